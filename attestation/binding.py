@@ -1,0 +1,43 @@
+"""How a public key, certificate or nonce becomes report data; one function per protocol that we speak."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypeAlias
+
+REPORT_DATA_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Report data must be exactly these 64 bytes; `what` names what they bind, in words."""
+
+    report_data: bytes
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """Nobody said what the report data should be.  Said aloud, so that it cannot be forgotten."""
+
+
+Binding: TypeAlias = Bound | Unbound
+
+
+def of_certificate(certificate_der: bytes, nonce: bytes = b"") -> Bound:
+    """MarbleRun's binding: SHA-256 over the certificate and the nonce, zero-padded to 64 bytes.
+
+    Source: MarbleRun contract, sections 1.7 (quote) and 2.3 (marble evidence).
+    """
+    digest = hashlib.sha256(certificate_der + nonce).digest()
+    what = "SHA-256 of the certificate and the nonce" if nonce else "SHA-256 of the certificate"
+    return Bound(digest + bytes(REPORT_DATA_BYTES - len(digest)), what)
+
+
+def of_root_key(spki_der: bytes, manifest_digest: bytes) -> Bound:
+    """Binding of the evidence inside a root certificate: SHA-512(label || SHA-256(SPKI) || manifest digest).
+
+    manifest_digest: 32 bytes, or empty before a manifest is set.  Source: design.md, 3.
+    """
+    label = b"enclasp root certificate v1"
+    digest = hashlib.sha512(label + hashlib.sha256(spki_der).digest() + manifest_digest).digest()
+    return Bound(digest, "SHA-512 of label, root key digest and manifest digest")

@@ -1,0 +1,45 @@
+"""A check is data: what was looked at, what was expected, what was found, who asked for it, and what to do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a check ended.  Not checked is never a pass: a policy decides, and the default refuses."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not-checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named step of verification or appraisal.
+
+    name: dotted and stable, e.g. `quote.signature`, `tdx.mrtd`.
+    source: where the expectation stands (manifest line, default policy, specification section).
+    code: message code of `enclasp explain` for a check that did not pass, else empty.
+    """
+
+    name: str
+    status: Status
+    expected: str
+    found: str
+    source: str
+    hint: str = ""
+    code: str = ""
+
+
+def passed(name: str, expected: str, found: str, source: str) -> Check:
+    """A check that holds."""
+    return Check(name, Status.PASSED, expected, found, source)
+
+
+def failed(name: str, expected: str, found: str, source: str, hint: str = "", code: str = "") -> Check:
+    """A check that does not hold."""
+    return Check(name, Status.FAILED, expected, found, source, hint, code)
+
+
+def not_checked(name: str, expected: str, found: str, source: str, hint: str = "", code: str = "") -> Check:
+    """A check for which something was missing; `found` says what."""
+    return Check(name, Status.NOT_CHECKED, expected, found, source, hint, code)

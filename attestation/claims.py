@@ -1,0 +1,65 @@
+"""What Claims of every kind have in common, and what Reference Values of every kind can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from attestation.checks import Check
+from attestation.kinds import Kind
+
+
+class TcbStatus(StrEnum):
+    """Intel's TCB statuses (Intel PCS API, TCB info), and ours for "no level matches"."""
+
+    UP_TO_DATE = "UpToDate"
+    SW_HARDENING_NEEDED = "SWHardeningNeeded"
+    CONFIGURATION_NEEDED = "ConfigurationNeeded"
+    CONFIGURATION_AND_SW_HARDENING_NEEDED = "ConfigurationAndSWHardeningNeeded"
+    OUT_OF_DATE = "OutOfDate"
+    OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
+    REVOKED = "Revoked"
+    NOT_SUPPORTED = "NotSupported"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Common part of every kind's Claims.
+
+    report_data: 64 bytes.  hardware_id: the vendor's stable identity of the machine, lower-case hex (PPID).
+    tcb_status is None where no endorsement told it.  measurements: vendor's names in lower case to bytes.
+    details: further claims of the platform as text, for people and JSON.
+    """
+
+    kind: Kind
+    debuggable: bool
+    report_data: bytes
+    measurements: Mapping[str, bytes]
+    tcb_status: TcbStatus | None
+    advisories: tuple[str, ...]
+    tcb_date: datetime | None
+    hardware_id: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TcbPolicy:
+    """Which platform states are good enough, besides UpToDate.
+
+    accepted_advisories: None accepts every advisory of an accepted status.
+    """
+
+    accepted_statuses: frozenset[TcbStatus] = frozenset()
+    accepted_advisories: frozenset[str] | None = None
+
+
+class ReferenceValues(Protocol):
+    """What a manifest demands of Claims of one kind."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of Evidence that can meet these values."""
+
+    def appraise(self, claims: Claims) -> tuple[Check, ...]:
+        """Every demand with its outcome; met when all have passed."""

@@ -1,0 +1,13 @@
+"""What can go wrong before there is a verdict."""
+
+
+class AttestationError(Exception):
+    """Base of this package's errors."""
+
+
+class EvidenceFormatError(AttestationError):
+    """These bytes are no Evidence of the kind that was expected: `what` holds field, expected and got."""
+
+
+class EndorsementFormatError(AttestationError):
+    """A collateral bundle, certificate or trust anchor cannot be read."""

@@ -1,0 +1,153 @@
+"""The language as frozen values.  A `Manifest` that exists is legal; nothing here checks anything.
+
+Key names of the document are MarbleRun's (contract, section 3) and ours beside them (design.md, 7).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cryptography import x509
+
+from attestation.claims import ReferenceValues
+from coordinator.manifest.template.render import Template
+
+
+class SecretType(StrEnum):
+    """`Secrets.<name>.Type`."""
+
+    SYMMETRIC_KEY = "symmetric-key"
+    CERT_RSA = "cert-rsa"
+    CERT_ECDSA = "cert-ecdsa"
+    CERT_ED25519 = "cert-ed25519"
+    PLAIN = "plain"
+
+    @property
+    def is_certificate(self) -> bool:
+        """True for the three kinds that are a key pair with a certificate."""
+        return self.value.startswith("cert-")
+
+
+class SealMode(StrEnum):
+    """`Config.SealMode`; an absent one means ProductKey."""
+
+    PRODUCT_KEY = "ProductKey"
+    UNIQUE_KEY = "UniqueKey"
+    DISABLED = "Disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A program, by what proves it.  `alternatives`: one is enough; never empty.
+
+    debug: MarbleRun's flag; the reference values already carry it.
+    """
+
+    name: str
+    alternatives: tuple[ReferenceValues, ...]
+    debug: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a marble is given.  A template renders to bytes; a plain value is a template without actions."""
+
+    files: Mapping[str, Template] = field(default_factory=dict)
+    env: Mapping[str, Template] = field(default_factory=dict)
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Marble:
+    """A service.  max_activations: 0 is unlimited.  secret_binding: False leaves the type out of key derivation.
+
+    secrets: names of all secrets that its templates and TLS tags use, so that a marble costs what it uses.
+    """
+
+    type: str
+    package: str
+    max_activations: int
+    parameters: Parameters
+    tls: tuple[str, ...]
+    secret_binding: bool
+    secrets: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTemplate:
+    """`Secrets.<name>.Cert`: what a generated certificate says.  None = not given, so the default applies;
+    an empty tuple suppresses the default (contract 3.6)."""
+
+    subject: x509.Name = field(default_factory=lambda: x509.Name([]))
+    dns_names: tuple[str, ...] | None = None
+    ip_addresses: tuple[str, ...] | None = None
+    email_addresses: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    key_usage: int | None = None
+    extended_key_usage: tuple[str, ...] | None = None
+    is_ca: bool = False
+    max_path_length: int | None = None
+    not_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret's definition.  size: bits (0 where the type has none).  valid_days: of a certificate."""
+
+    name: str
+    type: SecretType
+    size: int
+    shared: bool
+    user_defined: bool
+    valid_days: int
+    certificate: CertificateTemplate = field(default_factory=CertificateTemplate)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsIncoming:
+    """A port that a sidecar listens on.  secret: name of the certificate it shows instead of the marble's."""
+
+    port: str
+    secret: str | None
+    client_auth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOutgoing:
+    """An address that a sidecar connects to with the marble's certificate."""
+
+    address: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsTag:
+    """`TLS.<tag>`."""
+
+    incoming: tuple[TlsIncoming, ...]
+    outgoing: tuple[TlsOutgoing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`Config`, as far as this version acts on it."""
+
+    seal_mode: SealMode = SealMode.PRODUCT_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The law of a deployment.  raw: the exact bytes that people agreed on; digest: SHA-256 of them (32 bytes)."""
+
+    raw: bytes
+    digest: bytes
+    packages: Mapping[str, Package]
+    marbles: Mapping[str, Marble]
+    secrets: Mapping[str, Secret]
+    tls: Mapping[str, TlsTag]
+    config: Config
+
+    @property
+    def fingerprint(self) -> str:
+        """MarbleRun's "manifest signature": lower-case hex of the digest."""
+        return self.digest.hex()
