@@ -1,0 +1,255 @@
+"""X.509: frozen template in, certificate out; PEM, DER and certificate requests.
+
+Form and order of extensions are those of Go's x509.CreateCertificate, so that clients of MarbleRun see what they know
+(contract, sections 2.6, 3.6 and 4).  Time and serial numbers are arguments.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntFlag
+from typing import Final, TypeAlias
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from pki.keys import KeyFormatError, PrivateKey, PublicKey, public_of_known_kind
+
+IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+FOREVER: Final = timedelta(microseconds=(2**63 - 1) // 1000)
+"""2^63-1 nanoseconds, about 292 years: the lifetime of MarbleRun's certificates (contract, 4)."""
+
+MAX_CSR_BYTES: Final = 64 * 1024
+
+
+class TemplateInvalid(ValueError):
+    """No certificate can say what this template demands."""
+
+
+class CertificateFormatError(ValueError):
+    """These bytes are no certificate, or no list of certificates."""
+
+
+class CsrInvalid(ValueError):
+    """A certificate request cannot be read, or is not signed by the key that it holds."""
+
+
+class KeyUsage(IntFlag):
+    """What a key may do.  The numbers are Go's, which manifests use (contract, 3.6)."""
+
+    NONE = 0
+    DIGITAL_SIGNATURE = 1
+    CONTENT_COMMITMENT = 2
+    KEY_ENCIPHERMENT = 4
+    DATA_ENCIPHERMENT = 8
+    KEY_AGREEMENT = 16
+    CERT_SIGN = 32
+    CRL_SIGN = 64
+    ENCIPHER_ONLY = 128
+    DECIPHER_ONLY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraExtension:
+    """An extension beyond the usual ones; `x509.UnrecognizedExtension` carries any identifier and bytes."""
+
+    value: x509.ExtensionType
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTemplate:
+    """What a certificate says about its holder.
+
+    key_usage NONE, an empty extended_key_usage and four empty name lists leave their extension out.
+    dns_names, email_addresses, uris: ASCII.  path_length: only with is_ca; None = unlimited.
+    subject_key_identifier: whether to write one (SHA-1 of the public key's bits, RFC 5280, 4.2.1.2, method 1).
+    """
+
+    subject: x509.Name
+    dns_names: tuple[str, ...] = ()
+    ip_addresses: tuple[IpAddress, ...] = ()
+    email_addresses: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    key_usage: KeyUsage = KeyUsage.NONE
+    extended_key_usage: tuple[x509.ObjectIdentifier, ...] = ()
+    is_ca: bool = False
+    path_length: int | None = None
+    subject_key_identifier: bool = False
+    extra: tuple[ExtraExtension, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CsrData:
+    """What a certificate request asks for; its signature has been checked with `public_key`."""
+
+    subject: x509.Name
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[IpAddress, ...]
+    public_key: PublicKey
+
+
+def common_name(text: str) -> x509.Name:
+    """A subject that is a common name only; TemplateInvalid if it is not 1 to 64 characters long."""
+    try:
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+    except ValueError as cause:
+        raise TemplateInvalid(f"common name '{text}': {cause}") from cause
+
+
+def serial_number(entropy: bytes) -> int:
+    """A serial number of 16 random bytes; never 0.  ValueError for another length."""
+    if len(entropy) != 16:
+        raise ValueError(f"serial number: expected 16 bytes of entropy, got {len(entropy)}")
+    return int.from_bytes(entropy, "big") or 1
+
+
+def build(
+    template: CertificateTemplate,
+    *,
+    public_key: PublicKey,
+    issuer_name: x509.Name,
+    issuer_key: PrivateKey,
+    not_before: datetime,
+    serial: int,
+    not_after: datetime | None = None,
+) -> x509.Certificate:
+    """Sign a certificate for `public_key`.  For a self-signed one, issuer_name is the subject and issuer_key its key.
+
+    The authority key identifier is written unless the issuer is the subject.  The hash follows the issuer's key
+    (SHA-384 for P-384).  serial: positive, at most 159 bits.  not_before, not_after: aware, UTC; without not_after it
+    lasts FOREVER.  A not_after in the past is legal (contract, 3.6): the certificate has then expired when it is made.
+    Raises TemplateInvalid if the template cannot be written as X.509.
+    """
+    end = not_before + FOREVER if not_after is None else not_after
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(template.subject)
+        .issuer_name(issuer_name)
+        .public_key(public_key)
+        .serial_number(serial)
+    )
+    try:
+        builder = builder.not_valid_before(min(not_before, end)).not_valid_after(end)
+        for extra in _extensions(template, public_key, issuer_key, self_issued=issuer_name == template.subject):
+            builder = builder.add_extension(extra.value, extra.critical)
+        return builder.sign(issuer_key, _signature_hash(issuer_key))
+    except (ValueError, TypeError) as cause:
+        raise TemplateInvalid(f"certificate for '{template.subject.rfc4514_string()}': {cause}") from cause
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    """The certificate's bytes."""
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    """`CERTIFICATE` blocks in the given order, LF line ends, 64 columns."""
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
+
+
+def load_der(raw: bytes) -> x509.Certificate:
+    """Read one certificate; trailing bytes are refused.  Raises CertificateFormatError."""
+    try:
+        return x509.load_der_x509_certificate(raw)
+    except ValueError as cause:
+        raise CertificateFormatError(f"certificate: expected X.509 in DER, got {len(raw)} other bytes") from cause
+
+
+def load_pem_chain(raw: bytes) -> tuple[x509.Certificate, ...]:
+    """Read one or more `CERTIFICATE` blocks, in their order.  Raises CertificateFormatError."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(raw))
+    except ValueError as cause:
+        raise CertificateFormatError("certificates: expected one or more CERTIFICATE blocks in PEM") from cause
+
+
+def parse_csr(raw: bytes) -> CsrData:
+    """Read a PKCS#10 request in DER and check its own signature.  Raises CsrInvalid.
+
+    Its key may be of any kind that we use; only DNS names and IP addresses are taken from its alternative names.
+    """
+    if len(raw) > MAX_CSR_BYTES:
+        raise CsrInvalid(f"certificate request: expected at most {MAX_CSR_BYTES} bytes, got {len(raw)}")
+    try:
+        request = x509.load_der_x509_csr(raw)
+        public_key = public_of_known_kind(request.public_key())
+        signed = request.is_signature_valid
+        subject = request.subject
+        names = _alternative_names(request)
+        addresses = tuple(_single_address(found) for found in names.get_values_for_type(x509.IPAddress))
+    except KeyFormatError as cause:
+        raise CsrInvalid(f"certificate request: {cause}") from cause
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as cause:
+        raise CsrInvalid("certificate request: expected PKCS#10 in DER with a key and names that we know") from cause
+    if not signed:
+        raise CsrInvalid("certificate request: its signature does not verify with the key that it holds")
+    return CsrData(subject, tuple(names.get_values_for_type(x509.DNSName)), addresses, public_key)
+
+
+def _extensions(
+    template: CertificateTemplate, public_key: PublicKey, issuer_key: PrivateKey, *, self_issued: bool
+) -> list[ExtraExtension]:
+    found = []
+    if template.key_usage:
+        found.append(ExtraExtension(_key_usage(template.key_usage), critical=True))
+    if template.extended_key_usage:
+        found.append(ExtraExtension(x509.ExtendedKeyUsage(template.extended_key_usage)))
+    found.append(ExtraExtension(x509.BasicConstraints(template.is_ca, template.path_length), critical=True))
+    if template.subject_key_identifier:
+        found.append(ExtraExtension(x509.SubjectKeyIdentifier.from_public_key(public_key)))
+    if not self_issued:
+        found.append(ExtraExtension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())))
+    if names := _names(template):
+        found.append(ExtraExtension(x509.SubjectAlternativeName(names), critical=not list(template.subject)))
+    return [*found, *template.extra]
+
+
+def _key_usage(usage: KeyUsage) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=KeyUsage.DIGITAL_SIGNATURE in usage,
+        content_commitment=KeyUsage.CONTENT_COMMITMENT in usage,
+        key_encipherment=KeyUsage.KEY_ENCIPHERMENT in usage,
+        data_encipherment=KeyUsage.DATA_ENCIPHERMENT in usage,
+        key_agreement=KeyUsage.KEY_AGREEMENT in usage,
+        key_cert_sign=KeyUsage.CERT_SIGN in usage,
+        crl_sign=KeyUsage.CRL_SIGN in usage,
+        encipher_only=KeyUsage.ENCIPHER_ONLY in usage,
+        decipher_only=KeyUsage.DECIPHER_ONLY in usage,
+    )
+
+
+def _names(template: CertificateTemplate) -> Sequence[x509.GeneralName]:
+    return (
+        *(x509.DNSName(name) for name in template.dns_names),
+        *(x509.RFC822Name(address) for address in template.email_addresses),
+        *(x509.IPAddress(address) for address in template.ip_addresses),
+        *(x509.UniformResourceIdentifier(uri) for uri in template.uris),
+    )
+
+
+def _signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size > 384:
+        return hashes.SHA512()
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size > 256:
+        return hashes.SHA384()
+    return hashes.SHA256()
+
+
+def _alternative_names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName:
+    try:
+        return request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectAlternativeName([])
+
+
+def _single_address(found: object) -> IpAddress:
+    if isinstance(found, IpAddress):
+        return found
+    raise ValueError(f"expected an IP address, got {found}")
