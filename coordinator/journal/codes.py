@@ -1,0 +1,28 @@
+"""Message codes that this room raises: code -> (title, hint)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+CODES: Final[Mapping[str, tuple[str, str]]] = {
+    "R401": (
+        "the key of the journal cannot be unwrapped here",
+        "recover with the manifest's recovery keys, or start the coordinator where it was sealed",
+    ),
+    "R402": ("this key is not the journal's", "recover with the recovery secret of this deployment"),
+    "R403": (
+        "the journal is damaged or was tampered with",
+        "restore the state directory as a whole from a backup; never edit or mix its files",
+    ),
+    "R404": (
+        "somebody else wrote to the journal",
+        "stop every other coordinator that uses this state, then restart this one",
+    ),
+    "R405": (
+        "the state directory cannot be read or written",
+        "check free space, permissions and the disk, then restart the coordinator; what was acknowledged is safe",
+    ),
+    "R406": (
+        "another process uses this state directory",
+        "stop the other coordinator, or give this one a state directory of its own",
+    ),
+}

@@ -1,0 +1,93 @@
+"""What can go wrong with the state at rest: which record, what was expected, what was found, what to do."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from coordinator.journal.codes import CODES
+
+
+class JournalError(Exception):
+    """Base of this room's errors.  code: of `enclasp explain`; its hint is part of the text."""
+
+    code: ClassVar[str]
+
+    @property
+    def hint(self) -> str:
+        """What to do next."""
+        return CODES[self.code][1]
+
+    def _text(self, what: str) -> str:
+        return f"{what}\n  hint: {self.hint}"
+
+
+@dataclass(eq=False)
+class KeyUnusable(JournalError):
+    """The wrapped data key cannot be opened with this sealing key: the coordinator waits for recovery."""
+
+    code = "R401"
+    field: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return self._text(f"journal key: {self.field}: expected {self.expected}, got {self.got}")
+
+
+@dataclass(eq=False)
+class WrongKey(JournalError):
+    """A data key that opens some other journal, or none."""
+
+    code = "R402"
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return self._text(
+            f"journal: key check value: expected {self.expected} (as the storage holds it), got {self.got}"
+        )
+
+
+@dataclass(eq=False)
+class BrokenLink(JournalError):
+    """The chain does not hold.  record: the number of the first record that is not what it must be."""
+
+    code = "R403"
+    record: int
+    field: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return self._text(f"journal: record {self.record}: {self.field}: expected {self.expected}, got {self.got}")
+
+
+@dataclass(eq=False)
+class Conflict(JournalError):
+    """The storage has moved on under us.  expected, got: numbers of the last record, -1 for none."""
+
+    code = "R404"
+    place: str
+    expected: int
+    got: int
+
+    def __str__(self) -> str:
+        return self._text(f"journal in {self.place}: expected record {self.expected} to be the last, got {self.got}")
+
+
+@dataclass(eq=False)
+class StorageFailed(JournalError):
+    """Reading or writing failed; nothing of the refused write is acknowledged."""
+
+    code = "R405"
+    place: str
+    action: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self._text(f"journal in {self.place}: cannot {self.action}: {self.reason}")
+
+
+class StorageInUse(StorageFailed):
+    """Another process holds the storage."""
+
+    code = "R406"

@@ -1,0 +1,307 @@
+"""The journal: events get in, in order and durably, and come out again as they went in.
+
+One committer thread writes.  While it does, appends wait in order; the next write takes all of them at once
+(group commit), so a durable write serves everybody who came during the last one.  An append has its place when
+`append` returns, and is durable when the future that it returned is done.
+
+If a write fails the journal is broken for good: memory may be ahead of it, so the process must stop serving.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from coordinator.journal import record
+from coordinator.journal.errors import BrokenLink, JournalError, StorageFailed, WrongKey
+from coordinator.journal.key import JOURNAL_ID_BYTES, DataKey, JournalId
+from coordinator.journal.record import Flags, Position
+from coordinator.journal.storage import Storage
+
+Entropy = Callable[[int], bytes]
+"""Gives that many random bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """What a storage says of its journal before any key is there.
+
+    wrapped_keys: name of the key source ("cce", …) to the data key as that source wrapped it.
+    notes: whatever else was kept in clear, by name.  Nothing of it is proven before `Journal.open`.
+    """
+
+    journal_id: JournalId
+    wrapped_keys: Mapping[str, bytes]
+    notes: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the durable part.  sequence: of the last record.  link: 32 bytes, stands for the whole history."""
+
+    sequence: int
+    link: bytes
+
+
+class NoJournal:
+    """The storage is empty."""
+
+
+def read_keyring(storage: Storage) -> Keyring | NoJournal:
+    """Which keys may open the journal in `storage`.  Raises StorageFailed, and BrokenLink if it names no journal id."""
+    meta = storage.read_meta()
+    if not meta:
+        return NoJournal()
+    return Keyring(
+        _journal_id(meta),
+        _without_prefix(_KEY_PREFIX, meta),
+        _without_prefix(_NOTE_PREFIX, meta),
+    )
+
+
+class Journal:
+    """An open journal.  `create` or `open` make one; both block, and need no event loop.
+
+    `append`, `replace`, `close` and `failure` belong to one event loop.
+    """
+
+    def __init__(self, storage: Storage, data_key: DataKey, entropy: Entropy, position: Position, length: int) -> None:
+        self._storage = storage
+        self._data_key = data_key
+        self._entropy = entropy
+        self._position = position
+        self._length = length
+        self._waiting: list[_Unit] = []
+        self._writing = False
+        self._broken: JournalError | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopped = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+
+    @classmethod
+    def create(
+        cls,
+        storage: Storage,
+        data_key: DataKey,
+        bodies: Sequence[bytes],
+        *,
+        journal_id: JournalId,
+        wrapped_keys: Mapping[str, bytes],
+        notes: Mapping[str, bytes],
+        entropy: Entropy = os.urandom,  # noqa: TID251 - shell: draws the records' nonces
+    ) -> "Journal":
+        """A new journal that begins with `bodies` (at least one), written with its keys in one transaction.
+
+        Raises Conflict if the storage holds a journal, StorageFailed.
+        """
+        if not bodies:
+            raise ValueError("a journal begins with at least one record")
+        start = record.genesis(journal_id)
+        records, position = _seal(data_key, start, Flags.NONE, bodies, entropy)
+        meta = {_ID: journal_id, _CHECK: data_key.check_value(journal_id)}
+        storage.create(meta | _with_prefix(_KEY_PREFIX, wrapped_keys) | _with_prefix(_NOTE_PREFIX, notes), records)
+        return cls(storage, data_key, entropy, position, len(records))
+
+    @classmethod
+    def open(
+        cls,
+        storage: Storage,
+        data_key: DataKey,
+        *,
+        entropy: Entropy = os.urandom,  # noqa: TID251 - shell: draws the records' nonces
+    ) -> "tuple[Journal, list[bytes]]":
+        """The journal in `storage`, and every body in order, each proven to stand where it was written.
+
+        Raises WrongKey, BrokenLink with the first record that is not what its place demands, StorageFailed.
+        An older state of the whole storage is not noticed here: compare `head` with one kept elsewhere.
+        """
+        stored = storage.read()
+        journal_id = _journal_id(stored.meta)
+        check = data_key.check_value(journal_id)
+        if check != stored.meta.get(_CHECK):
+            raise WrongKey(stored.meta.get(_CHECK, b"").hex() or "none", check.hex())
+        if not stored.records:
+            raise BrokenLink(0, "record", "the first record", "an empty journal")
+        position = record.first_position(journal_id, stored.records[0])
+        bodies, flags = [], Flags.NONE
+        for sealed in stored.records:
+            opened = record.open_record(data_key, position, sealed)
+            flags = opened.flags
+            if flags & Flags.SNAPSHOT and bodies:
+                raise BrokenLink(position.sequence, "place", "nothing before a snapshot", f"{len(bodies)} records")
+            bodies.append(opened.body)
+            position = opened.after
+        if flags & Flags.CONTINUES:
+            raise BrokenLink(position.sequence, "record", "the rest of the append before it", "the journal's end")
+        return cls(storage, data_key, entropy, position, len(bodies)), bodies
+
+    @property
+    def length(self) -> int:
+        """How many records the storage holds (durable ones): what the next start must replay."""
+        return self._length
+
+    @property
+    def head(self) -> Head:
+        """The last durable record; kept elsewhere, it shows a rollback later."""
+        return Head(self._position.sequence - 1, self._position.previous)
+
+    @property
+    def broken(self) -> JournalError | None:
+        """Why nothing can be appended any more; None while all is well."""
+        return self._broken
+
+    def append(self, bodies: Sequence[bytes]) -> asyncio.Future[None]:
+        """Take the next place, now; the future is done when these bodies and all before them are durable.
+
+        The bodies stay together: after a crash there are all of them or none.  Cancelling the future cancels the
+        wait, not the write.  Raises the journal's failure at once if it is broken; the future raises it if it
+        breaks before these bodies are durable.
+        """
+        return self._enqueue(bodies, snapshot=False)
+
+    def replace(self, bodies: Sequence[bytes]) -> asyncio.Future[None]:
+        """A snapshot: put `bodies` (at least one) in the place of everything appended until now.
+
+        Ordered among appends, and as durable, whole and cancellable as `append`.
+        """
+        if not bodies:
+            raise ValueError("a snapshot holds at least one record")
+        return self._enqueue(bodies, snapshot=True)
+
+    async def failure(self) -> JournalError:
+        """Wait until nothing can be appended any more, perhaps for ever; then say why."""
+        while self._broken is None:
+            await self._stopped.wait()
+        return self._broken
+
+    async def close(self) -> None:
+        """Wait for what is under way, then let go of the storage.  Later appends are refused."""
+        await self._idle.wait()
+        self._broken = self._broken or StorageFailed("this process", "append", "the journal was closed")
+        self._stopped.set()
+        self._thread.shutdown()
+        self._storage.close()
+
+    def _enqueue(self, bodies: Sequence[bytes], *, snapshot: bool) -> asyncio.Future[None]:
+        if self._broken is not None:
+            raise self._broken.with_traceback(None)
+        unit = _Unit(tuple(bodies), snapshot, asyncio.get_running_loop().create_future())
+        self._waiting.append(unit)
+        if not self._writing:
+            self._write_waiting()
+        return unit.durable
+
+    def _write_waiting(self) -> None:
+        """Hand everybody who waits to the committer thread.  No task: nothing here can be cancelled half-way."""
+        units, self._waiting = self._waiting, []
+        self._writing = True
+        self._idle.clear()
+        write = asyncio.get_running_loop().run_in_executor(self._thread, self._write, units)
+        write.add_done_callback(partial(self._finish, units))
+
+    def _write(self, units: "Sequence[_Unit]") -> "_Written":
+        """In the committer thread: seal in order, and write in one transaction."""
+        start = position = self._position
+        group: list[bytes] = []
+        replaces = False
+        for unit in units:
+            if unit.snapshot:  # it contains what is in the group so far, none of which is stored yet
+                group, position, replaces = [], start, True
+            flags = Flags.SNAPSHOT if unit.snapshot else Flags.NONE
+            records, position = _seal(self._data_key, position, flags, unit.bodies, self._entropy)
+            group.extend(records)
+        if replaces:
+            self._storage.replace(group, expected_head=start.sequence - 1)
+            return _Written(position, len(group))
+        if group:
+            self._storage.append(group, expected_head=start.sequence - 1)
+        return _Written(position, self._length + len(group))
+
+    def _finish(self, units: "Sequence[_Unit]", write: "asyncio.Future[_Written]") -> None:
+        """In the event loop again: tell those who wait, and write for those who came meanwhile."""
+        self._writing = False
+        failure = write.exception()
+        if failure is None:
+            self._position, self._length = write.result().position, write.result().length
+            for unit in units:
+                if not unit.durable.done():
+                    unit.durable.set_result(None)
+        else:
+            self._break(failure, units)
+        if self._waiting:
+            self._write_waiting()
+        else:
+            self._idle.set()
+
+    def _break(self, failure: BaseException, units: "Sequence[_Unit]") -> None:
+        self._broken = _as_journal_error(failure)
+        refused, self._waiting = [*units, *self._waiting], []
+        for unit in refused:
+            if not unit.durable.done():
+                unit.durable.set_exception(self._broken)
+                unit.durable.exception()  # seen: who does not wait learns it from `failure`
+        self._stopped.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One `append` or `replace` on its way.  durable: done when it is; cancelled when nobody waits any more."""
+
+    bodies: tuple[bytes, ...]
+    snapshot: bool
+    durable: asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """After a write.  position: of the next record.  length: number of records stored."""
+
+    position: Position
+    length: int
+
+
+def _seal(
+    data_key: DataKey, position: Position, flags: Flags, bodies: Sequence[bytes], entropy: Entropy
+) -> tuple[list[bytes], Position]:
+    """The records of one append, and the position behind them.  flags: of the first one."""
+    records = []
+    for left, body in zip(range(len(bodies) - 1, -1, -1), bodies, strict=True):
+        here = flags | Flags.CONTINUES if left else flags
+        records.append(record.seal_record(data_key, position, here, body, entropy(record.NONCE_BYTES)))
+        position = position.after(records[-1])
+        flags = Flags.NONE
+    return records, position
+
+
+def _journal_id(meta: Mapping[str, bytes]) -> JournalId:
+    journal_id = meta.get(_ID, b"")
+    if len(journal_id) != JOURNAL_ID_BYTES:
+        raise BrokenLink(0, "journal id", f"{JOURNAL_ID_BYTES} bytes", f"{len(journal_id)} bytes")
+    return JournalId(journal_id)
+
+
+def _with_prefix(prefix: str, values: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {prefix + name: value for name, value in values.items()}
+
+
+def _without_prefix(prefix: str, meta: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name.removeprefix(prefix): value for name, value in meta.items() if name.startswith(prefix)}
+
+
+def _as_journal_error(failure: BaseException) -> JournalError:
+    """Whatever stopped the committer, as what it means here: nothing more can be written."""
+    if isinstance(failure, JournalError):
+        return failure
+    error = StorageFailed("this process", "write", f"{type(failure).__name__} in the committer")
+    error.__cause__ = failure
+    return error
+
+
+_ID: Final = "journal-id"
+_CHECK: Final = "key-check"
+_KEY_PREFIX: Final = "key/"
+_NOTE_PREFIX: Final = "note/"
