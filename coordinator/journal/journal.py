@@ -127,7 +127,8 @@ class Journal:
         if not stored.records:
             raise BrokenLink(0, "record", "the first record", "an empty journal")
         position = record.first_position(journal_id, stored.records[0])
-        bodies, flags = [], Flags.NONE
+        bodies: list[bytes] = []
+        flags = Flags.NONE
         for sealed in stored.records:
             opened = record.open_record(data_key, position, sealed)
             flags = opened.flags

@@ -1,8 +1,8 @@
 """What one record of the journal is, both ways.  Nobody else reads or writes these bytes.
 
-    version u8 = 1 | flags u8 | sequence u64 big endian | previous link (32) | sealed = nonce (12) + ciphertext + tag (16)
+    version u8 = 1 | flags u8 | sequence u64 big endian | previous link (32) | sealed
 
-sealed: AES-256-GCM; the key is HKDF-SHA256 of the data key, salt = journal id, info = label and sequence; the
+sealed: nonce (12), ciphertext, tag (16) of AES-256-GCM; the key is HKDF-SHA256 of the data key, salt = journal id, info = label and sequence; the
 associated data is everything before `sealed`.  The link of a record is `next_link` over what it seals, and the
 first record's previous link is `genesis_link` of the journal.  A test vector is in tests/vectors/journal.
 """
@@ -37,7 +37,10 @@ class Flags(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a record stands.  sequence: from 0, goes on across snapshots.  previous: 32 bytes, link of the one before."""
+    """Where a record stands.
+
+    sequence: from 0; goes on across snapshots.  previous: 32 bytes, the link of the record before.
+    """
 
     journal_id: JournalId
     sequence: int
@@ -92,12 +95,8 @@ def open_record(data_key: DataKey, position: Position, record: bytes) -> Opened:
     try:
         body = _cipher(data_key, position).decrypt(nonce, ciphertext, header)
     except InvalidTag:
-        raise BrokenLink(
-            position.sequence,
-            "seal",
-            "a body sealed for this place with the journal's key",
-            "one that is not authentic",
-        ) from None
+        expected = "a body sealed for this place with the journal's key"
+        raise BrokenLink(position.sequence, "seal", expected, "one that is not authentic") from None
     return Opened(Flags(header[1]), body, position.after(record))
 
 
