@@ -1,0 +1,224 @@
+"""How are the figures shown?  As JSON (the schema of design.md, 9, and more keys beside it) and as Markdown tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench import peer
+from bench.scenarios import Activation, Figures, Growth, Start, Status, Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When, on what, and how thoroughly.  when: RFC 3339.  commit: of the source, or empty."""
+
+    when: str
+    machine: Mapping[str, object]
+    commit: str
+    quick: bool
+    profiled: bool
+
+
+def as_json(run: Run, figures: Figures) -> dict[str, object]:
+    """The document of `latest.json`."""
+    return {
+        "unit_ms": _round(figures.unit_ms),
+        "activation": [_activation(row) for row in figures.activations],
+        "growth": [_growth(row) for row in figures.growth],
+        "memory": {
+            "empty_mb": _round(figures.empty_mb),
+            "rest_mb": _round(figures.rest_mb),
+            "after_activations": figures.growth[-1].activations,
+            "after_mb": _round(figures.growth[-1].rss_mb),
+        },
+        "status": [_status(row) for row in figures.statuses],
+        "start": [_start(row) for row in figures.starts],
+        "verification": [_verification(row) for row in figures.verifications],
+        "when": run.when,
+        "machine": dict(run.machine),
+        "commit": run.commit,
+        "quick": run.quick,
+        "profiled": run.profiled,
+        "peer": {
+            "note": peer.NOTE,
+            "activation": [
+                {"marbles": marbles, "secrets": secrets, "limits": limits, "cpu_ms": row.cpu_ms, "units": row.units}
+                for (marbles, secrets, limits), row in peer.ACTIVATION.items()
+            ],
+        },
+    }
+
+
+def as_markdown(run: Run, figures: Figures) -> str:
+    """The document of `latest.md`, which is also what the terminal shows."""
+    machine = run.machine
+    activation_rows = [
+        (
+            str(row.case.marbles),
+            str(row.case.secrets),
+            "yes" if row.case.limits else "no",
+            str(row.clients),
+            f"{row.cpu_ms:.2f}",
+            f"{row.units:.1f}",
+            f"{row.per_second:.0f}",
+            f"{row.p50_ms:.1f}",
+            f"{row.p99_ms:.1f}",
+            f"{row.client_cpu_ms:.1f}",
+            _peer_activation(row),
+        )
+        for row in figures.activations
+    ]
+    growth_rows = [
+        (
+            str(row.activations),
+            f"{row.cpu_ms:.2f}",
+            f"{row.units:.1f}",
+            f"{row.rss_mb:.0f}",
+            f"{row.state_bytes / 1e6:.2f}",
+            next((f"{mb:g} MB" for count, mb in peer.GROWTH if count == row.activations), ""),
+        )
+        for row in figures.growth
+    ]
+    other_rows = [
+        *(
+            (
+                f"status on a new connection, {row.case.marbles} marbles, {row.case.secrets} secrets",
+                f"{row.cpu_ms:.2f} ms CPU = {row.units:.1f} U; {row.per_second:.0f}/s, p99 {row.p99_ms:.1f} ms",
+                f"{peer.STATUS_MS[row.case.marbles, row.case.secrets]} ms CPU",
+            )
+            for row in figures.statuses
+        ),
+        *(
+            (
+                row.what,
+                f"{row.milliseconds:.0f} ms, {row.cpu_ms:.0f} ms CPU, {row.rss_mb:.0f} MB",
+                _peer_start(row.what),
+            )
+            for row in figures.starts
+        ),
+        (
+            "memory: empty / with a manifest",
+            f"{figures.empty_mb:.0f} / {figures.rest_mb:.0f} MB",
+            f"{peer.REST_MB:g} MB",
+        ),
+        *(
+            (f"verification, {row.kind} quote, collateral cached", f"{row.cpu_ms:.2f} ms CPU = {row.units:.1f} U", "")
+            for row in figures.verifications
+        ),
+    ]
+    notes = [
+        f"Run: {run.when}{', quick' if run.quick else ''}"
+        f"{', under cProfile: compare nothing with it' if run.profiled else ''}"
+        f"{', commit ' + run.commit if run.commit else ''}.",
+        f"Machine: {machine['cores']} x {machine['cpu']}, {machine['memory_gb']} GB, {machine['system']}, "
+        f"Python {machine['python']}, cryptography {machine['cryptography']} ({machine['openssl']}), "
+        f"load {machine['load_at_start']} before the run. Load generator and coordinator share the cores.",
+        f"U = one P-384 signature + one P-384 verification by cryptography in the same run: {figures.unit_ms:.2f} ms. "
+        "CPU is the coordinator's, all threads, per activation, with quote verification and a durable journal.",
+        f"Peer: {peer.NOTE}. Calmer minutes: {peer.CALM_ACTIVATION_MS} ms for the first row.",
+    ]
+    activation_head = (
+        "marbles", "secrets", "limits", "clients", "CPU ms", "U", "per s", "p50 ms", "p99 ms", "client CPU ms",
+        "peer CPU ms",
+    )  # fmt: skip
+    growth_head = ("after activations", "CPU ms", "U", "RSS MB", "state MB", "peer RSS")
+    return "\n".join(
+        [
+            "# What an activation costs",
+            "",
+            *(f"{note}\n" for note in notes),
+            "## Activation",
+            "",
+            table(activation_head, activation_rows),
+            "",
+            "## Growth (10 marbles, 100 secrets, no limits)",
+            "",
+            table(growth_head, growth_rows),
+            "",
+            "## Everything else",
+            "",
+            table(("what", "this run", "peer (published)"), other_rows),
+            "",
+        ]
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns are aligned, so that it also reads well on a terminal."""
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )
+
+
+def _activation(row: Activation) -> dict[str, object]:
+    return {
+        "marbles": row.case.marbles,
+        "secrets": row.case.secrets,
+        "limits": row.case.limits,
+        "clients": row.clients,
+        "cpu_ms": _round(row.cpu_ms),
+        "units": _round(row.units),
+        "per_second": _round(row.per_second),
+        "p50_ms": _round(row.p50_ms),
+        "p99_ms": _round(row.p99_ms),
+        "activations": row.activations,
+        "client_cpu_ms": _round(row.client_cpu_ms),
+        "rss_mb": _round(row.rss_mb),
+        "cpu_ms_rounds": [_round(cpu) for cpu in row.cpu_ms_rounds],
+    }
+
+
+def _growth(row: Growth) -> dict[str, object]:
+    return {
+        "activations": row.activations,
+        "cpu_ms": _round(row.cpu_ms),
+        "units": _round(row.units),
+        "rss_mb": _round(row.rss_mb),
+        "state_bytes": row.state_bytes,
+    }
+
+
+def _status(row: Status) -> dict[str, object]:
+    return {
+        "marbles": row.case.marbles,
+        "secrets": row.case.secrets,
+        "cpu_ms": _round(row.cpu_ms),
+        "units": _round(row.units),
+        "per_second": _round(row.per_second),
+        "p50_ms": _round(row.p50_ms),
+        "p99_ms": _round(row.p99_ms),
+    }
+
+
+def _start(row: Start) -> dict[str, object]:
+    return {
+        "what": row.what,
+        "ms": _round(row.milliseconds),
+        "cpu_ms": _round(row.cpu_ms),
+        "rss_mb": _round(row.rss_mb),
+    }
+
+
+def _verification(row: Verification) -> dict[str, object]:
+    return {"kind": row.kind, "cpu_ms": _round(row.cpu_ms), "units": _round(row.units)}
+
+
+def _peer_activation(row: Activation) -> str:
+    published = peer.ACTIVATION.get((row.case.marbles, row.case.secrets, row.case.limits))
+    if published is None or row.clients != 8:
+        return ""
+    return f"{published.cpu_ms:g}" + (f" ({published.units} U)" if published.units else "")
+
+
+def _peer_start(what: str) -> str:
+    if what.startswith("first start"):
+        return f"{peer.START_MS:g} ms"
+    for (marbles, secrets), milliseconds in peer.RESTART_MS.items():
+        if what == f"restart, {marbles} marbles, {secrets} secrets":
+            return f"{milliseconds:g} ms"
+    return ""
+
+
+def _round(value: float) -> float:
+    return round(value, 3)

@@ -1,0 +1,313 @@
+"""What is measured, and how.  Every figure of the server is CPU time of the coordinator's process (all threads).
+
+Each activation is one marble as in `bench/marbles.py` on a new TCP + TLS 1.3 + HTTP/2 connection.  The coordinator
+verifies every quote and writes every activation durably.  Between rounds, while nothing else of ours runs, the unit U
+is sampled; a row's U is the median of the samples around its own rounds.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from attestation.issue import find_issuer
+from attestation.simulation.measure import measure_program
+from attestation.verify import Verifier
+
+from attestation.anchors import TrustAnchors
+from attestation.binding import Bound
+from attestation.endorsements import parse_bundle
+from attestation.kinds import Kind
+from bench.coordinator import Coordinator
+from bench.documents import manifest
+from bench.generator import Generator
+from bench.load import Plan, Result
+from bench.process import Usage
+from bench.unit import UnitMeter
+
+_CLIENTS: Final = 8
+_SETTLE_SECONDS: Final = 0.2
+_BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much of everything.  growth: numbers of activations after which the coordinator is looked at."""
+
+    rounds: int
+    per_round: int
+    growth: tuple[int, ...]
+    status_requests: int
+    verifications: int
+    other_clients: tuple[int, ...]
+
+
+FULL: Final = Effort(
+    rounds=5, per_round=100, growth=(100, 1000, 5000), status_requests=400, verifications=300, other_clients=(1, 32)
+)
+QUICK: Final = Effort(
+    rounds=2, per_round=60, growth=(100, 500), status_requests=150, verifications=100, other_clients=()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A manifest of a size."""
+
+    marbles: int
+    secrets: int
+    limits: bool
+
+
+CASES: Final = (Case(10, 0, False), Case(10, 100, False), Case(10, 1000, False), Case(1000, 1000, True))
+_GROWTH_CASE: Final = Case(10, 100, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """One row of the headline table.  cpu_ms: of the server, per activation; cpu_ms_rounds: of each round."""
+
+    case: Case
+    clients: int
+    activations: int
+    cpu_ms: float
+    units: float
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    client_cpu_ms: float
+    rss_mb: float
+    cpu_ms_rounds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """GET status on a new connection each, 8 clients; cpu_ms: of the server, per request."""
+
+    case: Case
+    cpu_ms: float
+    units: float
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The coordinator after `activations` in all; cpu_ms, units: per activation since the row before."""
+
+    activations: int
+    cpu_ms: float
+    units: float
+    rss_mb: float
+    state_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From the process's start to its first answer; activations: that it had to remember."""
+
+    what: str
+    milliseconds: float
+    cpu_ms: float
+    rss_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Verification of one quote in this process, collateral cached: CPU milliseconds, median."""
+
+    kind: str
+    cpu_ms: float
+    units: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All of one run.  rest_mb: resident memory of a coordinator with a manifest that nobody used yet."""
+
+    unit_ms: float
+    activations: Sequence[Activation]
+    statuses: Sequence[Status]
+    growth: Sequence[Growth]
+    starts: Sequence[Start]
+    verifications: Sequence[Verification]
+    empty_mb: float
+    rest_mb: float
+
+
+def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: Path | None) -> Figures:
+    """Run everything below `folder`.
+
+    profile: a folder for cProfile's statistics of each coordinator, or None.
+    Raises LoadFailed if an activation or request fails, CoordinatorFailed if a coordinator does.
+    """
+    unit = UnitMeter()
+    unit.sample()
+    activations: list[Activation] = []
+    statuses: list[Status] = []
+    starts: list[Start] = []
+    verifications: list[Verification] = []
+    for case in CASES:
+        name = f"{case.marbles}-{case.secrets}"
+        say(f"{case.marbles} marbles, {case.secrets} secrets{', limits' if case.limits else ''}")
+        with Coordinator(folder / name, profile=profile and profile / f"{name}.prof") as coordinator:
+            if case == CASES[0]:
+                starts.append(_start("first start, empty", coordinator))
+                verifications = _verifications(coordinator.simulation, folder, effort.verifications, unit)
+            with _load(coordinator, case, folder, _CLIENTS) as load:
+                if case in (CASES[0], CASES[-1]):
+                    statuses.append(_status(coordinator, load, case, effort.status_requests, unit))
+                activations.append(_activation(coordinator, load, case, _CLIENTS, effort, unit))
+            for clients in effort.other_clients if case == CASES[0] else ():
+                say(f"  the same, {clients} clients at once")
+                with _load(coordinator, case, folder, clients, fresh=False) as load:
+                    activations.append(_activation(coordinator, load, case, clients, effort, unit))
+        if case in (CASES[0], CASES[-1]):
+            with Coordinator(folder / name) as again:
+                starts.append(_start(f"restart, {case.marbles} marbles, {case.secrets} secrets", again))
+    say(f"growth over {effort.growth[-1]} activations")
+    with Coordinator(folder / "growth", profile=profile and profile / "growth.prof") as coordinator:
+        empty_mb = coordinator.usage().rss_mb
+        with _load(coordinator, _GROWTH_CASE, folder, _CLIENTS) as load:
+            time.sleep(1)
+            rest_mb = coordinator.usage().rss_mb
+            growth = _growth(coordinator, load, effort.growth, unit)
+    with Coordinator(folder / "growth") as again:
+        starts.append(_start(f"restart after {effort.growth[-1]} activations", again))
+    return Figures(unit.milliseconds(), activations, statuses, growth, starts, verifications, empty_mb, rest_mb)
+
+
+@contextmanager
+def _load(
+    coordinator: Coordinator, case: Case, folder: Path, clients: int, *, fresh: bool = True
+) -> Iterator[Generator]:
+    """A load generator for this coordinator, which gets its manifest first and has served a few marbles then."""
+    program = folder / "program"
+    program.write_text("the program that every marble of the bench runs\n")
+    if fresh:
+        unique_id = measure_program([str(program)]).mrenclave.hex()
+        coordinator.set_manifest(manifest(case.marbles, case.secrets, unique_id=unique_id, limits=case.limits))
+    plan = Plan(
+        mesh_port=coordinator.mesh_port,
+        client_port=coordinator.client_port,
+        simulation=str(coordinator.simulation),
+        program=str(program),
+        marbles=case.marbles,
+        clients=clients,
+    )
+    with Generator(plan) as load:
+        load.prepare(2 * clients)
+        load.activate()
+        yield load
+
+
+def _activation(
+    coordinator: Coordinator, load: Generator, case: Case, clients: int, effort: Effort, unit: UnitMeter
+) -> Activation:
+    first_sample = len(unit.samples)
+    rounds: list[tuple[Result, float]] = []
+    unit.sample()
+    for _ in range(effort.rounds):
+        load.prepare(effort.per_round)
+        rounds.append(_cost(coordinator, load.activate))
+        unit.sample()
+    results = [result for result, _ in rounds]
+    count = effort.rounds * effort.per_round
+    cpu_ms = sum(cpu for _, cpu in rounds) / count
+    p50_ms, p99_ms = _percentiles(results)
+    return Activation(
+        case=case,
+        clients=clients,
+        activations=count,
+        cpu_ms=cpu_ms,
+        units=cpu_ms / unit.milliseconds(first_sample),
+        per_second=count / sum(result.seconds for result in results),
+        p50_ms=p50_ms,
+        p99_ms=p99_ms,
+        client_cpu_ms=sum(result.cpu_ms for result in results) / count,
+        rss_mb=coordinator.usage().rss_mb,
+        cpu_ms_rounds=tuple(cpu / effort.per_round for _, cpu in rounds),
+    )
+
+
+def _status(coordinator: Coordinator, load: Generator, case: Case, count: int, unit: UnitMeter) -> Status:
+    first_sample = len(unit.samples)
+    unit.sample()
+    result, cpu_ms = _cost(coordinator, lambda: load.status(count))
+    unit.sample()
+    p50_ms, p99_ms = _percentiles([result])
+    return Status(
+        case, cpu_ms / count, cpu_ms / count / unit.milliseconds(first_sample), count / result.seconds, p50_ms, p99_ms
+    )
+
+
+def _growth(coordinator: Coordinator, load: Generator, marks: Sequence[int], unit: UnitMeter) -> list[Growth]:
+    rows: list[Growth] = []
+    done = 0
+    for mark in marks:
+        first_sample, begun, cpu_ms = len(unit.samples), done, 0.0
+        while done < mark:
+            count = min(_BATCH, mark - done)
+            load.prepare(count)
+            _, cost = _cost(coordinator, load.activate)
+            cpu_ms += cost
+            done += count
+            unit.sample()
+        each = cpu_ms / (mark - begun)
+        rows.append(
+            Growth(
+                activations=mark,
+                cpu_ms=each,
+                units=each / unit.milliseconds(first_sample),
+                rss_mb=coordinator.usage().rss_mb,
+                state_bytes=coordinator.state_bytes(),
+            )
+        )
+    return rows
+
+
+def _verifications(simulation: Path, folder: Path, count: int, unit: UnitMeter) -> list[Verification]:
+    verifier = Verifier(
+        TrustAnchors.genuine().with_simulated((simulation / "trust.pem").read_bytes()),
+        parse_bundle((simulation / "collateral.json").read_bytes()),
+    )
+    rows = []
+    for kind in (Kind.SGX, Kind.TDX):
+        environment = {"ENCLASP_SIMULATION": str(simulation), "ENCLASP_SIMULATION_KIND": kind.value}
+        issuer = find_issuer(environment, [str(folder / "program")])
+        first_sample, costs = len(unit.samples), []
+        unit.sample()
+        for number in range(count):
+            binding = Bound(number.to_bytes(64, "big"), "a number")
+            evidence = issuer.issue(binding.report_data)
+            now = datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
+            begin = time.thread_time()
+            verification = verifier.verify(evidence, binding, now=now)
+            costs.append((time.thread_time() - begin) * 1000)
+            verification.attested()
+        unit.sample()
+        cpu_ms = statistics.median(costs)
+        rows.append(Verification(kind.value, cpu_ms, cpu_ms / unit.milliseconds(first_sample)))
+    return rows
+
+
+def _cost(coordinator: Coordinator, work: Callable[[], Result]) -> tuple[Result, float]:
+    """What the work found, and the CPU milliseconds that the coordinator used for it and for what it left behind."""
+    before: Usage = coordinator.usage()
+    result = work()
+    time.sleep(_SETTLE_SECONDS)
+    return result, coordinator.usage().cpu_ms - before.cpu_ms
+
+
+def _percentiles(results: Sequence[Result]) -> tuple[float, float]:
+    latencies = sorted(latency for result in results for latency in result.latencies_ms)
+    return latencies[len(latencies) // 2], latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)]
+
+
+def _start(what: str, coordinator: Coordinator) -> Start:
+    return Start(what, coordinator.start_ms, coordinator.start_cpu_ms, coordinator.usage().rss_mb)

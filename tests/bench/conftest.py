@@ -1,0 +1,35 @@
+"""Figures of a run that never was, for the tests of what is shown."""
+
+import pytest
+
+from bench.report import Run
+from bench.scenarios import CASES, Activation, Figures, Growth, Start, Status, Verification
+
+
+@pytest.fixture
+def figures() -> Figures:
+    return Figures(
+        unit_ms=1.1,
+        activations=[Activation(case, 8, 500, 4.4, 4.0, 180.0, 40.0, 70.0, 2.5, 88.0, (4.3, 4.5)) for case in CASES],
+        statuses=[Status(CASES[0], 1.6, 1.5, 400.0, 15.0, 30.0), Status(CASES[-1], 1.6, 1.5, 400.0, 15.0, 30.0)],
+        growth=[Growth(100, 4.6, 4.2, 90.0, 300_000), Growth(5000, 4.5, 4.1, 95.0, 9_000_000)],
+        starts=[Start("first start, empty", 700.0, 500.0, 70.0)],
+        verifications=[Verification("sgx", 1.0, 0.9), Verification("tdx", 1.1, 1.0)],
+        empty_mb=70.0,
+        rest_mb=75.0,
+    )
+
+
+@pytest.fixture
+def run() -> Run:
+    machine: dict[str, object] = {
+        "cpu": "a processor",
+        "cores": 2,
+        "memory_gb": 24.0,
+        "system": "Linux",
+        "python": "3.11",
+        "cryptography": "50",
+        "openssl": "OpenSSL 4",
+        "load_at_start": 0.5,
+    }
+    return Run("2026-11-25T01:00:00+00:00", machine, "abc1234", quick=False, profiled=False)

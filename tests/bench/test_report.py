@@ -1,0 +1,52 @@
+"""What people and scripts get of a run."""
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+from bench.plot import draw
+from bench.report import Run, as_json, as_markdown, table
+from bench.scenarios import Figures
+
+
+def test_the_document_has_every_key_that_scripts_rely_on(run: Run, figures: Figures) -> None:
+    document = json.loads(json.dumps(as_json(run, figures)))
+
+    assert {"unit_ms", "activation", "growth", "memory"} <= document.keys()
+    assert {
+        "marbles": 10,
+        "secrets": 0,
+        "limits": False,
+        "clients": 8,
+        "cpu_ms": 4.4,
+        "units": 4.0,
+        "per_second": 180.0,
+        "p50_ms": 40.0,
+        "p99_ms": 70.0,
+    }.items() <= document["activation"][0].items()
+
+
+def test_the_peers_figures_are_never_shown_as_measured(run: Run, figures: Figures) -> None:
+    assert "not measured in this run" in as_markdown(run, figures)
+    assert "not measured here" in draw(figures)
+    assert "not measured in this run" in json.dumps(as_json(run, figures))
+
+
+def test_a_profiled_run_says_that_its_figures_are_worthless(run: Run, figures: Figures) -> None:
+    assert "compare nothing with it" in as_markdown(replace(run, profiled=True), figures)
+    assert "compare nothing with it" not in as_markdown(run, figures)
+
+
+def test_the_columns_of_a_table_are_aligned() -> None:
+    lines = table(("a", "long"), [("1", "2"), ("333", "4")]).splitlines()
+
+    assert lines == ["| a   | long |", "| --- | ---- |", "| 1   | 2    |", "| 333 | 4    |"]
+
+
+def test_the_picture_is_well_formed_and_shows_both_halves(figures: Figures) -> None:
+    picture = ElementTree.fromstring(draw(figures))
+    words = " ".join(text.text or "" for text in picture.iter("{http://www.w3.org/2000/svg}text"))
+
+    assert "Server CPU per activation" in words
+    assert "Resident memory" in words
+    assert "5,000" in words
