@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from bench import peer
-from bench.scenarios import Figures
+from bench.figures import Figures
 
 _WIDTH, _HEIGHT = 960, 360
 _OURS, _PEER, _INK, _FAINT = "#0b6e4f", "#b0b7bf", "#22272e", "#e3e6ea"

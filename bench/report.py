@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import peer
-from bench.scenarios import Activation, Figures, Growth, Start, Status, Verification
+from bench.figures import Activation, Figures, Growth, Start, Status, Verification
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from attestation.endorsements import parse_bundle
 from attestation.kinds import Kind
 from bench.coordinator import Coordinator
 from bench.documents import manifest
+from bench.figures import Activation, Case, Figures, Growth, Start, Status, Verification
 from bench.generator import Generator
 from bench.load import Plan, Result
 from bench.process import Usage
@@ -54,90 +55,8 @@ QUICK: Final = Effort(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A manifest of a size."""
-
-    marbles: int
-    secrets: int
-    limits: bool
-
-
 CASES: Final = (Case(10, 0, False), Case(10, 100, False), Case(10, 1000, False), Case(1000, 1000, True))
 _GROWTH_CASE: Final = Case(10, 100, False)
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """One row of the headline table.  cpu_ms: of the server, per activation; cpu_ms_rounds: of each round."""
-
-    case: Case
-    clients: int
-    activations: int
-    cpu_ms: float
-    units: float
-    per_second: float
-    p50_ms: float
-    p99_ms: float
-    client_cpu_ms: float
-    rss_mb: float
-    cpu_ms_rounds: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """GET status on a new connection each, 8 clients; cpu_ms: of the server, per request."""
-
-    case: Case
-    cpu_ms: float
-    units: float
-    per_second: float
-    p50_ms: float
-    p99_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """The coordinator after `activations` in all; cpu_ms, units: per activation since the row before."""
-
-    activations: int
-    cpu_ms: float
-    units: float
-    rss_mb: float
-    state_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """From the process's start to its first answer; activations: that it had to remember."""
-
-    what: str
-    milliseconds: float
-    cpu_ms: float
-    rss_mb: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """Verification of one quote in this process, collateral cached: CPU milliseconds, median."""
-
-    kind: str
-    cpu_ms: float
-    units: float
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """All of one run.  rest_mb: resident memory of a coordinator with a manifest that nobody used yet."""
-
-    unit_ms: float
-    activations: Sequence[Activation]
-    statuses: Sequence[Status]
-    growth: Sequence[Growth]
-    starts: Sequence[Start]
-    verifications: Sequence[Verification]
-    empty_mb: float
-    rest_mb: float
 
 
 def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: Path | None) -> Figures:

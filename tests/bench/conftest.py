@@ -2,8 +2,10 @@
 
 import pytest
 
+from bench.figures import Activation, Case, Figures, Growth, Start, Status, Verification
 from bench.report import Run
-from bench.scenarios import CASES, Activation, Figures, Growth, Start, Status, Verification
+
+CASES = (Case(10, 0, False), Case(10, 100, False), Case(10, 1000, False), Case(1000, 1000, True))
 
 
 @pytest.fixture
