@@ -1,0 +1,144 @@
+"""The Coordinator's configuration: a TOML file, then environment variables over it, into one frozen `Config`.
+
+Environment variables keep MarbleRun's names (contract 5.6); what it has no name for is `ENCLASP_…`.
+An empty variable counts as unset.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, TypeVar
+
+
+class ConfigInvalid(Exception):
+    """The configuration is refused; the text names the setting, what was expected and what was got."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a door listens.  host: empty means all interfaces."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be set.  Paths are text; empty means none.
+
+    trust: a file with the root certificate of a simulated vendor that this operator accepts; collateral: a bundle.
+    prometheus: empty host and port 0 means off.  compatible: accept what MarbleRun accepts in a manifest.
+    """
+
+    client: Address = Address("", 4433)
+    mesh: Address = Address("", 2001)
+    prometheus: Address | None = None
+    dns_names: tuple[str, ...] = ("localhost",)
+    state_dir: str = "marblerun-coordinator-data"
+    startup_manifest: str = ""
+    collateral: str = ""
+    trust: str = ""
+    compatible: bool = False
+    log_level: str = "info"
+    snapshot_every: int = 10_000
+
+
+def load(toml: bytes | None, environ: Mapping[str, str]) -> Config:
+    """Read the file's bytes (None: no file) and the environment.  Raises ConfigInvalid."""
+    config = Config()
+    if toml is not None:
+        config = _from_toml(config, toml)
+    for variable, (setting, parse) in _VARIABLES.items():
+        if value := environ.get(variable, ""):
+            config = _with(config, setting, parse(variable, value))
+    return config
+
+
+def _from_toml(config: Config, raw: bytes) -> Config:
+    try:
+        document = tomllib.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigInvalid(f"configuration file: expected TOML, got: {error}") from error
+    known = {field.name for field in fields(Config)}
+    for key, value in document.items():
+        if key not in known:
+            raise ConfigInvalid(f"configuration file: unknown setting '{key}'; known: {', '.join(sorted(known))}")
+        config = _with(config, key, _setting(key, value))
+    return config
+
+
+def _with(config: Config, setting: str, value: object) -> Config:
+    changed: dict[str, Any] = {setting: value}
+    return replace(config, **changed)
+
+
+def _setting(key: str, value: object) -> object:
+    if key in ("client", "mesh", "prometheus"):
+        return _address(key, _expect(key, value, str))
+    if key == "dns_names":
+        names = _expect(key, value, list)
+        return tuple(_expect(key, name, str) for name in names)
+    if key == "compatible":
+        return _expect(key, value, bool)
+    if key == "snapshot_every":
+        return _positive(key, _expect(key, value, int))
+    return _expect(key, value, str)
+
+
+def _expect(key: str, value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigInvalid(f"setting '{key}': expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _positive(key: str, value: int) -> int:
+    if value < 1:
+        raise ConfigInvalid(f"setting '{key}': expected a whole number from 1, got {value}")
+    return value
+
+
+def _address(name: str, text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigInvalid(f"{name}: expected HOST:PORT or :PORT, got '{text}'")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _names(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names):
+        raise ConfigInvalid(f"{name}: expected names separated by commas, got '{text}'")
+    return names
+
+
+def _text(name: str, text: str) -> str:
+    return text
+
+
+def _switch(name: str, text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ConfigInvalid(f"{name}: expected 0 or 1, got '{text}'")
+    return text == "1"
+
+
+def _debug(name: str, text: str) -> str:
+    return "debug" if _switch(name, text) else "info"
+
+
+_T = TypeVar("_T")
+
+_VARIABLES: Final[Mapping[str, tuple[str, Callable[[str, str], object]]]] = {
+    "EDG_COORDINATOR_CLIENT_ADDR": ("client", _address),
+    "EDG_COORDINATOR_MESH_ADDR": ("mesh", _address),
+    "EDG_COORDINATOR_PROMETHEUS_ADDR": ("prometheus", _address),
+    "EDG_COORDINATOR_DNS_NAMES": ("dns_names", _names),
+    "EDG_COORDINATOR_SEAL_DIR": ("state_dir", _text),
+    "EDG_STARTUP_MANIFEST": ("startup_manifest", _text),
+    "EDG_DEBUG_LOGGING": ("log_level", _debug),
+    "ENCLASP_COLLATERAL": ("collateral", _text),
+    "ENCLASP_TRUST": ("trust", _text),
+    "ENCLASP_COMPATIBLE": ("compatible", _switch),
+}

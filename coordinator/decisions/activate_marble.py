@@ -1,0 +1,169 @@
+"""May this marble join, and what is it given?
+
+The steps follow MarbleRun's order of refusals (contract 2.5): state, certificate, type, evidence, number of
+activations, UUID, CSR, parameters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from attestation.appraisal import appraise
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from attestation.verification import Attested, NotGenuine, Verification
+from coordinator.authority import issue_marble_leaf
+from coordinator.decisions.decision import Decision, admit
+from coordinator.decisions.errors import (
+    CsrRefused,
+    NotAttested,
+    ParametersFailed,
+    RequestInvalid,
+    TooManyActivations,
+    UnknownMarble,
+)
+from coordinator.manifest.model import Manifest, Marble, Secret, SecretType
+from coordinator.manifest.template.parse import ALL_SECRETS
+from coordinator.manifest.template.values import SecretValue
+from coordinator.secrets.generate import Entropy, certify, derive_symmetric
+from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
+from coordinator.state.events import MarbleActivated
+from coordinator.state.model import Deployment, State
+from coordinator.state.phase import Ask
+from coordinator.state.values import secret_value
+from marble.protocol import Parameters, ProtocolFormatError, parse_uuid
+from pki.certificates import CsrData, CsrInvalid, TemplateInvalid, parse_csr, serial_number
+from pki.keys import PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A marble that has shown who it is: its definition, its proof, its UUID (canonical) and its request."""
+
+    marble: Marble
+    attested: Attested
+    evidence_digest: bytes
+    uuid: str
+    csr: CsrData
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key pairs made before the decision: the marble's own, and one for each of its certificate secrets."""
+
+    own: EllipticCurvePrivateKey
+    secrets: Mapping[str, PrivateKey]
+
+
+def find_marble(state: State, marble_type: str) -> tuple[Deployment, Marble]:
+    """The deployment and the definition of this type.  Raises WrongPhase, UnknownMarble."""
+    admit(state, Ask.ACTIVATE)
+    deployment = state.deployment
+    assert deployment is not None, "the phase table admits activations only with a deployment"
+    marble = deployment.manifest.marbles.get(marble_type)
+    if marble is None:
+        raise UnknownMarble(f"unknown marble type '{marble_type[:100]}'")
+    return deployment, marble
+
+
+def check_evidence(manifest: Manifest, marble: Marble, verification: Verification) -> Attested:
+    """The proof, if it is genuine and what the manifest wants.  Raises NotAttested with every check."""
+    try:
+        attested = verification.attested()
+    except NotGenuine as cause:
+        raise NotAttested(marble.type, cause.checks, genuine=False) from cause
+    appraisal = appraise(attested, manifest.packages[marble.package].alternatives)
+    if not appraisal.accepted:
+        raise NotAttested(marble.type, appraisal.checks, genuine=True)
+    return attested
+
+
+def check_limit(deployment: Deployment, marble: Marble) -> None:
+    """Raises TooManyActivations when `MaxActivations` is used up."""
+    used = deployment.activations.get(marble.type, 0)
+    if marble.max_activations and used >= marble.max_activations:
+        raise TooManyActivations(
+            f"marble '{marble.type}': maximum number of activations reached: "
+            f"expected at most {marble.max_activations} (manifest /Marbles/{marble.type}/MaxActivations), "
+            f"{used} were granted"
+        )
+
+
+def canonical_uuid(text: str) -> str:
+    """Lower-case text of 36 characters, from any form that MarbleRun accepts (contract 2.4).  Raises RequestInvalid."""
+    try:
+        return str(parse_uuid(text))
+    except ProtocolFormatError as cause:
+        raise RequestInvalid(str(cause)) from cause
+
+
+def read_csr(raw: bytes) -> CsrData:
+    """The request's subject and names.  Raises CsrRefused."""
+    try:
+        return parse_csr(raw)
+    except CsrInvalid as cause:
+        raise CsrRefused(f"certificate signing request: {cause}") from cause
+
+
+def certificate_secrets(manifest: Manifest, marble: Marble) -> tuple[Secret, ...]:
+    """The per-marble certificate secrets that this marble uses: each needs a key pair of its own."""
+    return tuple(s for s in _used(manifest, marble) if s.type.is_certificate and not s.shared and not s.user_defined)
+
+
+def activate_marble(
+    state: State, admission: Admission, keys: Keys, texts: AuthorityTexts, *, now: datetime, entropy: Entropy
+) -> Decision[Parameters]:
+    """Admit one marble: count it, certify its key, render its parameters.
+
+    Raises WrongPhase, TooManyActivations, ParametersFailed.
+    """
+    marble, uuid = admission.marble, admission.uuid
+    deployment, current = find_marble(state, marble.type)
+    if current is not marble:
+        raise RequestInvalid(f"marble '{marble.type}': the manifest changed while it joined; try again")
+    check_limit(deployment, marble)
+    leaf = issue_marble_leaf(
+        state.authority,
+        admission.csr,
+        marble.type,
+        uuid,
+        public_key=keys.own.public_key(),
+        now=now,
+        serial=serial_number(entropy(16)),
+    )
+    try:
+        secrets = {
+            secret.name: _secret(state, deployment, secret, marble, uuid, keys, now=now, entropy=entropy)
+            for secret in _used(deployment.manifest, marble)
+        }
+        parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts, secrets)
+    except (RenderFailed, TemplateInvalid) as cause:
+        raise ParametersFailed(str(cause)) from cause
+    event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest)
+    return Decision((event,), parameters)
+
+
+def _used(manifest: Manifest, marble: Marble) -> tuple[Secret, ...]:
+    if ALL_SECRETS in marble.secrets:
+        return tuple(manifest.secrets.values())
+    return tuple(manifest.secrets[name] for name in marble.secrets if name in manifest.secrets)
+
+
+def _secret(
+    state: State,
+    deployment: Deployment,
+    secret: Secret,
+    marble: Marble,
+    uuid: str,
+    keys: Keys,
+    *,
+    now: datetime,
+    entropy: Entropy,
+) -> SecretValue:
+    if secret.shared:
+        return deployment.shared_secrets[secret.name]
+    if secret.type is SecretType.SYMMETRIC_KEY:
+        return derive_symmetric(secret, marble, uuid, deployment.root_secret)
+    key = keys.secrets[secret.name]
+    stored = certify(secret, key, state.authority, now=now, serial=serial_number(entropy(16)))
+    return secret_value(secret, stored)

@@ -1,0 +1,126 @@
+"""`Refused` and its kinds.  The type says whose fault it is; each door turns types into its own codes in one table."""
+
+from attestation.checks import Check, Status
+from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
+from coordinator.state.phase import Ask, Phase
+
+
+class Refused(Exception):
+    """The Coordinator understood the request and will not do it."""
+
+    code = "A200"
+    hint = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+class WrongPhase(Refused):
+    """The Coordinator's phase does not admit this request."""
+
+    code = "A210"
+
+    def __init__(self, ask: Ask, phase: Phase) -> None:
+        self.ask, self.phase = ask, phase
+        super().__init__(f"server is not in expected state: {ask.value} is refused in state {phase.value}")
+        self.hint = phase.message
+
+
+class ManifestRefused(Refused):
+    """The document is invalid; every finding is in the text."""
+
+    code = "E000"
+
+    def __init__(self, cause: ManifestInvalid) -> None:
+        self.findings: tuple[Finding, ...] = cause.findings
+        errors = [f for f in cause.findings if f.severity is Severity.ERROR]
+        lines = [f"  {cause.name}:{f.line}:{f.column}: {f.code} {f.message} (hint: {f.hint})" for f in errors]
+        super().__init__("\n".join([f"invalid manifest: {len(errors)} error(s)", *lines]))
+
+
+class MarbleRefused(Refused):
+    """A marble may not join.  `reason` is the class that the marble learns; the text is for the operator."""
+
+    reason = "not admitted"
+
+
+class UnknownMarble(MarbleRefused):
+    """The manifest has no marble of this type."""
+
+    code = "A201"
+    reason = "unknown marble type"
+    hint = "compare EDG_MARBLE_TYPE with the names under Marbles in the manifest"
+
+
+class TooManyActivations(MarbleRefused):
+    """`MaxActivations` of this marble is used up."""
+
+    code = "A202"
+    reason = "maximum number of activations reached"
+    hint = "activations also count restarts; raise MaxActivations with a manifest update"
+
+
+class EvidenceReused(MarbleRefused):
+    """This very Evidence has been admitted before."""
+
+    code = "A203"
+    reason = "evidence was used before"
+    hint = "a marble makes a new key, certificate and evidence for every activation"
+
+
+class NotAttested(MarbleRefused):
+    """The Evidence is not genuine, or not what the manifest wants; `checks` says all of it."""
+
+    code = "A204"
+    reason = "evidence does not match the manifest"
+
+    def __init__(self, marble: str, checks: tuple[Check, ...], *, genuine: bool) -> None:
+        self.checks = checks
+        if not genuine:
+            self.reason = "evidence is not genuine"
+        missed = [c for c in checks if c.status is not Status.PASSED]
+        lines = [f"  {c.name}: expected {c.expected}, got {c.found} ({c.source})" for c in missed]
+        super().__init__("\n".join([f"marble '{marble}': {self.reason}", *lines]))
+        self.hint = next((c.hint for c in missed if c.hint), "")
+
+
+class NoCertificate(Refused):
+    """The connection showed no client certificate."""
+
+    code = "A205"
+    hint = "a marble connects with a self-signed certificate whose key its evidence binds"
+
+
+class RequestInvalid(Refused):
+    """A field of the activation request is not what it must be."""
+
+    code = "A206"
+
+
+class CsrRefused(Refused):
+    """The certificate signing request is missing, unreadable or not signed by its own key."""
+
+    code = "A207"
+
+
+class ParametersFailed(Refused):
+    """The manifest's templates cannot be rendered for this marble."""
+
+    code = "A208"
+    hint = "run `enclasp manifest check` on the manifest"
+
+
+CODES = {
+    "A200": ("request refused", "see the coordinator's log"),
+    "A201": ("unknown marble type", UnknownMarble.hint),
+    "A202": ("maximum number of activations reached", TooManyActivations.hint),
+    "A203": ("evidence was used before", EvidenceReused.hint),
+    "A204": ("evidence does not match the manifest", "the coordinator's log has every check with expected and found"),
+    "A205": ("no client certificate", NoCertificate.hint),
+    "A206": ("activation request invalid", "compare the marble's settings with the error text"),
+    "A207": ("certificate signing request refused", "send a PKCS#10 request in DER, signed by its own key"),
+    "A208": ("parameters cannot be rendered", ParametersFailed.hint),
+    "A210": ("wrong state for this request", "`enclasp status` tells the coordinator's state"),
+    "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
+}

@@ -1,0 +1,43 @@
+"""Our error tree to HTTP status and envelope: the only such table (contract 1.5)."""
+
+from aiohttp import web
+
+from coordinator.decisions.errors import ManifestRefused, Refused, WrongPhase
+from coordinator.state.phase import Ask
+from coordinator.wire import jsend
+from coordinator.wire.v2 import BodyInvalid
+
+JSON = "application/json"
+
+_WRONG_PHASE_V1 = {Ask.QUOTE: 500, Ask.SET_MANIFEST: 400}
+
+
+def success(data: object) -> web.Response:
+    """HTTP 200."""
+    return web.Response(body=jsend.success(data), content_type=JSON)
+
+
+def error(status: int, message: str) -> web.Response:
+    """An error answer; MarbleRun sends its JSON as text/plain and forbids sniffing."""
+    return web.Response(
+        status=status,
+        body=jsend.error(message),
+        content_type="text/plain",
+        charset="utf-8",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
+
+
+def refused(refusal: Refused | BodyInvalid, version: int) -> web.Response:
+    """The answer for a refusal, by API version."""
+    text = str(refusal)
+    if isinstance(refusal, BodyInvalid):
+        if version == 1:
+            return error(400, text)
+        return web.Response(status=400, body=jsend.fail(text), content_type=JSON)
+    text = f"{refusal.code} {text}"
+    if version == 2:
+        return error(500, text)
+    if isinstance(refusal, WrongPhase):
+        return error(_WRONG_PHASE_V1.get(refusal.ask, 500), text)
+    return error(400 if isinstance(refusal, ManifestRefused) else 500, text)

@@ -1,0 +1,25 @@
+"""The monitoring door: plain HTTP, off by default; metrics and activation events, nothing secret (contract 8)."""
+
+from aiohttp import web
+
+from coordinator.observe import Observer
+from coordinator.service import Coordinator
+
+
+def make_runner(coordinator: Coordinator, observer: Observer) -> web.AppRunner:
+    """`/metrics`, `/events`, and `/healthz` (200 while the Coordinator serves, 503 in recovery or stopped)."""
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=observer.metrics(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def events(_request: web.Request) -> web.Response:
+        return web.Response(body=observer.events(), content_type="application/json")
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"serving": coordinator.serving}, status=200 if coordinator.serving else 503)
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/events", events)
+    app.router.add_get("/healthz", healthz)
+    return web.AppRunner(app, access_log=None, handle_signals=False)

@@ -1,0 +1,96 @@
+"""Every route with who may call it: the one table of the front door (contract 1.4).
+
+What is not in the table is answered 405, as MarbleRun's clients rely on (contract 1.1).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from coordinator.decisions.errors import WrongPhase
+from coordinator.rest import errors
+from coordinator.service import Coordinator
+from coordinator.wire import v1, v2
+
+
+class Caller(Enum):
+    """Who may call a route.  The phase table (state/phase.py) then says when."""
+
+    ANYONE = "anyone who reaches the port"
+
+
+Handler: TypeAlias = Callable[[Coordinator, web.Request], Awaitable[web.Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row: API version, method, path, caller, handler and the largest body in bytes."""
+
+    version: int
+    method: str
+    path: str
+    caller: Caller
+    handler: Handler
+    body_limit: int = 64 * 1024
+
+
+async def _status_v1(coordinator: Coordinator, _request: web.Request) -> web.Response:
+    phase = coordinator.phase
+    return errors.success(v1.status(phase.value, phase.message))
+
+
+async def _status_v2(coordinator: Coordinator, _request: web.Request) -> web.Response:
+    phase = coordinator.phase
+    return errors.success(v2.status(phase.value, phase.message))
+
+
+async def _quote_v1(coordinator: Coordinator, _request: web.Request) -> web.Response:
+    return errors.success(v1.quote(*await coordinator.quote(b"")))
+
+
+async def _quote_v2(coordinator: Coordinator, request: web.Request) -> web.Response:
+    nonce = v2.decode_nonce(request.query.get("nonce", ""))
+    return errors.success(v2.quote(*await coordinator.quote(nonce)))
+
+
+async def _manifest_v1(coordinator: Coordinator, _request: web.Request) -> web.Response:
+    try:
+        deployment = coordinator.manifest()
+    except WrongPhase:
+        return errors.success(v1.manifest(None, "", None))
+    manifest = deployment.manifest
+    return errors.success(v1.manifest(deployment.manifest_signature, manifest.fingerprint, manifest.raw))
+
+
+async def _manifest_v2(coordinator: Coordinator, _request: web.Request) -> web.Response:
+    deployment = coordinator.manifest()
+    manifest = deployment.manifest
+    return errors.success(v2.manifest(deployment.manifest_signature, manifest.fingerprint, manifest.raw))
+
+
+async def _set_manifest_v1(coordinator: Coordinator, request: web.Request) -> web.Response:
+    await coordinator.set_manifest(await request.read())
+    return errors.success(None)
+
+
+async def _set_manifest_v2(coordinator: Coordinator, request: web.Request) -> web.Response:
+    await coordinator.set_manifest(v2.decode_manifest_set(await request.read()))
+    return errors.success(v2.manifest_set())
+
+
+MANIFEST_BYTES: Final = 8 * 1024 * 1024
+_BASE64_MANIFEST_BYTES: Final = MANIFEST_BYTES * 4 // 3 + 1024
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(1, "GET", "/status", Caller.ANYONE, _status_v1),
+    Route(1, "GET", "/quote", Caller.ANYONE, _quote_v1),
+    Route(1, "GET", "/manifest", Caller.ANYONE, _manifest_v1),
+    Route(1, "POST", "/manifest", Caller.ANYONE, _set_manifest_v1, MANIFEST_BYTES),
+    Route(2, "GET", "/api/v2/status", Caller.ANYONE, _status_v2),
+    Route(2, "GET", "/api/v2/quote", Caller.ANYONE, _quote_v2),
+    Route(2, "GET", "/api/v2/manifest", Caller.ANYONE, _manifest_v2),
+    Route(2, "POST", "/api/v2/manifest", Caller.ANYONE, _set_manifest_v2, _BASE64_MANIFEST_BYTES),
+)

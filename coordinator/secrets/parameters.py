@@ -1,0 +1,136 @@
+"""What one marble is given: files, environment and arguments, rendered with the secrets that it uses (contract 2.7-2.9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from coordinator.manifest.model import Manifest, Marble
+from coordinator.manifest.template.render import Place, Template, TemplateError
+from coordinator.manifest.template.values import SecretValue
+from coordinator.secrets.ttls import ttls_config
+from coordinator.state.model import Authority
+from marble import settings
+from marble.protocol import Parameters
+from pki.certificates import der
+from pki.keys import private_der, spki_der
+from pki.pem import pem_block
+
+
+class RenderFailed(Exception):
+    """A template of a marble cannot be rendered; the text names the marble, the place and the reason."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A marble's own certificate and key; encodings are made once, and only if something asks."""
+
+    certificate: x509.Certificate
+    key: EllipticCurvePrivateKey
+
+    @cached_property
+    def certificate_der(self) -> bytes:
+        """The leaf, DER."""
+        return der(self.certificate)
+
+    @cached_property
+    def private(self) -> bytes:
+        """The private key, PKCS#8 DER."""
+        return private_der(self.key)
+
+    @cached_property
+    def public(self) -> bytes:
+        """The public key, SubjectPublicKeyInfo DER."""
+        return spki_der(self.key.public_key())
+
+
+@dataclass(frozen=True)
+class AuthorityTexts:
+    """The CA certificates as text and bytes, encoded once for many marbles."""
+
+    authority: Authority
+    marble_root: str = field(init=False)
+    intermediate: str = field(init=False)
+    root: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "marble_root", pem_block("CERTIFICATE", der(self.authority.marble_root)))
+        object.__setattr__(self, "intermediate", pem_block("CERTIFICATE", der(self.authority.intermediate)))
+        object.__setattr__(self, "root", pem_block("CERTIFICATE", der(self.authority.root)))
+
+
+def render(
+    manifest: Manifest, marble: Marble, identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]
+) -> Parameters:
+    """Everything for one marble.  secrets: the values of `marble.secrets`.  Raises RenderFailed."""
+    context = _context(identity, texts.authority, secrets)
+    wanted = marble.parameters
+    files = {path: _render(marble, path, value, context, Place.FILE) for path, value in wanted.files.items()}
+    env = {name: _render(marble, name, value, context, Place.ENV) for name, value in wanted.env.items()}
+    env.update(_reserved(manifest, marble, identity, texts, secrets))
+    return Parameters(files=files, env=env, argv=wanted.argv)
+
+
+def _render(marble: Marble, name: str, value: Template, context: Mapping[str, Any], place: Place) -> bytes:
+    try:
+        return value.render(context, place)
+    except TemplateError as error:
+        kind = "file" if place is Place.FILE else "environment variable"
+        raise RenderFailed(f"marble '{marble.type}', {kind} '{name}': {error}") from error
+
+
+def _context(identity: Identity, authority: Authority, secrets: Mapping[str, SecretValue]) -> Mapping[str, Any]:
+    return {
+        "Secrets": secrets,
+        "Previous": {"Secrets": secrets},
+        "MarbleRun": {
+            "RootCA": _certificate(authority.marble_root),
+            "MarbleCert": SecretValue(
+                type="",
+                size=0,
+                shared=False,
+                user_defined=False,
+                valid_days=0,
+                cert_der=identity.certificate_der,
+                public=identity.public,
+                private=identity.private,
+            ),
+            "CoordinatorRoot": _certificate(authority.root),
+            "CoordinatorIntermediate": _certificate(authority.intermediate),
+        },
+    }
+
+
+def _certificate(certificate: x509.Certificate) -> SecretValue:
+    return SecretValue(
+        type="",
+        size=0,
+        shared=False,
+        user_defined=False,
+        valid_days=0,
+        cert_der=der(certificate),
+        public=b"",
+        private=b"",
+    )
+
+
+def _reserved(
+    manifest: Manifest, marble: Marble, identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]
+) -> dict[str, bytes]:
+    leaf = pem_block("CERTIFICATE", identity.certificate_der)
+    key = pem_block("PRIVATE KEY", identity.private)
+    reserved = {
+        settings.ROOT_CA: texts.marble_root,
+        settings.CERTIFICATE_CHAIN: leaf + texts.intermediate,
+        settings.PRIVATE_KEY: key,
+        settings.COORDINATOR_ROOT_CA: texts.root,
+    }
+    if marble.tls:
+        tags = [manifest.tls[tag] for tag in marble.tls]
+        reserved[settings.TTLS_CONFIG] = ttls_config(
+            tags, secrets, root_pem=texts.marble_root, leaf_pem=leaf, key_pem=key
+        )
+    return {name: text.encode() for name, text in reserved.items()}

@@ -1,0 +1,322 @@
+"""The clerk: the one writer.  Verify, decide, append, become, observe, reply; always in this order.
+
+Slow work (the device, RSA keys, the durable write) is awaited outside the writer's turn; from deciding to becoming
+the next State there is no await, so a turn cannot be interrupted.  No reply leaves before its record is durable.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from attestation.issue import Issuer
+from attestation.verify import Verifier
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from attestation.binding import of_certificate, of_root_key
+from attestation.checks import failed
+from attestation.errors import EvidenceFormatError
+from attestation.evidence import Evidence, recognise, with_open_enclave_header
+from attestation.kinds import Kind
+from coordinator.authority import AuthorityKeys, RootContent, issue_authority
+from coordinator.decisions import activate_marble as joins
+from coordinator.decisions.decision import admit
+from coordinator.decisions.errors import EvidenceReused, ManifestRefused, NoCertificate, NotAttested
+from coordinator.decisions.set_manifest import Founding, check_templates, set_manifest
+from coordinator.journal.errors import JournalError
+from coordinator.journal.journal import Journal
+from coordinator.journal.vault import Locked, Opened, Vault
+from coordinator.manifest.errors import ManifestInvalid
+from coordinator.manifest.model import Manifest, Secret
+from coordinator.manifest.parse import parse
+from coordinator.observe import Observer
+from coordinator.secrets.generate import is_slow, make_key
+from coordinator.secrets.parameters import AuthorityTexts
+from coordinator.state.events import (
+    Event,
+    EvidenceRemembered,
+    MarbleActivated,
+    decode_event,
+    encode_event,
+)
+from coordinator.state.model import Authority, Deployment, State
+from coordinator.state.phase import Ask, Phase
+from coordinator.state.replay import condense, replay, replay_all
+from coordinator.state.single_use import SingleUse
+from marble.protocol import ActivationRequest, Parameters
+from pki.certificates import der, pem, serial_number
+from pki.keys import KeyAlgorithm, PrivateKey, generate, spki_der
+
+T = TypeVar("T")
+
+
+class NotServing(Exception):
+    """The Coordinator has stopped: its memory may be ahead of its journal, so it answers nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a Coordinator stands on.  names: its DNS names and addresses; snapshot_every: records between snapshots."""
+
+    issuer: Issuer
+    verifier: Verifier
+    vault: Vault
+    observer: Observer
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+    names: tuple[str, ...]
+    compatible: bool
+    snapshot_every: int
+
+
+class Coordinator:
+    """Everything that can be asked of a Coordinator, one method each; the doors only translate."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
+        self._env = environment
+        self._journal: Journal | None = None
+        self._stopped: JournalError | None = None
+        self._used = SingleUse()
+        self._since_snapshot = 0
+        self._setting = asyncio.Lock()
+        self._slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
+        self._failed: asyncio.Future[JournalError] = asyncio.get_running_loop().create_future()
+        self._state = self._start()
+        self._texts = AuthorityTexts(self._state.authority)
+        self._root_evidence = self._issue_for(self.authority, b"")
+
+    @property
+    def authority(self) -> Authority:
+        """The hierarchy in force; a new object after every change."""
+        return self._state.authority
+
+    @property
+    def phase(self) -> Phase:
+        """The phase, for `status`.  Raises NotServing."""
+        self._check_serving()
+        return self._state.phase
+
+    @property
+    def serving(self) -> bool:
+        """True while requests are answered from a state that is whole: not stopped, not waiting for recovery."""
+        return self._stopped is None and self._state.phase is not Phase.RECOVERY
+
+    def manifest(self) -> Deployment:
+        """The deployment in force.  Raises WrongPhase, NotServing."""
+        self._check_serving()
+        admit(self._state, Ask.READ_MANIFEST)
+        assert self._state.deployment is not None, "the phase table admits reading only with a deployment"
+        return self._state.deployment
+
+    def known_type(self, marble_type: str) -> str:
+        """A marble type as a label: itself if the manifest has it, else "unknown"."""
+        deployment = self._state.deployment
+        return marble_type if deployment and marble_type in deployment.manifest.marbles else "unknown"
+
+    async def quote(self, nonce: bytes) -> tuple[str, bytes]:
+        """Certificate chain (PEM: intermediate, root) and Evidence over the root and the nonce (contract 1.7).
+
+        Raises WrongPhase, NotServing.
+        """
+        self._check_serving()
+        admit(self._state, Ask.QUOTE)
+        authority = self.authority
+        if nonce:
+            evidence = await self._in_thread(lambda: self._issue_for(authority, nonce))
+        else:
+            evidence = self._root_evidence
+        chain = pem(authority.intermediate, authority.root).decode()
+        raw = with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
+        return chain, raw
+
+    async def set_manifest(self, raw: bytes) -> Manifest:
+        """Set the first manifest.  Raises WrongPhase, ManifestRefused, NotServing."""
+        async with self._setting:
+            self._check_serving()
+            admit(self._state, Ask.SET_MANIFEST)
+            manifest = await self._in_thread(lambda: self._parse(raw))
+            keys = {s.name: await self._key_for(s) for s in manifest.secrets.values() if _wants_key_now(s)}
+            held = AuthorityKeys(self.authority.root_key, self.authority.intermediate_key)
+            authority = await self._in_thread(lambda: self._authority(held, manifest.digest))
+            decision = set_manifest(
+                self._state,
+                manifest,
+                Founding(authority, keys),
+                compatible=self._env.compatible,
+                now=self._env.clock(),
+                entropy=self._env.entropy,
+            )
+            bodies = [encode_event(event) for event in decision.events]
+            try:
+                self._journal = await self._in_thread(
+                    lambda: self._env.vault.found(bodies, manifest.config.seal_mode.value)
+                )
+            except JournalError as failure:
+                self._env.observer.error("manifest was not set: the state cannot be written", reason=str(failure))
+                raise
+            self._become(replay_all(decision.events))
+            self._root_evidence = self._issue_for(self.authority, b"")
+            self._env.observer.info("manifest set", fingerprint=manifest.fingerprint, marbles=len(manifest.marbles))
+            return manifest
+
+    async def activate(self, request: ActivationRequest, leaf: bytes | None) -> Parameters:
+        """Admit one marble.  leaf: the certificate that its TLS connection proved, DER.
+
+        Raises Refused (every kind of it), NotServing.
+        """
+        self._check_serving()
+        now = self._env.clock()
+        admission = self._admit(request, leaf, now)
+        wanted = joins.certificate_secrets(self.manifest().manifest, admission.marble)
+        keys = joins.Keys(_p384(), {secret.name: await self._key_for(secret) for secret in wanted})
+        if admission.evidence_digest in self._used:
+            raise EvidenceReused(f"marble '{admission.marble.type}': this evidence was admitted before")
+        decision = joins.activate_marble(self._state, admission, keys, self._texts, now=now, entropy=self._env.entropy)
+        durable = self._append(decision.events)
+        for event in decision.events:
+            self._become(replay(self._state, event))
+        self._used.add(admission.evidence_digest)
+        await self._durable(durable)
+        self._env.observer.activated(
+            admission.marble.type,
+            admission.uuid,
+            now,
+            simulated=admission.attested.simulated,
+            evidence=admission.evidence_digest.hex(),
+        )
+        return decision.reply
+
+    async def failure(self) -> JournalError:
+        """Wait until the journal of this Coordinator fails, perhaps for ever; the process should then stop."""
+        return await self._failed
+
+    async def close(self) -> None:
+        """Finish what is being written, then let go of the state."""
+        self._slow.shutdown(wait=False, cancel_futures=True)
+        if self._journal is not None:
+            await self._journal.close()
+        self._env.vault.close()
+
+    def _start(self) -> State:
+        found = self._env.vault.open()
+        if isinstance(found, Opened):
+            events = [decode_event(body) for body in found.bodies]
+            self._journal = found.journal
+            self._since_snapshot = len(events)
+            for event in events:
+                if isinstance(event, MarbleActivated):
+                    self._used.add(event.evidence)
+                elif isinstance(event, EvidenceRemembered):
+                    for digest in event.digests:
+                        self._used.add(digest)
+            return replay_all(events)
+        if isinstance(found, Locked):
+            self._env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
+        phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
+        return State(phase, self._authority(AuthorityKeys(_p384(), _p384()), b""))
+
+    def _become(self, state: State) -> None:
+        """The only place where the State is replaced."""
+        if state.authority is not self._state.authority:
+            self._texts = AuthorityTexts(state.authority)
+        self._state = state
+        self._env.observer.phase(state.phase.value)
+
+    def _admit(self, request: ActivationRequest, leaf: bytes | None, now: datetime) -> joins.Admission:
+        admit(self._state, Ask.ACTIVATE)
+        if leaf is None:
+            raise NoCertificate("activation: no client certificate was shown")
+        deployment, marble = joins.find_marble(self._state, request.marble_type)
+        try:
+            evidence = recognise(request.quote)
+        except EvidenceFormatError as cause:
+            check = failed("evidence.format", "an SGX or TDX quote", str(cause), "contract 2.3", code="V100")
+            raise NotAttested(marble.type, (check,), genuine=False) from cause
+        verification = self._env.verifier.verify(evidence, of_certificate(leaf), now=now)
+        attested = joins.check_evidence(deployment.manifest, marble, verification)
+        joins.check_limit(deployment, marble)
+        return joins.Admission(
+            marble=marble,
+            attested=attested,
+            evidence_digest=hashlib.sha256(evidence.raw).digest(),
+            uuid=joins.canonical_uuid(request.uuid),
+            csr=joins.read_csr(request.csr),
+        )
+
+    def _parse(self, raw: bytes) -> Manifest:
+        try:
+            manifest = parse(raw, name="manifest", compatible=self._env.compatible).manifest
+            check_templates(manifest, self._state.authority)
+        except ManifestInvalid as cause:
+            raise ManifestRefused(cause) from cause
+        return manifest
+
+    def _authority(self, keys: AuthorityKeys, digest: bytes) -> Authority:
+        """A hierarchy whose root carries the manifest's digest and Evidence over both."""
+        binding = of_root_key(spki_der(keys.root.public_key()), digest)
+        evidence = self._env.issuer.issue(binding.report_data)
+        a, b, c = (serial_number(self._env.entropy(16)) for _ in range(3))
+        content = RootContent(digest, evidence)
+        return issue_authority(keys, self._env.names, content, now=self._env.clock(), serials=(a, b, c))
+
+    def _issue_for(self, authority: Authority, nonce: bytes) -> Evidence:
+        return self._env.issuer.issue(of_certificate(der(authority.root), nonce).report_data)
+
+    async def _key_for(self, secret: Secret) -> PrivateKey:
+        return await self._in_thread(lambda: make_key(secret)) if is_slow(secret) else make_key(secret)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._slow, work)
+
+    def _append(self, events: tuple[Event, ...]) -> "asyncio.Future[None]":
+        assert self._journal is not None, "a phase that admits activations has a journal"
+        try:
+            durable = self._journal.append([encode_event(event) for event in events])
+        except JournalError as failure:
+            raise self._stop(failure) from failure
+        self._since_snapshot += len(events)
+        return durable
+
+    async def _durable(self, written: "asyncio.Future[None]") -> None:
+        try:
+            await asyncio.shield(written)
+        except JournalError as failure:
+            raise self._stop(failure) from failure
+        if self._since_snapshot >= self._env.snapshot_every:
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        assert self._journal is not None, "only a journal grows"
+        events = (*condense(self._state), EvidenceRemembered(self._used.newest()))
+        self._since_snapshot = len(events)
+        written = self._journal.replace([encode_event(event) for event in events])
+        written.add_done_callback(self._snapshot_written)
+
+    def _snapshot_written(self, written: "asyncio.Future[None]") -> None:
+        failure = None if written.cancelled() else written.exception()
+        if isinstance(failure, JournalError):
+            self._stop(failure)
+
+    def _stop(self, failure: JournalError) -> NotServing:
+        self._stopped = failure
+        if not self._failed.done():
+            self._failed.set_result(failure)
+        return NotServing(f"the coordinator has stopped: {failure}")
+
+    def _check_serving(self) -> None:
+        if self._stopped is not None:
+            raise NotServing(f"the coordinator has stopped: {self._stopped}")
+
+
+def _wants_key_now(secret: Secret) -> bool:
+    return secret.shared and not secret.user_defined and secret.type.is_certificate
+
+
+def _p384() -> EllipticCurvePrivateKey:
+    key = generate(KeyAlgorithm.EC_P384)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return key

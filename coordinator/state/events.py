@@ -1,0 +1,96 @@
+"""What can happen, as frozen records with a stable encoding: one event is one sealed journal record.
+
+The encoding is MessagePack with a version byte before it; a field may be added with a default, never renamed or
+removed.  A test holds a recorded journal of the first version against this file.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+_VERSION = b"\x01"
+
+
+class StoredSecret(msgspec.Struct, frozen=True):
+    """A shared secret's value.  certificate: DER or empty; public, private: raw key, or SPKI and PKCS#8 DER."""
+
+    certificate: bytes
+    public: bytes
+    private: bytes
+
+
+class Founded(msgspec.Struct, frozen=True, tag="founded"):
+    """The root key was made.  root_key: PKCS#8 DER; names: the Coordinator's DNS names and IP addresses."""
+
+    root_key: bytes
+    names: tuple[str, ...]
+
+
+class AuthorityIssued(msgspec.Struct, frozen=True, tag="authority-issued"):
+    """New CA certificates (DER) and the key of the intermediate and the marble root (PKCS#8 DER)."""
+
+    root: bytes
+    intermediate_key: bytes
+    intermediate: bytes
+    marble_root: bytes
+
+
+class ManifestSet(msgspec.Struct, frozen=True, tag="manifest-set"):
+    """The first manifest.  raw: its exact bytes; language: version of the language that read it."""
+
+    time_ms: int
+    raw: bytes
+    language: int
+    compatible: bool
+    root_secret: bytes
+    secrets: dict[str, StoredSecret]
+    signature: bytes
+
+
+class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
+    """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used."""
+
+    time_ms: int
+    marble: str
+    uuid: str
+    evidence: bytes
+    join: str = "compatible, no nonce"
+
+
+class ActivationsCounted(msgspec.Struct, frozen=True, tag="activations-counted"):
+    """What a snapshot keeps of many MarbleActivated: the counters."""
+
+    counts: dict[str, int]
+
+
+class EvidenceRemembered(msgspec.Struct, frozen=True, tag="evidence-remembered"):
+    """What a snapshot keeps of admitted Evidence, so that none counts twice: SHA-256 digests, oldest first."""
+
+    digests: tuple[bytes, ...]
+
+
+Event: TypeAlias = Founded | AuthorityIssued | ManifestSet | MarbleActivated | ActivationsCounted | EvidenceRemembered
+
+LANGUAGE_VERSION = 1
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Event)
+
+
+class EventFormatError(Exception):
+    """A journal record opens, but holds no event that this version knows."""
+
+
+def encode_event(event: Event) -> bytes:
+    """The bytes of a journal record's body."""
+    return _VERSION + _encoder.encode(event)
+
+
+def decode_event(raw: bytes) -> Event:
+    """The event in a journal record's body.  Raises EventFormatError."""
+    if raw[:1] != _VERSION:
+        raise EventFormatError(f"event: expected version {_VERSION.hex()}, got {raw[:1].hex() or 'nothing'}")
+    try:
+        return _decoder.decode(raw[1:])
+    except msgspec.MsgspecError as error:
+        raise EventFormatError(f"event: {error}") from error

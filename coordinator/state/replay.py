@@ -1,0 +1,157 @@
+"""State is what its events say: `begin` from the first ones, `replay` for each that follows.
+
+The only place where State changes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from coordinator.manifest.errors import ManifestInvalid
+from coordinator.manifest.parse import parse
+from coordinator.state.events import (
+    LANGUAGE_VERSION,
+    ActivationsCounted,
+    AuthorityIssued,
+    Event,
+    EvidenceRemembered,
+    Founded,
+    ManifestSet,
+    MarbleActivated,
+)
+from coordinator.state.model import Authority, Deployment, State
+from coordinator.state.phase import Phase
+from coordinator.state.values import secret_value, stored_secret
+from pki.certificates import CertificateFormatError, der, load_der
+from pki.keys import KeyFormatError, load_private, private_der
+
+
+class ReplayFailed(Exception):
+    """The journal opens and its chain holds, but its events make no State: another version's journal, or a bug."""
+
+
+def begin(founded: Event, issued: Event) -> State:
+    """The State that a journal's first two events make.  Raises ReplayFailed."""
+    if not isinstance(founded, Founded) or not isinstance(issued, AuthorityIssued):
+        raise ReplayFailed("journal: expected a founding and an authority record at its start")
+    authority = _authority(issued, _ec_key(founded.root_key), founded.names)
+    return State(Phase.ACCEPTING_MANIFEST, authority)
+
+
+def replay(state: State, event: Event) -> State:
+    """The State after `event`.  Raises ReplayFailed if it cannot follow."""
+    match event:
+        case MarbleActivated():
+            return _count(state, {event.marble: 1})
+        case ActivationsCounted():
+            return _count(state, event.counts)
+        case ManifestSet():
+            return replace(state, phase=Phase.ACCEPTING_MARBLES, deployment=_deployment(event))
+        case AuthorityIssued():
+            return replace(state, authority=_authority(event, state.authority.root_key, state.authority.names))
+        case EvidenceRemembered():
+            return state
+        case Founded():
+            raise ReplayFailed("journal: expected one founding record, at its start, got a second one")
+
+
+def replay_all(events: Sequence[Event]) -> State:
+    """The State that a whole journal makes.  Raises ReplayFailed."""
+    if len(events) < 2:
+        raise ReplayFailed(f"journal: expected at least 2 records, got {len(events)}")
+    state = begin(events[0], events[1])
+    counts: dict[str, int] = {}
+    for event in events[2:]:
+        if isinstance(event, MarbleActivated):
+            counts[event.marble] = counts.get(event.marble, 0) + 1
+        else:
+            state = replay(state, event)
+    return _count(state, counts) if counts else state
+
+
+def condense(state: State) -> tuple[Event, ...]:
+    """The shortest list of events that makes the same State: what a snapshot keeps."""
+    authority, deployment = state.authority, state.deployment
+    events: list[Event] = [
+        Founded(private_der(authority.root_key), authority.names),
+        issued_event(authority),
+    ]
+    if deployment is not None:
+        events.append(
+            ManifestSet(
+                time_ms=int(deployment.set_at.timestamp() * 1000),
+                raw=deployment.manifest.raw,
+                language=LANGUAGE_VERSION,
+                compatible=deployment.compatible,
+                root_secret=deployment.root_secret,
+                secrets={name: stored_secret(value) for name, value in deployment.shared_secrets.items()},
+                signature=deployment.manifest_signature,
+            )
+        )
+        if deployment.activations:
+            events.append(ActivationsCounted(dict(deployment.activations)))
+    return tuple(events)
+
+
+def issued_event(authority: Authority) -> AuthorityIssued:
+    """The event that makes this hierarchy, for the root key that the State has."""
+    return AuthorityIssued(
+        root=der(authority.root),
+        intermediate_key=private_der(authority.intermediate_key),
+        intermediate=der(authority.intermediate),
+        marble_root=der(authority.marble_root),
+    )
+
+
+def _count(state: State, counts: Mapping[str, int]) -> State:
+    deployment = state.deployment
+    if deployment is None:
+        raise ReplayFailed("journal: an activation was recorded before any manifest")
+    activations = dict(deployment.activations)
+    for marble, number in counts.items():
+        activations[marble] = activations.get(marble, 0) + number
+    return replace(state, deployment=replace(deployment, activations=activations))
+
+
+def _deployment(event: ManifestSet) -> Deployment:
+    if event.language != LANGUAGE_VERSION:
+        raise ReplayFailed(f"manifest: language version {event.language}, this program reads {LANGUAGE_VERSION}")
+    try:
+        manifest = parse(event.raw, name="manifest", compatible=event.compatible).manifest
+    except ManifestInvalid as cause:
+        raise ReplayFailed(f"manifest in the journal is not accepted any more: {cause}") from cause
+    secrets = {name: secret_value(manifest.secrets[name], stored) for name, stored in event.secrets.items()}
+    return Deployment(
+        manifest=manifest,
+        manifest_signature=event.signature,
+        compatible=event.compatible,
+        set_at=datetime.fromtimestamp(event.time_ms / 1000, UTC),
+        root_secret=event.root_secret,
+        shared_secrets=secrets,
+    )
+
+
+def _authority(event: AuthorityIssued, root_key: EllipticCurvePrivateKey, names: tuple[str, ...]) -> Authority:
+    try:
+        return Authority(
+            root_key=root_key,
+            root=load_der(event.root),
+            intermediate_key=_ec_key(event.intermediate_key),
+            intermediate=load_der(event.intermediate),
+            marble_root=load_der(event.marble_root),
+            names=names,
+        )
+    except CertificateFormatError as cause:
+        raise ReplayFailed(f"journal: a CA certificate cannot be read: {cause}") from cause
+
+
+def _ec_key(raw: bytes) -> EllipticCurvePrivateKey:
+    try:
+        key = load_private(raw)
+    except KeyFormatError as cause:
+        raise ReplayFailed("journal: a CA key cannot be read") from cause
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise ReplayFailed(f"journal: expected an EC key for a CA, got {type(key).__name__}")
+    return key

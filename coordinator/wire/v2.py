@@ -1,0 +1,67 @@
+"""JSON shapes of REST v2 (contract 1.6-1.9): request bodies in, the data of each answer out."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+
+class BodyInvalid(Exception):
+    """The request's body or query is not of the shape that the route wants."""
+
+
+def status(code: int, message: str) -> dict[str, Any]:
+    """`GET /api/v2/status`."""
+    return {"code": code, "message": message}
+
+
+def quote(chain_pem: str, evidence: bytes) -> dict[str, Any]:
+    """`GET /api/v2/quote`.  chain_pem: intermediate, then root."""
+    return {"cert": chain_pem, "quote": base64.b64encode(evidence).decode()}
+
+
+def manifest(signature: bytes, fingerprint: str, raw: bytes) -> dict[str, Any]:
+    """`GET /api/v2/manifest`."""
+    return {
+        "manifestSignatureRootECDSA": base64.b64encode(signature).decode(),
+        "manifestFingerprint": fingerprint,
+        "manifest": base64.b64encode(raw).decode(),
+    }
+
+
+def manifest_set() -> dict[str, Any]:
+    """Answer to `POST /api/v2/manifest`; the capital R is MarbleRun's."""
+    return {"RecoverySecrets": {}}
+
+
+def decode_manifest_set(body: bytes) -> bytes:
+    """The manifest's exact bytes in `{"manifest": base64}`.  Raises BodyInvalid.
+
+    Like Go's decoder it reads the first JSON value only and matches the key in any letter case (contract 10.1).
+    """
+    try:
+        text = body.decode("utf-8").lstrip(" \t\r\n")
+        document, _ = json.JSONDecoder().raw_decode(text)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise BodyInvalid(f'body: expected JSON {{"manifest": base64}}, got: {error}') from error
+    if not isinstance(document, dict):
+        raise BodyInvalid(f'body: expected an object with "manifest", got {type(document).__name__}')
+    value = document.get("manifest")
+    if value is None:
+        value = next((v for k, v in document.items() if k.lower() == "manifest"), None)
+    if value is None:
+        return b""
+    if not isinstance(value, str):
+        raise BodyInvalid(f'body: expected "manifest" as base64 text, got {type(value).__name__}')
+    try:
+        return base64.b64decode(value.replace("\r", "").replace("\n", ""), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BodyInvalid(f'body: expected "manifest" in standard base64 with padding: {error}') from error
+
+
+def decode_nonce(text: str) -> bytes:
+    """The `nonce` query parameter: base64 of the URL alphabet with padding, any length.  Raises BodyInvalid."""
+    try:
+        return base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError, ValueError) as error:
+        raise BodyInvalid(f"nonce: expected base64 of the URL alphabet with padding: {error}") from error
