@@ -1,0 +1,151 @@
+"""The services and the companies over real sockets: who is served, who is not, and what the receipt proves."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import grpc
+import pytest
+from marble.mesh import Identity
+
+from examples.common_customers import company, generate
+from examples.common_customers.eavesdropper import Eavesdropper
+from examples.common_customers.processes import free_ports
+from examples.common_customers.receipts import Store
+from pki import certificates, keys
+
+LISTS = generate.generate(rows=300, common=41, seed=3)
+
+
+async def take_part(example: Any, name: str, text: str, address: str = "") -> company.Result:
+    return await asyncio.to_thread(
+        company.take_part,
+        address or example.address,
+        example.coordinator.root,
+        example.identity(name),
+        text.encode(),
+        example.now,
+    )
+
+
+async def test_both_companies_get_what_is_common_and_a_receipt_that_proves_it(example: Any) -> None:
+    alice, bob = await asyncio.gather(take_part(example, "alice", LISTS.alice), take_part(example, "bob", LISTS.bob))
+    assert LISTS.common == alice.common
+    assert alice == bob
+    assert alice.sizes == {"alice": 300, "bob": 300}
+    kept = Store(example.folder / "receipts", example.store_key)
+    assert kept.numbers() == (1,)
+    signed = company.verify_receipt(kept.read(1), example.coordinator.root, example.now)
+    assert signed["common"]["customers"] == 41
+
+
+async def test_a_run_that_broke_off_is_taken_up_with_the_same_list_only(example: Any) -> None:
+    await asyncio.gather(take_part(example, "alice", LISTS.alice), take_part(example, "bob", LISTS.bob))
+    assert LISTS.common == (await take_part(example, "alice", LISTS.alice)).common
+    with pytest.raises(company.Refused, match="lists.alice.commitment"):
+        await take_part(example, "alice", LISTS.bob)
+
+
+async def test_a_list_that_is_refused_can_be_mended_and_sent_again(example: Any) -> None:
+    with pytest.raises(company.ListRefused, match="line 2"):
+        await take_part(example, "alice", "email,name\nnobody,x\n")
+    alice, _ = await asyncio.gather(take_part(example, "alice", LISTS.alice), take_part(example, "bob", LISTS.bob))
+    assert LISTS.common == alice.common
+
+
+async def test_whoever_is_not_in_the_manifest_gets_nothing(example: Any) -> None:
+    company.make_keys(example.folder / "stranger", "alice", example.now)
+    with pytest.raises(company.Unreachable, match="alert unknown ca"):
+        await asyncio.to_thread(
+            company.take_part,
+            example.address,
+            example.coordinator.root,
+            example.folder / "stranger" / "alice",
+            LISTS.alice.encode(),
+            example.now,
+        )
+
+
+async def test_another_marble_of_the_deployment_is_no_company(example: Any) -> None:
+    environ = example.coordinator.environ("receipts")
+    (example.folder / "marble").mkdir()
+    (example.folder / "marble" / "alice.certificate.pem").write_text(
+        environ["MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN"]
+    )
+    (example.folder / "marble" / "alice.key.pem").write_text(environ["MARBLE_PREDEFINED_PRIVATE_KEY"])
+    with pytest.raises(company.ListRefused, match=r"\(403\).*none of the companies"):
+        await asyncio.to_thread(
+            company.take_part,
+            example.address,
+            example.coordinator.root,
+            example.folder / "marble" / "alice",
+            LISTS.alice.encode(),
+            example.now,
+        )
+
+
+async def test_somebody_in_the_middle_overhears_nothing(example: Any) -> None:
+    with Eavesdropper(example.address) as middle, pytest.raises(company.Refused, match="nothing was sent"):
+        await take_part(example, "alice", LISTS.alice, middle.address)
+    assert middle.overheard == 0
+    assert middle.refused == 1
+
+
+async def test_another_marble_of_the_deployment_cannot_take_the_lists(example: Any) -> None:
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    example.start_intersection("impostor", example.coordinator.environ("other"), address)
+    with pytest.raises(company.Refused, match="expected the marble 'intersection', got 'other'; nothing was sent"):
+        await take_part(example, "alice", LISTS.alice, address)
+
+
+async def test_receipts_are_signed_for_the_intersection_only(example: Any) -> None:
+    identity = Identity.from_environ(example.coordinator.environ("other"))
+    async with grpc.aio.secure_channel(example.receipts_address, identity.grpc_channel_credentials()) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await channel.unary_unary("/common_customers.Receipts/Record")(b"{}", timeout=5)
+    assert grpc.StatusCode.PERMISSION_DENIED is refused.value.code()
+    identity = Identity.from_environ(example.coordinator.environ("intersection"))
+    async with grpc.aio.secure_channel(example.receipts_address, identity.grpc_channel_credentials()) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await channel.unary_unary("/common_customers.Receipts/Record")(b"{}", timeout=5)
+    assert grpc.StatusCode.INVALID_ARGUMENT is refused.value.code()
+
+
+async def test_without_a_receipt_there_is_no_result_and_numbers_go_on_after_a_restart(example: Any) -> None:
+    example.processes.stop("receipts")
+    Store(example.folder / "receipts", example.store_key).keep(1, b"of an earlier run", bytes(12))
+    running = asyncio.gather(take_part(example, "alice", LISTS.alice), take_part(example, "bob", LISTS.bob))
+    await asyncio.sleep(0.5)
+    assert not running.done()
+    await asyncio.to_thread(example.start_receipts)
+    alice, _ = await running
+    assert (LISTS.common, 2) == (alice.common, alice.number)
+
+
+def test_a_receipt_counts_with_its_signature_and_its_signer_only(example: Any) -> None:
+    coordinator = example.coordinator
+    key = keys.generate(keys.KeyAlgorithm.EC_P256)
+
+    def receipt(signer: str, text: str = "{}", signed: str = "{}") -> bytes:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        chain = certificates.pem(coordinator.issue(signer, key), coordinator.intermediate).decode()
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        signature = key.sign(signed.encode(), ec.ECDSA(hashes.SHA256()))
+        return json.dumps({"signed": text, "signature": base64.b64encode(signature).decode(), "chain": chain}).encode()
+
+    assert company.verify_receipt(receipt(company.RECEIPT_NAME), coordinator.root, example.now) == {}
+    for wrong, reason in (
+        (receipt(company.RECEIPT_NAME, text="[]"), "does not fit"),
+        (receipt("uuid-of-a-marble"), "expected the signer"),
+        (b"{}", "receipt"),
+        (b"[", "receipt"),
+    ):
+        with pytest.raises(company.Refused, match=reason):
+            company.verify_receipt(wrong, coordinator.root, example.now)
+    other = type(coordinator)()
+    with pytest.raises(company.Refused, match="no trusted anchor"):
+        company.verify_receipt(receipt(company.RECEIPT_NAME), other.root, example.now)
