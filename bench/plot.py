@@ -58,15 +58,16 @@ def _curves(figures: Figures) -> list[str]:
     parts = [_text(left, 24, "Resident memory after activations, MB", size=14)]
     parts += [_swatch(left, 40, _OURS, "this run"), _swatch(left + 90, 40, _PEER, "peer, published, not measured here")]
     parts += _scale(left, top, bottom, width, ceiling)
-    for points, colour in ((published, _PEER), (ours, _OURS)):
+    for points, colour, above in ((published, _PEER, -18), (ours, _OURS, 8)):
         places = [place(count, mb) for count, mb in points]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for (x, y), (_, mb) in zip(places, points, strict=True):
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
-            parts.append(_text(x, y - 8, f"{mb:.0f}", anchor="middle"))
+            parts.append(_text(x, y - above, f"{mb:.0f}", anchor="middle"))
     for count in sorted({count for count, _ in ours + published}):
         parts.append(_text(place(count, 0)[0], bottom + 18, f"{count:,}", anchor="middle"))
+    parts.append(_text(left + width / 2, bottom + 40, "activations", anchor="middle"))
     return parts
 
 
