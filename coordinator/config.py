@@ -88,6 +88,9 @@ def _setting(key: str, value: object) -> object:
     return _expect(key, value, str)
 
 
+_T = TypeVar("_T")
+
+
 def _expect(key: str, value: object, kind: type[_T]) -> _T:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigInvalid(f"setting '{key}': expected {kind.__name__}, got {type(value).__name__}")
@@ -127,8 +130,6 @@ def _switch(name: str, text: str) -> bool:
 def _debug(name: str, text: str) -> str:
     return "debug" if _switch(name, text) else "info"
 
-
-_T = TypeVar("_T")
 
 _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str, str], object]]]] = {
     "EDG_COORDINATOR_CLIENT_ADDR": ("client", _address),

@@ -1,4 +1,4 @@
-"""Composition root: configuration to issuer, verifier, vault, Coordinator and doors; signals.  The only place that wires."""
+"""Composition root: configuration to issuer, verifier, vault, Coordinator and doors.  The only place that wires."""
 
 import asyncio
 import os

@@ -12,7 +12,7 @@ from coordinator.manifest.dry_run import dry_run, placeholder_context
 from coordinator.manifest.errors import ManifestInvalid, Severity
 from coordinator.manifest.model import Manifest, SecretType
 from coordinator.secrets.generate import Entropy, certify, draw_symmetric
-from coordinator.state.events import LANGUAGE_VERSION, Event, Founded, ManifestSet,
+from coordinator.state.events import LANGUAGE_VERSION, Event, Founded, ManifestSet
 from coordinator.state.model import Authority, State
 from coordinator.state.phase import Ask
 from coordinator.state.replay import issued_event
@@ -43,9 +43,7 @@ def set_manifest(
     secrets = {
         secret.name: draw_symmetric(secret, entropy)
         if secret.type is SecretType.SYMMETRIC_KEY
-        else certify(
-            secret, founding.keys[secret.name], authority, now=now, serial=serial_number(entropy(16))
-        )
+        else certify(secret, founding.keys[secret.name], authority, now=now, serial=serial_number(entropy(16)))
         for secret in manifest.secrets.values()
         if secret.shared and not secret.user_defined
     }

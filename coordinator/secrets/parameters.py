@@ -1,4 +1,7 @@
-"""What one marble is given: files, environment and arguments, rendered with the secrets that it uses (contract 2.7-2.9)."""
+"""What one marble is given: files, environment and arguments, rendered with the secrets that it uses.
+
+Source: contract 2.7-2.9.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -74,7 +74,7 @@ Event: TypeAlias = Founded | AuthorityIssued | ManifestSet | MarbleActivated | A
 LANGUAGE_VERSION = 1
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Event)
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 
 class EventFormatError(Exception):

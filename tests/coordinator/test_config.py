@@ -1,0 +1,41 @@
+"""The configuration: MarbleRun's variables, a TOML file, and one clear sentence for what is wrong."""
+
+import pytest
+
+from coordinator.config import Address, Config, ConfigInvalid, load
+
+
+def test_without_anything_the_defaults_are_marbleruns() -> None:
+    assert Config(client=Address("", 4433), mesh=Address("", 2001)) == load(None, {})
+
+
+def test_environment_variables_win_over_the_file() -> None:
+    toml = b'client = "127.0.0.1:1"\nmesh = "127.0.0.1:2"\n'
+    config = load(toml, {"EDG_COORDINATOR_CLIENT_ADDR": "[::1]:5", "EDG_COORDINATOR_DNS_NAMES": "a.example, 10.0.0.1"})
+    assert Address("::1", 5) == config.client
+    assert Address("127.0.0.1", 2) == config.mesh
+    assert ("a.example", "10.0.0.1") == config.dns_names
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Config() == load(None, {"EDG_COORDINATOR_CLIENT_ADDR": ""})
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "words"),
+    [
+        (b"cliemt = 1", {}, "unknown setting 'cliemt'"),
+        (b"client = 1", {}, "setting 'client': expected str, got int"),
+        (b"\xff", {}, "expected TOML"),
+        (b"snapshot_every = 0", {}, "expected a whole number from 1, got 0"),
+        (b"snapshot_every = true", {}, "expected int, got bool"),
+        (None, {"EDG_COORDINATOR_MESH_ADDR": "nowhere"}, "expected HOST:PORT or :PORT, got 'nowhere'"),
+        (None, {"EDG_COORDINATOR_MESH_ADDR": ":99999"}, "expected HOST:PORT or :PORT"),
+        (None, {"EDG_COORDINATOR_DNS_NAMES": "a,,b"}, "expected names separated by commas"),
+        (None, {"EDG_DEBUG_LOGGING": "yes"}, "expected 0 or 1, got 'yes'"),
+    ],
+)
+def test_what_is_wrong_is_named(toml: bytes | None, environ: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        load(toml, environ)
+    assert words in str(refused.value)

@@ -1,0 +1,58 @@
+"""The bytes of an event must last: they round-trip, and those of the first version are read for ever."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.state.events import (
+    ActivationsCounted,
+    AuthorityIssued,
+    Event,
+    EventFormatError,
+    EvidenceRemembered,
+    Founded,
+    ManifestSet,
+    MarbleActivated,
+    StoredSecret,
+    decode_event,
+    encode_event,
+)
+
+_blob = st.binary(max_size=40)
+_text = st.text(max_size=20)
+_secrets = st.dictionaries(_text, st.builds(StoredSecret, _blob, _blob, _blob), max_size=3)
+EVENTS = st.one_of(
+    st.builds(Founded, _blob, st.lists(_text, max_size=3).map(tuple)),
+    st.builds(AuthorityIssued, _blob, _blob, _blob, _blob),
+    st.builds(ManifestSet, st.integers(0, 2**50), _blob, st.just(1), st.booleans(), _blob, _secrets, _blob),
+    st.builds(MarbleActivated, st.integers(0, 2**50), _text, _text, _blob, _text),
+    st.builds(ActivationsCounted, st.dictionaries(_text, st.integers(0, 2**40), max_size=3)),
+    st.builds(EvidenceRemembered, st.lists(_blob, max_size=3).map(tuple)),
+)
+
+
+@given(EVENTS)
+def test_every_event_round_trips(event: Event) -> None:
+    assert event == decode_event(encode_event(event))
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_make_the_decoder_fail_in_any_other_way(raw: bytes) -> None:
+    try:
+        decode_event(raw)
+    except EventFormatError:
+        return
+
+
+def test_an_activation_of_the_first_version_is_still_read() -> None:
+    recorded = bytes.fromhex(
+        "0186a474797065b06d6172626c652d616374697661746564a774696d655f6d7307a66d6172626c65a3776562a475756964a175"
+        "a865766964656e6365c40101a46a6f696eb4636f6d70617469626c652c206e6f206e6f6e6365"
+    )
+    assert MarbleActivated(7, "web", "u", b"\x01") == decode_event(recorded)
+
+
+def test_another_version_is_refused_by_name() -> None:
+    with pytest.raises(EventFormatError) as refused:
+        decode_event(b"\x02abc")
+    assert "event: expected version 01, got 02" == str(refused.value)
