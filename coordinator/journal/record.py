@@ -2,9 +2,10 @@
 
     version u8 = 1 | flags u8 | sequence u64 big endian | previous link (32) | sealed
 
-sealed: nonce (12), ciphertext, tag (16) of AES-256-GCM; the key is HKDF-SHA256 of the data key, salt = journal id, info = label and sequence; the
-associated data is everything before `sealed`.  The link of a record is `next_link` over what it seals, and the
-first record's previous link is `genesis_link` of the journal.  A test vector is in tests/vectors/journal.
+sealed: nonce (12), ciphertext, tag (16) of AES-256-GCM; the key is HKDF-SHA256 of the data key with the journal
+id as salt and label and sequence as info; the associated data is everything before `sealed`.  The link of a record
+is `next_link` over what it seals; the first record's previous link is the `genesis` one of the journal.
+A test vector is in tests/vectors/journal.
 """
 
 import hashlib
