@@ -200,6 +200,7 @@ class _Parser:
             return Command(tuple(operands))
 
     def _operand(self) -> Operand:
+        """One value; the caller has seen that the next token begins one."""
         lexeme = self._next()
         position, width = lexeme.position, len(lexeme.text)
         match lexeme.token:
@@ -231,9 +232,8 @@ class _Parser:
                 self._depth -= 1
                 names = self._names()
                 return Chain(pipe, names, position) if names else pipe
-            case Token.STRING | Token.RAW_STRING | Token.CHARACTER | Token.NUMBER:
+            case _:
                 return self._without_fields(Literal(_constant(lexeme), position, width))
-        self._unexpected(lexeme, "operand")
 
     def _names(self) -> tuple[Name, ...]:
         names: list[Name] = []
