@@ -61,6 +61,8 @@ def decode_manifest_set(body: bytes) -> bytes:
 
 def decode_nonce(text: str) -> bytes:
     """The `nonce` query parameter: base64 of the URL alphabet with padding, any length.  Raises BodyInvalid."""
+    if "+" in text or "/" in text:
+        raise BodyInvalid("nonce: expected base64 of the URL alphabet (- and _), got + or /")
     try:
         return base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError, ValueError) as error:
