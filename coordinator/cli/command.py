@@ -1,0 +1,89 @@
+"""What all commands have in common: `-o`, `--out`, `--quiet`, and how an error becomes a text and an exit code."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.output import Output
+from coordinator.cli.problems import Problem, bug, say, translate
+
+P = ParamSpec("P")
+
+FORMS = ("table", "json", "yaml")
+FILE = click.Path(dir_okay=False, path_type=Path)
+"""A file that a command reads; that it exists is asked when it is read, so that one text says it."""
+
+
+class _Form(click.ParamType):
+    """The value of `-o`.  Who knows MarbleRun's command line types a file name here."""
+
+    name = "|".join(FORMS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in FORMS:
+            return str(value)
+        self.fail(f"-o chooses the format ({', '.join(FORMS)}). To write a file use --out {value}", param, ctx)
+
+
+def reports(function: Callable[Concatenate[Output, P], int | None]) -> Callable[..., None]:
+    """Make a function a command that reports: its first argument is the `Output`, its result the exit code."""
+
+    @click.option(
+        "-o",
+        "--output",
+        "form",
+        type=_Form(),
+        default="table",
+        envvar="ENCLASP_OUTPUT",
+        help="Form of the result on stdout.",
+    )
+    @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file.")
+    @click.option("--quiet", is_flag=True, help="No remarks on stderr; errors stay.")
+    @functools.wraps(function)
+    def command(*args: Any, form: str, out: Path | None, quiet: bool, **named: Any) -> None:
+        output = Output(form, out, quiet)
+        code = guarded(lambda: function(output, *args, **named), machine=output.machine)
+        click.get_current_context().exit(code)
+
+    return command
+
+
+def guarded(action: Callable[[], int | None], *, machine: bool) -> int:
+    """Run an action; say on stderr what went wrong, and return the exit code."""
+    try:
+        code = action()
+    except Problem as problem:
+        say(problem, machine=machine)
+        return problem.exit_code
+    except click.ClickException:
+        raise
+    except BrokenPipeError:
+        # The reader had enough (`| head`).  Nothing more may be written, also not while the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.DONE
+    except Exception as error:
+        if os.environ.get("ENCLASP_DEBUG"):
+            raise
+        problem_of_room = translate(error)
+        problem = problem_of_room if problem_of_room is not None else bug(error)
+        say(problem, machine=machine)
+        return problem.exit_code
+    return exit_codes.DONE if code is None else code
+
+
+def read_input(path: Path, limit: int = 16 * 1024 * 1024) -> bytes:
+    """The bytes of a file that the user named, or of stdin for `-`.  Raises OSError, Problem if it is too long."""
+    if str(path) == "-":
+        raw = sys.stdin.buffer.read(limit + 1)
+    else:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise Problem(f"{path}: expected at most {limit} bytes", exit_codes.INVALID, "U501")
+    return raw

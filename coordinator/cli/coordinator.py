@@ -1,0 +1,54 @@
+"""`enclasp coordinator run`: the server."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, guarded, read_input
+from coordinator.cli.problems import Problem
+
+
+@click.group()
+def coordinator() -> None:
+    """Run a coordinator."""
+
+
+@coordinator.command()
+@click.option("--config", "config_file", type=FILE, help="Settings in TOML; environment variables go over it.")
+@click.option("--dev", is_flag=True, help="For development: SIMULATED hardware, loopback only.")
+@click.option("--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where the sealed state is.")
+@click.pass_context
+def run(ctx: click.Context, config_file: Path | None, dev: bool, state_dir: Path | None) -> None:
+    """Run the coordinator until it is stopped (SIGTERM or Ctrl-C).
+
+    MarbleRun's environment variables are read too (EDG_COORDINATOR_CLIENT_ADDR, EDG_COORDINATOR_MESH_ADDR, ...).
+
+    \b
+    enclasp coordinator run --dev
+    enclasp coordinator run --config coordinator.toml --state-dir /var/lib/enclasp
+    """
+    ctx.exit(guarded(lambda: _serve(config_file, dev, state_dir), machine=False))
+
+
+def _serve(config_file: Path | None, dev: bool, state_dir: Path | None) -> int:
+    from coordinator.config import ConfigInvalid, load
+
+    try:
+        config = load(None if config_file is None else read_input(config_file), os.environ)
+    except ConfigInvalid as cause:
+        from coordinator.cli.messages import MESSAGES
+
+        raise Problem(str(cause), exit_codes.INVALID, "U507", MESSAGES["U507"].hint) from cause
+    if state_dir is not None:
+        config = replace(config, state_dir=str(state_dir))
+    try:
+        from coordinator.run import serve
+    except ModuleNotFoundError as cause:
+        if cause.name is None or cause.name.partition(".")[0] in ("coordinator", "attestation", "pki", "marble"):
+            raise
+        hint = "install the server's part: pip install 'enclasp[coordinator]'"
+        raise Problem(f"the Python package '{cause.name}' is missing", exit_codes.USAGE, "U505", hint) from cause
+    return serve(config)

@@ -1,0 +1,127 @@
+"""`enclasp evidence show|verify PATH…`: what evidence says, and whether to believe it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, guarded, reports
+from coordinator.cli.output import Output
+from coordinator.cli.trust import Hex, Moment, current_moment, read_anchors, read_endorsements, read_reference
+
+if TYPE_CHECKING:
+    from attestation.binding import Binding
+
+_PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+
+
+@click.group()
+def evidence() -> None:
+    """Show and verify evidence of confidential computing hardware, offline."""
+
+
+@evidence.command()
+@_PATHS
+@reports
+def show(output: Output, paths: tuple[Path, ...]) -> int:
+    """Show what evidence says. Nothing of this is verified.
+
+    \b
+    enclasp evidence show quote.bin
+    enclasp evidence show quote.bin -o json
+    """
+    from attestation.appraisal import DefaultPolicy, judge
+    from attestation.verify import Verifier
+
+    from attestation.anchors import TrustAnchors
+    from attestation.binding import Unbound
+    from attestation.endorsements import Endorsements
+    from coordinator.cli.evidence_files import find_evidence
+    from coordinator.cli.verdicts import claim_lines
+
+    verifier = Verifier(TrustAnchors.genuine(), Endorsements.none())
+    documents: list[dict[str, Any]] = []
+    lines: list[str] = []
+
+    def look(path: Path) -> int:
+        found = find_evidence(path)
+        verification = verifier.verify(found.evidence, Unbound(), now=current_moment())
+        claims = judge(verification, DefaultPolicy()).as_json()["claims"]
+        documents.append({"path": str(path), "verified": False, "platform": str(found.evidence.kind), "claims": claims})
+        lines.extend([f"{path}", "nothing of this is verified", f"platform      {found.evidence.kind}"])
+        lines.extend(claim_lines(claims))
+        return exit_codes.DONE
+
+    code = max(guarded(lambda path=path: look(path), machine=output.machine) for path in paths)
+    if documents:
+        output.result(documents if len(paths) > 1 else documents[0], "\n".join(lines))
+    return code
+
+
+@evidence.command()
+@_PATHS
+@click.option("--collateral", type=FILE, help="Bundle of the vendors' endorsements, besides those in a folder.")
+@click.option("--at", type=Moment(), help="Verify for this moment instead of now.")
+@click.option("--nonce", type=Hex(64), help="The report data must be this, filled up with zero bytes.")
+@click.option("--report-data", type=Hex(64), help="The report data must be this, filled up with zero bytes.")
+@click.option("--policy", type=FILE, help="Reference values that the evidence must meet.")
+@click.option("--trust", type=FILE, help="Root certificate of a simulated vendor that you accept.")
+@click.option("--accept-warnings", is_flag=True, help="Exit code 0 also for the verdict 'warning'.")
+@reports
+def verify(
+    output: Output,
+    paths: tuple[Path, ...],
+    collateral: Path | None,
+    at: datetime | None,
+    nonce: bytes | None,
+    report_data: bytes | None,
+    policy: Path | None,
+    trust: Path | None,
+    accept_warnings: bool,
+) -> int:
+    """Verify evidence, offline: signatures, certificates, dates, the platform's state; and with --policy what it runs.
+
+    PATH is a quote, or a folder with quote.bin and collateral.json. Roots are built in; those in a folder are not read.
+
+    \b
+    enclasp evidence verify quote.bin --collateral collateral.json
+    enclasp evidence verify folder/ --at 2025-10-31T14:17:11Z -o json
+    """
+    from attestation.appraisal import DefaultPolicy, judge
+    from attestation.verify import Verifier
+
+    from coordinator.cli.evidence_files import find_evidence
+    from coordinator.cli.verdicts import verdict_lines
+
+    if nonce is not None and report_data is not None:
+        raise click.UsageError("give --nonce or --report-data, not both: both say what the report data must be")
+    binding = _binding(nonce, "--nonce") if nonce is not None else _binding(report_data, "--report-data")
+    anchors, given = read_anchors(trust), read_endorsements(collateral)
+    wanted = DefaultPolicy() if policy is None else read_reference(policy)
+    now = at if at is not None else current_moment()
+    documents: list[dict[str, Any]] = []
+    lines: list[str] = []
+
+    def look(path: Path) -> int:
+        found = find_evidence(path)
+        verifier = Verifier(anchors, given.and_those(found.endorsements))
+        verdict = judge(verifier.verify(found.evidence, binding, now=now), wanted)
+        documents.append({"path": str(path), **verdict.as_json()})
+        lines.extend([f"{path}", *verdict_lines(verdict)])
+        good = verdict.outcome == "affirming" or (accept_warnings and verdict.outcome == "warning")
+        return exit_codes.DONE if good else exit_codes.REFUSED
+
+    code = max(guarded(lambda path=path: look(path), machine=output.machine) for path in paths)
+    if documents:
+        output.result(documents if len(paths) > 1 else documents[0], "\n".join(lines))
+    return code
+
+
+def _binding(expected: bytes | None, what: str) -> "Binding":
+    from attestation.binding import REPORT_DATA_BYTES, Bound, Unbound
+
+    if expected is None:
+        return Unbound()
+    return Bound(expected.ljust(REPORT_DATA_BYTES, b"\0"), what)

@@ -1,0 +1,90 @@
+"""The command line's entry: `enclasp`.  Each group is imported when it is used, so that `--help` is quick."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from coordinator.cli import exit_codes
+
+_COMMANDS: Final[Mapping[str, str]] = {
+    "demo": "coordinator.cli.demo",
+    "coordinator": "coordinator.cli.coordinator",
+    "marble": "coordinator.cli.marble",
+    "manifest": "coordinator.cli.manifest",
+    "verify": "coordinator.cli.verify",
+    "status": "coordinator.cli.status",
+    "certificate": "coordinator.cli.certificate",
+    "evidence": "coordinator.cli.evidence",
+    "collateral": "coordinator.cli.collateral",
+    "simulate": "coordinator.cli.simulate",
+    "explain": "coordinator.cli.explain",
+    "doctor": "coordinator.cli.doctor",
+    "completion": "coordinator.cli.completion",
+    "version": "coordinator.cli.version",
+}
+
+_EPILOG = """\b
+Results go to stdout, everything else to stderr.  Exit codes:
+  0 yes, done       1 a bug of ours        2 usage             3 input invalid
+  4 refused         5 other manifest       6 unreachable       7 not authorised
+  8 needs recovery  9 findings (--strict)  130 interrupted
+"""
+
+
+class _LazyGroup(click.Group):
+    """Knows the names of its commands; imports the module of one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(importlib.import_module(module), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _COMMANDS, 1)
+            hint = f"did you mean 'enclasp {near[0]}'?" if near else "'enclasp --help' lists the commands"
+            raise click.UsageError(f"no such command '{args[0]}'; {hint}", ctx) from error
+
+
+@click.group(
+    cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+def enclasp() -> None:
+    """Enclasp: one manifest, attested services, one certificate that proves the whole deployment."""
+
+
+def main() -> None:
+    """Run one command, and end the process with its exit code."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code.  arguments: without the program's name; None takes the process's."""
+    try:
+        code = enclasp.main(arguments, prog_name="enclasp", standalone_mode=False)
+    except click.Abort:
+        print("interrupted", file=sys.stderr)
+        return exit_codes.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return exit_codes.USAGE
+    return code if isinstance(code, int) else exit_codes.DONE
+
+
+if __name__ == "__main__":
+    main()

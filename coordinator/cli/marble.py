@@ -1,0 +1,39 @@
+"""`enclasp marble run`: join a deployment, then become the program."""
+
+import os
+import sys
+
+import click
+
+from coordinator.cli.command import guarded
+
+
+@click.group()
+def marble() -> None:
+    """Run a program as a marble."""
+
+
+@marble.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.option("--type", "marble_type", help="Marble type in the manifest; else EDG_MARBLE_TYPE.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def run(ctx: click.Context, marble_type: str | None, command: tuple[str, ...]) -> None:
+    """Attest, receive files, environment and arguments from the coordinator, then become COMMAND.
+
+    The coordinator is EDG_MARBLE_COORDINATOR_ADDR (localhost:2001). Signals and the exit code are COMMAND's own.
+
+    \b
+    enclasp marble run --type web -- python server.py
+    EDG_MARBLE_TYPE=web enclasp marble run -- ./server --port 8000
+    """
+    environ = dict(os.environ)
+    if marble_type is not None:
+        environ["EDG_MARBLE_TYPE"] = marble_type
+
+    def launch() -> int | None:
+        from marble import launch
+
+        sys.stdout.flush()
+        return launch.run(list(command), environ)
+
+    ctx.exit(guarded(launch, machine=False))

@@ -1,0 +1,35 @@
+"""`enclasp status ENDPOINT`: in which phase is the coordinator?"""
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import reports
+from coordinator.cli.output import Output
+from coordinator.cli.visit import Visit, endpoint_argument, unverified_client, visits
+
+
+@click.command()
+@endpoint_argument
+@visits
+@reports
+def status(output: Output, endpoint: str, visit: Visit) -> int:
+    """Print the coordinator's phase. Exit code 8 if it waits for recovery.
+
+    With --reference the coordinator is verified first; without it anybody may have answered, and the output says so.
+
+    \b
+    enclasp status localhost:4433
+    enclasp status localhost:4433 -o json
+    """
+    from coordinator.client.client import PHASE_RECOVERY
+
+    verified = visit.reference is not None
+    if verified:
+        client = visit.client(endpoint, output)
+    else:
+        client = unverified_client(endpoint, output, "no --reference was given")
+    answer = client.status()
+    output.result(
+        {"code": answer.code, "message": answer.message, "verified": verified}, f"{answer.code}: {answer.message}"
+    )
+    return exit_codes.RECOVERY if answer.code == PHASE_RECOVERY else exit_codes.DONE

@@ -1,0 +1,83 @@
+"""Which roots, endorsements and reference values the user chose; read from his files."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import read_input
+from coordinator.cli.problems import Problem
+
+if TYPE_CHECKING:
+    from attestation.anchors import TrustAnchors
+    from attestation.claims import ReferenceValues
+    from attestation.endorsements import Endorsements
+
+
+class Moment(click.ParamType):
+    """A moment in RFC 3339, with its offset from UTC."""
+
+    name = "RFC3339"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"expected a moment like 2026-11-20T12:00:00Z, got '{value}'", param, ctx)
+        return moment.astimezone(UTC)
+
+
+class Hex(click.ParamType):
+    """Bytes in hexadecimal digits."""
+
+    name = "HEX"
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        try:
+            raw = bytes.fromhex(str(value))
+        except ValueError:
+            self.fail(f"expected hexadecimal digits, got '{value}'", param, ctx)
+        if not 1 <= len(raw) <= self.longest:
+            self.fail(f"expected 1 to {self.longest} bytes, got {len(raw)}", param, ctx)
+        return raw
+
+
+def current_moment() -> datetime:
+    """The clock, in UTC: the only place of the command line that reads it."""
+    return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
+
+
+def read_anchors(trust: Path | None) -> "TrustAnchors":
+    """The built-in roots, and the simulated one in `trust` where the user gave it."""
+    from attestation.anchors import TrustAnchors
+
+    anchors = TrustAnchors.genuine()
+    return anchors if trust is None else anchors.with_simulated(read_input(trust))
+
+
+def read_endorsements(collateral: Path | None) -> "Endorsements":
+    """The collateral bundle in the file, or none."""
+    from attestation.endorsements import Endorsements, parse_bundle
+
+    return Endorsements.none() if collateral is None else parse_bundle(read_input(collateral))
+
+
+def read_reference(reference: Path) -> "tuple[ReferenceValues, ...]":
+    """The alternatives in a document of reference values.  Raises ManifestInvalid, Problem if it demands nothing."""
+    from coordinator.manifest.package import parse_reference
+
+    alternatives = parse_reference(read_input(reference), name=str(reference))
+    if not alternatives:
+        raise Problem(f"{reference}: expected reference values, got none", exit_codes.INVALID, "U506")
+    return alternatives

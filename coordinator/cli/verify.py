@@ -1,0 +1,142 @@
+"""`enclasp verify ENDPOINT|FILE`: is this the deployment that we agreed on?"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.output import Output, write_file
+from coordinator.cli.problems import Problem
+from coordinator.cli.visit import Visit, visits
+
+if TYPE_CHECKING:
+    from coordinator.client.verify import Difference, ManifestDiffers, VerificationRefused, VerifiedDeployment
+
+
+@click.command()
+@click.argument("target", metavar="ENDPOINT|FILE", envvar=["ENCLASP_COORDINATOR", "MARBLERUN"])
+@click.option("--manifest", type=FILE, help="The manifest that you agreed to; another one ends with exit code 5.")
+@visits
+@reports
+def verify(output: Output, target: str, manifest: Path | None, visit: Visit) -> None:
+    """Verify a deployment from outside: its evidence, its root certificate and its manifest.
+
+    ENDPOINT is HOST:PORT of a running coordinator; it is asked with a fresh nonce. FILE is a root certificate in PEM;
+    it is verified offline, by the evidence inside it. --out FILE writes the verified certificates as PEM.
+
+    \b
+    enclasp verify localhost:4433 --reference reference.yaml --manifest manifest.yaml --out verified.pem
+    enclasp verify root.pem --reference reference.yaml --collateral collateral.json --manifest manifest.yaml
+    """
+    from coordinator.client.verify import ManifestDiffers, VerificationRefused, expect_manifest, verify_root
+    from pki.certificates import load_pem_chain, pem
+
+    expected = None if manifest is None else read_input(manifest)
+    result = output.without_file()
+    try:
+        if _is_file(target):
+            chain = load_pem_chain(read_input(Path(target)))
+            deployment = verify_root(chain[-1], visit.expectation(), now=visit.now)
+        else:
+            deployment, _ = visit.verified(target)
+    except VerificationRefused as refusal:
+        report_refusal(result, target, refusal)
+        raise
+    try:
+        if expected is not None:
+            deployment = expect_manifest(deployment, expected, name=str(manifest))
+    except ManifestDiffers as cause:
+        _report(result, target, deployment, matches=False, difference=cause.difference)
+        raise manifest_problem(cause) from cause
+    _report(result, target, deployment, matches=None if expected is None else True, difference=None)
+    if output.out is not None:
+        upper = () if deployment.intermediate is None else (deployment.intermediate,)
+        write_file(output.out, pem(*upper, deployment.root))
+        output.remark(f"verified certificates written to {output.out}")
+
+
+def report_refusal(output: Output, target: str, refusal: "VerificationRefused") -> None:
+    """Write everything that was looked at before the refusal is said."""
+    from coordinator.cli.verdicts import banner, check_json, check_lines
+
+    verdict = None if refusal.verdict is None else refusal.verdict.as_json()
+    document: dict[str, Any] = {
+        "target": target,
+        **(verdict or {"verdict": "none", "genuine": False, "platform": None, "simulated": False, "claims": {}}),
+        "verified": False,
+        "checks": [check_json(check) for check in refusal.checks],
+    }
+    simulated = refusal.verdict is not None and refusal.verdict.simulated
+    output.result(document, "\n".join([*banner(simulated), f"NOT VERIFIED  {target}", *check_lines(refusal.checks)]))
+
+
+def manifest_problem(cause: "ManifestDiffers") -> Problem:
+    """The refusal of a manifest that is not the expected one: its first differing line, then all of them."""
+    from coordinator.cli.messages import MESSAGES
+
+    detail, data = "", {}
+    if cause.difference is not None:
+        detail = "\n".join([*_first_line(cause.difference), *(f"  {line}" for line in cause.difference.unified)])
+        data = {"difference": _difference_json(cause.difference)}
+    return Problem(str(cause), exit_codes.OTHER_MANIFEST, cause.code, MESSAGES[cause.code].hint, detail, data)
+
+
+def _is_file(target: str) -> bool:
+    return target == "-" or target.endswith((".pem", ".crt")) or Path(target).is_file()
+
+
+def _report(
+    output: Output,
+    target: str,
+    deployment: "VerifiedDeployment",
+    *,
+    matches: bool | None,
+    difference: "Difference | None",
+) -> None:
+    from coordinator.cli.verdicts import banner, check_json, check_lines, claim_lines
+    from pki.certificates import der
+
+    verdict = deployment.verdict.as_json()
+    root = hashlib.sha256(der(deployment.root)).hexdigest()
+    fingerprint = deployment.manifest_digest.hex() or None
+    document: dict[str, Any] = {
+        "target": target,
+        **verdict,
+        "verified": True,
+        "root": {"sha256": root},
+        "manifest": {
+            "fingerprint": fingerprint,
+            "matches": matches,
+            "difference": None if difference is None else _difference_json(difference),
+        },
+        "checks": [check_json(check) for check in deployment.checks],
+    }
+    words = {True: "as expected", False: "NOT the expected one", None: "not compared: give yours with --manifest"}
+    lines = [
+        *banner(deployment.simulated),
+        f"{'VERIFIED' if matches is not False else 'OTHER MANIFEST'}  {target}",
+        f"verdict       {verdict['verdict']}",
+        f"platform      {verdict['platform']}{' (SIMULATED)' if deployment.simulated else ''}",
+        f"root          sha256 {root}",
+        f"manifest      {fingerprint or 'none is set'}  ({words[matches]})",
+        *claim_lines(verdict["claims"]),
+        "checks",
+        *check_lines(deployment.checks),
+    ]
+    output.result(document, "\n".join(lines))
+
+
+def _difference_json(difference: "Difference") -> dict[str, Any]:
+    return {"line": difference.line, "yours": difference.yours, "active": difference.active}
+
+
+def _first_line(difference: "Difference") -> list[str]:
+    ended = "(the document has ended)"
+    return [
+        f"  first difference in line {difference.line}",
+        f"    yours   {ended if difference.yours is None else difference.yours}",
+        f"    active  {ended if difference.active is None else difference.active}",
+    ]

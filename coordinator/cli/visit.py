@@ -1,0 +1,135 @@
+"""The options of every command that talks to a coordinator, and the verified visit that they describe."""
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE
+from coordinator.cli.output import Output
+from coordinator.cli.problems import Problem
+from coordinator.cli.trust import Moment, current_moment, read_anchors, read_endorsements, read_reference
+
+if TYPE_CHECKING:
+    from coordinator.client.client import CoordinatorClient
+    from coordinator.client.verify import Expectation, VerifiedDeployment
+
+endpoint_argument = click.argument("endpoint", envvar=["ENCLASP_COORDINATOR", "MARBLERUN"])
+"""HOST:PORT of the client interface; the environment may hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the user gave to verify a coordinator by.  insecure: talk to it without verification."""
+
+    reference: Path | None
+    trust: Path | None
+    collateral: Path | None
+    at: datetime | None
+    accept_warnings: bool
+    insecure: bool
+
+    @property
+    def now(self) -> datetime:
+        """The moment for which to verify."""
+        return self.at if self.at is not None else current_moment()
+
+    def expectation(self) -> "Expectation":
+        """Read the files.  Raises Problem if there are no reference values."""
+        from attestation.verify import Verifier
+
+        from coordinator.client.verify import Expectation
+
+        if self.reference is None:
+            from coordinator.cli.messages import MESSAGES
+
+            raise Problem("--reference FILE is missing", exit_codes.USAGE, "U504", MESSAGES["U504"].hint)
+        verifier = Verifier(read_anchors(self.trust), read_endorsements(self.collateral))
+        return Expectation(verifier, read_reference(self.reference), self.accept_warnings)
+
+    def verified(self, endpoint: str) -> "tuple[VerifiedDeployment, CoordinatorClient]":
+        """Verify the coordinator over the network.  Raises what `verify_coordinator` raises."""
+        from coordinator.client.endpoint import parse_endpoint
+        from coordinator.client.transport import Transport
+        from coordinator.client.verify import NONCE_BYTES, verify_coordinator
+
+        expectation = self.expectation()
+        transport = Transport(parse_endpoint(endpoint))
+        nonce = os.urandom(NONCE_BYTES)  # noqa: TID251 - shell: draws the nonce
+        return verify_coordinator(transport.exchange, expectation, nonce=nonce, now=self.now)
+
+    def client(self, endpoint: str, output: Output) -> "CoordinatorClient":
+        """A client that is pinned to the verified coordinator; with `--insecure` one that is not, said aloud."""
+        if self.insecure:
+            return unverified_client(endpoint, output, "INSECURE: --insecure was given")
+        deployment, client = self.verified(endpoint)
+        say_verified(deployment, output)
+        return client
+
+
+def unverified_client(endpoint: str, output: Output, why: str) -> "CoordinatorClient":
+    """A client without verification; the remark says that anybody may have answered."""
+    from coordinator.client.client import CoordinatorClient
+    from coordinator.client.endpoint import parse_endpoint
+    from coordinator.client.transport import Transport
+
+    client = CoordinatorClient(Transport(parse_endpoint(endpoint)).exchange)
+    output.remark(f"{why}; the coordinator is NOT verified, anybody may have answered")
+    return client
+
+
+def say_verified(deployment: "VerifiedDeployment", output: Output) -> None:
+    """One line on stderr: what was verified, and that it is simulated where it is."""
+    from coordinator.cli.verdicts import SIMULATED
+
+    if deployment.simulated:
+        output.remark(SIMULATED)
+    output.remark(f"verified: {deployment.verdict.platform} evidence, verdict {deployment.verdict.outcome}")
+
+
+def visits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the function gets them as `visit`."""
+
+    @click.option(
+        "--reference",
+        type=FILE,
+        envvar="ENCLASP_COORDINATOR_REFERENCE",
+        help="Reference values of the coordinator that you expect.",
+    )
+    @click.option(
+        "--trust",
+        type=FILE,
+        envvar="ENCLASP_COORDINATOR_TRUST",
+        help="Root certificate of a simulated vendor that you accept besides the real ones.",
+    )
+    @click.option(
+        "--collateral", type=FILE, envvar="ENCLASP_COORDINATOR_COLLATERAL", help="Bundle of the vendors' endorsements."
+    )
+    @click.option("--at", type=Moment(), help="Verify for this moment instead of now.")
+    @click.option("--accept-warnings", is_flag=True, help="A platform that needs configuration or hardening will do.")
+    @functools.wraps(function)
+    def with_visit(
+        *args: Any,
+        reference: Path | None,
+        trust: Path | None,
+        collateral: Path | None,
+        at: datetime | None,
+        accept_warnings: bool,
+        insecure: bool = False,
+        **named: Any,
+    ) -> Any:
+        visit = Visit(reference, trust, collateral, at, accept_warnings, insecure)
+        return function(*args, visit=visit, **named)
+
+    return with_visit
+
+
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Talk to the coordinator without verifying it. Anybody may answer."
+)

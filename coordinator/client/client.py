@@ -1,0 +1,161 @@
+"""`CoordinatorClient`: every REST call that this version knows, typed.  v2 paths (MarbleRun contract, 1.4).
+
+What an unpinned client reads is what somebody says; `client.verify` makes the pin.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote as percent_encode
+
+from cryptography import x509
+
+from coordinator.client.errors import AnswerInvalid, InRecovery, NotAuthorised, RequestRefused, WrongState
+from coordinator.client.transport import Exchange, Request
+
+PHASE_RECOVERY = 1
+PHASE_ACCEPTING_MANIFEST = 2
+PHASE_ACCEPTING_MARBLES = 3
+_WRONG_STATE = "server is not in expected state"
+_CODED_MESSAGE = re.compile(r"(?P<code>[EVANRU][0-9]{3}) (?P<text>.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """code: contract 1.3.  message: the coordinator's own words."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteAnswer:
+    """intermediate, root: as the answer's chain has them.  evidence: bytes as sent, empty if the coordinator has none.
+
+    peer_leaf_der: the certificate of the connection on which the answer came.
+    """
+
+    intermediate: x509.Certificate
+    root: x509.Certificate
+    evidence: bytes
+    peer_leaf_der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveManifest:
+    """raw: the exact bytes that were set.  signature: ECDSA by the root key over SHA-256 of them, DER."""
+
+    raw: bytes
+    signature: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the exact bytes: 32 bytes.  Computed here, not taken from the answer."""
+        return hashlib.sha256(self.raw).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorClient:
+    """exchange: how requests travel.  pin: `transport.key_digest` of the verified root, or None before that."""
+
+    exchange: Exchange
+    pin: bytes | None = None
+
+    def status(self) -> Status:
+        """The coordinator's phase."""
+        data = self._get("/api/v2/status")
+        match data:
+            case {"code": int(code), "message": str(message)}:
+                return Status(code, message)
+        raise _unexpected("status", "code and message")
+
+    def quote(self, nonce: bytes) -> QuoteAnswer:
+        """Evidence over the root certificate and `nonce`, with the certificate chain.  Nothing of it is verified."""
+        path = "/api/v2/quote"
+        if nonce:
+            path += "?nonce=" + percent_encode(base64.urlsafe_b64encode(nonce).decode(), safe="")
+        answer = self.exchange(Request("GET", path), pin=self.pin)
+        match _data(answer.status, answer.body, "quote"):
+            case {"cert": str(chain), "quote": str() | None as evidence}:
+                intermediate, root = _chain(chain)
+                return QuoteAnswer(intermediate, root, _base64(evidence or "", "quote"), answer.peer_leaf_der)
+        raise _unexpected("quote", "cert and quote")
+
+    def manifest_get(self) -> ActiveManifest:
+        """The active manifest.  Raises WrongState if none is set."""
+        match self._get("/api/v2/manifest"):
+            case {"manifest": str(raw), "manifestSignatureRootECDSA": str(signature)}:
+                return ActiveManifest(_base64(raw, "manifest"), _base64(signature, "manifest signature"))
+        raise _unexpected("manifest", "manifest and manifestSignatureRootECDSA")
+
+    def manifest_set(self, raw: bytes) -> Mapping[str, str]:
+        """Make these exact bytes the law.  Returns the recovery secrets: name to base64 (contract 1.9)."""
+        body = json.dumps({"manifest": base64.b64encode(raw).decode()}).encode()
+        answer = self.exchange(Request("POST", "/api/v2/manifest", body), pin=self.pin)
+        match _data(answer.status, answer.body, "manifest"):
+            case {"RecoverySecrets": dict(secrets)}:
+                return {str(name): str(value) for name, value in secrets.items()}
+            case None:
+                return {}
+        raise _unexpected("manifest", "RecoverySecrets")
+
+    def _get(self, path: str) -> Any:
+        answer = self.exchange(Request("GET", path), pin=self.pin)
+        return _data(answer.status, answer.body, path.rsplit("/", 1)[-1])
+
+
+def _data(status: int, body: bytes, what: str) -> Any:
+    """The `data` of a JSend answer; only 200 is success (contract 1.2, 1.15)."""
+    try:
+        envelope = json.loads(body)
+    except (ValueError, RecursionError):
+        envelope = None
+    if not isinstance(envelope, dict) or "status" not in envelope:
+        start = body[:60].decode("utf-8", "backslashreplace").strip()
+        raise AnswerInvalid("N303", f"{what}: expected a JSON answer of a coordinator, got HTTP {status} '{start}'")
+    if status == 200 and envelope["status"] == "success":
+        return envelope.get("data")
+    message = str(envelope.get("message") or f"HTTP {status}")
+    if status == 401:
+        raise NotAuthorised("N307", f"{what}: {message}")
+    if _WRONG_STATE in message:
+        raise WrongState("N306", f"{what}: {message}")
+    if status == 405:
+        raise AnswerInvalid("N303", f"{what}: the server does not know this path")
+    if coded := _CODED_MESSAGE.match(message):
+        raise RequestRefused(coded["code"], coded["text"])
+    raise RequestRefused("N305", message)
+
+
+def refuse_recovery(status: Status) -> None:
+    """Raises InRecovery if the coordinator waits for recovery: then its certificates are temporary ones."""
+    if status.code == PHASE_RECOVERY:
+        raise InRecovery("R410", f"the coordinator waits for recovery: {status.message}")
+
+
+def _chain(pem: str) -> tuple[x509.Certificate, x509.Certificate]:
+    try:
+        certificates = x509.load_pem_x509_certificates(pem.encode())
+    except ValueError as cause:
+        raise AnswerInvalid("N303", "quote: the certificate chain cannot be read") from cause
+    if len(certificates) != 2:
+        raise AnswerInvalid(
+            "N303", f"quote: expected the intermediate and the root certificate, got {len(certificates)} certificates"
+        )
+    return certificates[0], certificates[1]
+
+
+def _base64(text: str, what: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as cause:
+        raise AnswerInvalid("N303", f"{what}: expected base64") from cause
+
+
+def _unexpected(what: str, fields: str) -> AnswerInvalid:
+    return AnswerInvalid("N303", f"{what}: expected the fields {fields} in the answer")

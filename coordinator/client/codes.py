@@ -1,0 +1,69 @@
+"""Message codes that the client raises."""
+
+from collections.abc import Mapping
+from typing import Final
+
+CODES: Final[Mapping[str, tuple[str, str]]] = {
+    "N301": (
+        "the coordinator cannot be reached",
+        "check host and port (the client port, 4433 by default), and that `enclasp coordinator run` is up",
+    ),
+    "N302": (
+        "the coordinator did not answer in time",
+        "try again; if it stays so, look at the coordinator's log and at the network between",
+    ),
+    "N303": (
+        "the answer is not one of a coordinator",
+        "check that host and port are those of a coordinator's client interface, not of another service",
+    ),
+    "N304": (
+        "the endpoint is not HOST:PORT",
+        "write it like coordinator.example.org:4433 or [::1]:4433",
+    ),
+    "N305": (
+        "the coordinator refused the request",
+        "the text of the message is the coordinator's own; its log has more",
+    ),
+    "N306": (
+        "the coordinator is not in a state in which it can answer this",
+        "look at `enclasp status`: before a manifest is set there is none to get, and it can be set only once",
+    ),
+    "N307": (
+        "the coordinator does not let this client do that",
+        "use a client certificate of a user whose roles in the manifest allow it",
+    ),
+    "R410": (
+        "the coordinator waits for recovery",
+        "it cannot unseal its state on this machine: recover it, or set a new manifest, which throws the state away",
+    ),
+    "V130": (
+        "the active manifest is not the expected one",
+        "compare them: `enclasp manifest get ENDPOINT --out active.yaml` writes the active one byte for byte",
+    ),
+    "V131": (
+        "the TLS certificate is not the root certificate that the evidence is about",
+        "somebody may be in the middle: do not send anything; "
+        "if a proxy or an ingress ends TLS, make it pass the connection through",
+    ),
+    "V132": (
+        "the root certificate did not sign the intermediate certificate",
+        "the answer was put together from parts of different coordinators: do not trust it",
+    ),
+    "V133": (
+        "the root certificate carries no evidence",
+        "verify the running coordinator instead of the file, so that it sends its evidence",
+    ),
+    "V134": (
+        "the active manifest is not the one that the root certificate names",
+        "the manifest was exchanged on the way, or is being set just now: try again",
+    ),
+    "V135": (
+        "the coordinator's evidence is refused",
+        "each check above says what was expected and what was found; "
+        "update the reference values only if you know why they changed",
+    ),
+    "V136": (
+        "no manifest is set",
+        "set it with `enclasp manifest set FILE ENDPOINT`, then verify again",
+    ),
+}

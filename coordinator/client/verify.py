@@ -1,0 +1,312 @@
+"""From an answer of an unknown server to a coordinator that can be trusted, or to all that speaks against it.
+
+The steps are pure; `verify_coordinator` at the end does them in the order in which a visitor needs them:
+fresh evidence over the root certificate and our nonce, the connection's own certificate, the evidence inside the
+root certificate, and then, over connections pinned to that root, the manifest.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from attestation.appraisal import Verdict, judge
+from attestation.certificate import evidence_of
+from attestation.verify import Verifier
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from attestation import binding
+from attestation.checks import Check, Status, failed, not_checked, passed
+from attestation.claims import ReferenceValues
+from attestation.errors import EvidenceFormatError
+from attestation.evidence import recognise
+from coordinator.client.client import ActiveManifest, CoordinatorClient, QuoteAnswer, refuse_recovery
+from coordinator.client.errors import ClientError, WrongState
+from coordinator.client.transport import Exchange, key_digest
+from pki.certificates import CertificateFormatError, der
+from pki.keys import public_of_known_kind, spki_der
+from pki.manifest_digest import manifest_digest_of
+
+NONCE_BYTES = 32
+_DESIGN = "design.md, 3"
+_CONTRACT = "MarbleRun contract, 1.15"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Whom the visitor believes, and which coordinator he wants.
+
+    verifier: holds the trust anchors and endorsements.  reference: alternatives; one must hold, so never empty.
+    accept_warnings: a verdict of warning (a platform that needs configuration or hardening) is good enough.
+    """
+
+    verifier: Verifier
+    reference: tuple[ReferenceValues, ...]
+    accept_warnings: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedDeployment:
+    """What one certificate stands for, after verification.
+
+    intermediate: None where only the root certificate was looked at.  manifest_digest: SHA-256 of the active
+    manifest, 32 bytes, or empty before one is set.  manifest: None offline, and before one is set.
+    verdict: of the fresh evidence (offline: of the embedded one).  checks: everything that was looked at, in order.
+    """
+
+    root: x509.Certificate
+    intermediate: x509.Certificate | None
+    manifest_digest: bytes
+    manifest: ActiveManifest | None
+    simulated: bool
+    verdict: Verdict
+    checks: tuple[Check, ...]
+
+
+class VerificationRefused(ClientError):
+    """This is not a coordinator that the visitor wants to talk to.
+
+    checks: all of them; at least one has not passed.  verdict: of its evidence, None if it showed none.
+    """
+
+    def __init__(self, code: str, message: str, checks: tuple[Check, ...], verdict: Verdict | None) -> None:
+        self.checks = checks
+        self.verdict = verdict
+        super().__init__(code, message)
+
+
+class ManifestDiffers(ClientError):
+    """The coordinator is good, but its manifest is not the expected one."""
+
+    def __init__(self, message: str, difference: "Difference | None") -> None:
+        self.difference = difference
+        super().__init__("V130", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """line: from 1, of the first line that differs; yours, active: its text, None where the document has ended.
+
+    unified: the whole difference, line by line, in the form of `diff -u`.
+    """
+
+    line: int
+    yours: str | None
+    active: str | None
+    unified: tuple[str, ...]
+
+
+def verify_answer(answer: QuoteAnswer, nonce: bytes, expectation: Expectation, *, now: datetime) -> VerifiedDeployment:
+    """Judge a coordinator's answer to `nonce`.  Raises VerificationRefused with every check."""
+    checks = [_connection_check(answer), _intermediate_check(answer)]
+    verdict: Verdict | None = None
+    try:
+        evidence = recognise(answer.evidence)
+    except EvidenceFormatError as cause:
+        found = str(cause) if answer.evidence else "none; a coordinator without hardware and without simulation"
+        checks.append(failed("quote.format", "an SGX or TDX quote", found, _CONTRACT, code="V135"))
+    else:
+        bound = binding.of_certificate(der(answer.root), nonce)
+        verdict = judge(expectation.verifier.verify(evidence, bound, now=now), expectation.reference)
+        checks.extend(verdict.checks)
+    embedded = _embedded(answer.root, expectation, now=now)
+    checks.extend(embedded.checks)
+    _refuse_failed(checks, verdict, embedded.verdict, expectation)
+    assert verdict is not None
+    return VerifiedDeployment(
+        answer.root, answer.intermediate, embedded.manifest_digest, None, verdict.simulated, verdict, tuple(checks)
+    )
+
+
+def verify_root(root: x509.Certificate, expectation: Expectation, *, now: datetime) -> VerifiedDeployment:
+    """Judge a root certificate alone, offline, by the evidence inside it.  Raises VerificationRefused."""
+    embedded = _embedded(root, expectation, now=now)
+    if embedded.verdict is None:
+        code = "V133" if embedded.checks[0].status is Status.NOT_CHECKED else "V135"
+        raise VerificationRefused(code, embedded.checks[0].found, embedded.checks, None)
+    _refuse_failed(embedded.checks, embedded.verdict, embedded.verdict, expectation)
+    verdict = embedded.verdict
+    return VerifiedDeployment(root, None, embedded.manifest_digest, None, verdict.simulated, verdict, embedded.checks)
+
+
+def with_manifest(deployment: VerifiedDeployment, active: ActiveManifest | None) -> VerifiedDeployment:
+    """Join the manifest that the coordinator handed out, if it is the one that its root certificate names.
+
+    Raises VerificationRefused.  A root certificate without a digest and without evidence (MarbleRun's) leaves this
+    check open: then the manifest is vouched for by the pinned connection alone.
+    """
+    named = deployment.manifest_digest
+    found = active.digest.hex() if active is not None else "none"
+    if named and (active is None or active.digest != named):
+        check = failed("manifest.digest", named.hex(), found, _DESIGN, code="V134")
+    elif named:
+        check = passed("manifest.digest", named.hex(), found, _DESIGN)
+    elif active is None:
+        check = passed("manifest.digest", "none", "none", _DESIGN)
+    elif any(c.name == "root.evidence" and c.status is Status.PASSED for c in deployment.checks):
+        check = failed("manifest.digest", "none", found, _DESIGN, code="V134")
+    else:
+        check = not_checked("manifest.digest", "in the root certificate", found, _DESIGN, code="V134")
+    checks = (*deployment.checks, check)
+    if check.status is Status.FAILED:
+        raise VerificationRefused("V134", _sentence(check), checks, deployment.verdict)
+    digest = active.digest if active is not None else b""
+    return replace(deployment, manifest=active, manifest_digest=digest, checks=checks)
+
+
+def expect_digest(deployment: VerifiedDeployment, expected: bytes) -> VerifiedDeployment:
+    """The manifest in force must have this SHA-256.  Raises ManifestDiffers."""
+    if not deployment.manifest_digest:
+        raise ManifestDiffers(f"expected the manifest {expected.hex()}, but no manifest is set", None)
+    if deployment.manifest_digest != expected:
+        raise ManifestDiffers(f"expected {expected.hex()}, active is {deployment.manifest_digest.hex()}", None)
+    check = passed("manifest.expected", expected.hex(), deployment.manifest_digest.hex(), "--manifest")
+    return replace(deployment, checks=(*deployment.checks, check))
+
+
+def expect_manifest(deployment: VerifiedDeployment, expected: bytes, *, name: str) -> VerifiedDeployment:
+    """The manifest in force must be these bytes.  name: of the visitor's file.
+
+    Raises ManifestDiffers; with the lines that differ, where the active manifest is at hand.
+    """
+    try:
+        return expect_digest(deployment, hashlib.sha256(expected).digest())
+    except ManifestDiffers as cause:
+        if deployment.manifest is None:
+            raise
+        difference = differing_lines(expected, deployment.manifest.raw, name=name)
+        raise ManifestDiffers(f"the active manifest differs from {name}; {cause}", difference) from cause
+
+
+def differing_lines(yours: bytes, active: bytes, *, name: str) -> Difference | None:
+    """The first line in which two documents differ, and the whole difference; None if they are the same bytes."""
+    if yours == active:
+        return None
+    left, right = _lines(yours), _lines(active)
+    index = next(
+        (i for i, (one, other) in enumerate(zip(left, right, strict=False)) if one != other),
+        min(len(left), len(right)),
+    )
+    unified = tuple(difflib.unified_diff(left, right, f"yours: {name}", "active", lineterm=""))
+    return Difference(
+        index + 1, left[index] if index < len(left) else None, right[index] if index < len(right) else None, unified
+    )
+
+
+def verify_coordinator(
+    exchange: Exchange, expectation: Expectation, *, nonce: bytes, now: datetime
+) -> tuple[VerifiedDeployment, CoordinatorClient]:
+    """Verify a running coordinator, and return what it is with a client that is pinned to it.
+
+    nonce: 32 fresh random bytes.  Raises VerificationRefused, InRecovery, Unreachable, AnswerInvalid, NotPinned.
+    """
+    answer = CoordinatorClient(exchange).quote(nonce)
+    deployment = verify_answer(answer, nonce, expectation, now=now)
+    pinned = CoordinatorClient(exchange, pin=key_digest(der(deployment.root)))
+    try:
+        active: ActiveManifest | None = pinned.manifest_get()
+    except WrongState:
+        refuse_recovery(pinned.status())
+        active = None
+    return with_manifest(deployment, active), pinned
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    """What a root certificate says of itself.  checks: `root.evidence` first."""
+
+    manifest_digest: bytes
+    verdict: Verdict | None
+    checks: tuple[Check, ...]
+
+
+def _embedded(root: x509.Certificate, expectation: Expectation, *, now: datetime) -> _Embedded:
+    wanted = "evidence over the root key and the manifest's digest"
+    try:
+        digest = manifest_digest_of(root)
+        evidence = evidence_of(root)
+        spki = spki_der(public_of_known_kind(root.public_key()))
+    except (CertificateFormatError, EvidenceFormatError, ValueError) as cause:
+        return _Embedded(b"", None, (failed("root.evidence", wanted, str(cause), _DESIGN, code="V135"),))
+    if evidence is None:
+        return _Embedded(
+            digest,
+            None,
+            (not_checked("root.evidence", wanted, "no evidence in the certificate", _DESIGN, code="V133"),),
+        )
+    verification = expectation.verifier.verify(evidence, binding.of_root_key(spki, digest), now=now)
+    verdict = judge(verification, expectation.reference)
+    details = tuple(replace(check, name=f"root.{check.name}") for check in verdict.checks)
+    if _accepted(verdict, expectation):
+        summary = passed("root.evidence", wanted, f"{verdict.platform} evidence, {verdict.outcome}", _DESIGN)
+    else:
+        summary = failed(
+            "root.evidence", wanted, f"{verdict.platform} evidence, {verdict.outcome}", _DESIGN, code="V135"
+        )
+    return _Embedded(digest, verdict, (summary, *details))
+
+
+def _connection_check(answer: QuoteAnswer) -> Check:
+    expected, found = _fingerprint(der(answer.root)), _fingerprint(answer.peer_leaf_der)
+    name, source = "connection.certificate", _CONTRACT
+    if der(answer.root) == answer.peer_leaf_der:
+        return passed(name, expected, found, source)
+    return failed(name, expected, found, source, "the TLS peer is not the coordinator of the answer", code="V131")
+
+
+def _intermediate_check(answer: QuoteAnswer) -> Check:
+    name, source = "chain.intermediate", "MarbleRun contract, 4"
+    expected = f"signed by the root certificate {_fingerprint(der(answer.root))}"
+    try:
+        answer.intermediate.verify_directly_issued_by(answer.root)
+    except (InvalidSignature, ValueError, TypeError) as cause:
+        return failed(name, expected, str(cause) or "another signature", source, code="V132")
+    return passed(name, expected, "it is", source)
+
+
+def _refuse_failed(
+    checks: Iterable[Check], fresh: Verdict | None, embedded: Verdict | None, expectation: Expectation
+) -> None:
+    """Raises VerificationRefused unless every check of our own has passed and every verdict is accepted."""
+    everything = tuple(checks)
+    for check in everything:
+        if check.code in ("V131", "V132") and check.status is Status.FAILED:
+            raise VerificationRefused(check.code, _sentence(check), everything, fresh)
+    if fresh is None or not _accepted(fresh, expectation):
+        raise VerificationRefused(*_reason(everything), everything, fresh)
+    if any(check.name == "root.evidence" and check.status is Status.FAILED for check in everything):
+        raise VerificationRefused(*_reason(everything), everything, embedded)
+
+
+def _reason(checks: tuple[Check, ...]) -> tuple[str, str]:
+    """Code and sentence of the check that says best why: a failed one before an open one, details before sums."""
+    missed = [check for check in checks if check.status is not Status.PASSED]
+    missed.sort(key=lambda check: (check.name == "root.evidence", check.status is Status.NOT_CHECKED))
+    if not missed:
+        return "V135", "the evidence is genuine, but not good enough without --accept-warnings"
+    return missed[0].code or "V135", _sentence(missed[0])
+
+
+def _sentence(check: Check) -> str:
+    return f"{check.name}: expected {check.expected}, found {check.found}"
+
+
+def _accepted(verdict: Verdict, expectation: Expectation) -> bool:
+    return verdict.outcome == "affirming" or (expectation.accept_warnings and verdict.outcome == "warning")
+
+
+def _fingerprint(certificate_der: bytes) -> str:
+    return f"sha256 {hashlib.sha256(certificate_der).hexdigest()}"
+
+
+def _lines(raw: bytes) -> list[str]:
+    """Lines with their ends visible where they are not a plain newline, so that bytes that differ look different."""
+    text = raw.decode("utf-8", "backslashreplace")
+    lines = [line.replace("\r", "\\r") for line in text.split("\n")]
+    if lines[-1] == "":
+        lines.pop()
+    elif lines:
+        lines[-1] += " (no newline at the end)"
+    return lines
