@@ -31,7 +31,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pki import certificates, keys, oids
+from marble.mesh import Identity, NotAMarble
+from pki import certificates, keys
 from pki.chains import ChainInvalid, verify_path
 
 SERVER_TYPE = "intersection"
@@ -117,8 +118,11 @@ def take_part(address: str, root: x509.Certificate, identity: Path, customers: b
         raise Refused(
             f"{address}: its certificate does not lead to the verified root ({cause.verify_message}); nothing was sent"
         ) from cause
+    except NotAMarble as cause:
+        raise Refused(f"{address}: {cause.message}; nothing was sent") from cause
     except (OSError, HTTPException) as cause:
-        raise Unreachable(f"{address}: {cause}") from cause
+        hint = "if the service is up: does our certificate stand in the manifest?"
+        raise Unreachable(f"{address}: {cause}\n  hint: {hint}") from cause
     if status != 200:
         raise Refused(f"no receipt ({status}): {receipt.decode(errors='replace').strip()}")
     signed = verify_receipt(receipt, root, now)
@@ -205,7 +209,7 @@ def _ask(
     connection = HTTPSConnection(host, int(port), context=context, timeout=30)
     try:
         connection.connect()
-        shown = _marble_type(connection.sock.getpeercert(binary_form=True) or b"")
+        shown = Identity.peer_marble_type(connection.sock.getpeercert(binary_form=True))
         if shown != SERVER_TYPE:
             raise Refused(f"{address}: expected the marble {SERVER_TYPE!r}, got {shown!r}; nothing was sent")
         connection.request(method, path, body, dict(headers or {}))
@@ -213,14 +217,6 @@ def _ask(
         return answer.status, answer.read()
     finally:
         connection.close()
-
-
-def _marble_type(leaf_der: bytes) -> str:
-    try:
-        found = certificates.load_der(leaf_der).extensions.get_extension_for_oid(oids.MARBLE_TYPE).value
-    except (x509.ExtensionNotFound, ValueError):
-        return ""
-    return found.value.decode(errors="replace") if isinstance(found, x509.UnrecognizedExtension) else ""
 
 
 def _salt(private_key: bytes, customers: bytes) -> bytes:

@@ -13,12 +13,12 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import grpc
 from cryptography import x509
@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from marble.mesh import Identity
+
+from marble.mesh import Identity, NotAMarble
 
 CALLER: Final = "intersection"
 MAX_STATEMENT: Final = 4096
@@ -127,7 +128,10 @@ class Desk:
 
     def record(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         """One receipt for one run."""
-        caller = _caller(context)
+        try:
+            caller = Identity.grpc_peer_marble_type(context)
+        except NotAMarble as refused:
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, refused.message)
         if caller != CALLER:
             context.abort(grpc.StatusCode.PERMISSION_DENIED, f"expected a marble {CALLER!r}, got {caller!r}")
         try:
@@ -175,14 +179,6 @@ def main(environ: Mapping[str, str]) -> int:
     stop.wait()
     server.stop(1).wait()
     return 0
-
-
-def _caller(context: grpc.ServicerContext) -> str:
-    """The caller's marble type, from the certificate that the mesh handshake proved; "" if there is none."""
-    presented = cast(Sequence[bytes], context.auth_context().get("x509_pem_cert", ()))
-    if not presented:
-        return ""
-    return Identity.peer_marble_type(x509.load_pem_x509_certificate(presented[0]).public_bytes(Encoding.DER))
 
 
 def _private(path: str, flags: int) -> int:

@@ -7,12 +7,12 @@ from typing import Any
 
 import grpc
 import pytest
-from marble.mesh import Identity
 
 from examples.common_customers import company, generate
 from examples.common_customers.eavesdropper import Eavesdropper
 from examples.common_customers.processes import free_ports
 from examples.common_customers.receipts import Store
+from marble.mesh import Identity
 from pki import certificates, keys
 
 LISTS = generate.generate(rows=300, common=41, seed=3)
@@ -43,7 +43,7 @@ async def test_both_companies_get_what_is_common_and_a_receipt_that_proves_it(ex
 async def test_a_run_that_broke_off_is_taken_up_with_the_same_list_only(example: Any) -> None:
     await asyncio.gather(take_part(example, "alice", LISTS.alice), take_part(example, "bob", LISTS.bob))
     assert LISTS.common == (await take_part(example, "alice", LISTS.alice)).common
-    with pytest.raises(company.Refused, match="lists.alice.commitment"):
+    with pytest.raises(company.Refused, match=r"lists\.alice\.commitment"):
         await take_part(example, "alice", LISTS.bob)
 
 
@@ -56,7 +56,7 @@ async def test_a_list_that_is_refused_can_be_mended_and_sent_again(example: Any)
 
 async def test_whoever_is_not_in_the_manifest_gets_nothing(example: Any) -> None:
     company.make_keys(example.folder / "stranger", "alice", example.now)
-    with pytest.raises(company.Unreachable, match="alert unknown ca"):
+    with pytest.raises(company.Unreachable, match="does our certificate stand in the manifest"):
         await asyncio.to_thread(
             company.take_part,
             example.address,
