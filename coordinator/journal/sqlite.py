@@ -77,7 +77,7 @@ class SqliteStorage:
         A crash in between leaves either the journal, or no journal and the old one beside it.
         """
         with self._says("move the old journal aside"):
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._database.close()
             self._path.rename(_free_name(self._path.with_name(DATABASE_NAME + ".old")))
             _sync(self._folder)
