@@ -65,7 +65,8 @@ def read_keyring(storage: Storage) -> Keyring | NoJournal:
 class Journal:
     """An open journal.  `create` or `open` make one; both block, and need no event loop.
 
-    The storage is the journal's own until `close`.  `append`, `replace`, `close` and `failure` belong to one event loop.
+    The storage is the journal's own until `close`; `append`, `replace`, `close` and `failure` belong to one event
+    loop.
     """
 
     def __init__(self, storage: Storage, data_key: DataKey, entropy: Entropy, position: Position, length: int) -> None:
