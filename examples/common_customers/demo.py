@@ -123,6 +123,8 @@ class Story:
             )
             self.processes.wait_for_port("coordinator", self.ports.clients)
             self.processes.wait_for_port("coordinator", self.ports.mesh)
+            values = yaml.load((self.coordinator / "reference.yaml").read_bytes(), yaml.BaseLoader)
+            self.marbles_reference.write_text(json.dumps(values))
             say(f"tdx SIMULATED, https://{self.endpoint}, journal sealed in {self.coordinator.name}/state")
 
     def set_manifest(self) -> None:
@@ -258,6 +260,11 @@ class Story:
         return self.folder / "agreed.yaml"
 
     @property
+    def marbles_reference(self) -> Path:
+        """The coordinator's reference values once more, as JSON: marbles verify it too before they join."""
+        return self.folder / "reference.json"
+
+    @property
     def receipts_folder(self) -> Path:
         """Where the host keeps sealed receipts."""
         return self.folder / "receipts"
@@ -308,6 +315,9 @@ class Story:
         return {
             "EDG_MARBLE_COORDINATOR_ADDR": f"127.0.0.1:{self.ports.mesh}",
             "EDG_MARBLE_UUID_FILE": str(self.folder / f"{name}.uuid"),
+            "ENCLASP_COORDINATOR_REFERENCE": str(self.marbles_reference),
+            "ENCLASP_COORDINATOR_TRUST": str(simulation / "trust.pem"),
+            "ENCLASP_COORDINATOR_COLLATERAL": str(simulation / "collateral.json"),
             "ENCLASP_SIMULATION": str(simulation),
             "ENCLASP_SIMULATION_KIND": platform,
             "INTERSECTION_ADDRESS": f"127.0.0.1:{self.ports.intersection}",
@@ -316,7 +326,7 @@ class Story:
         }
 
     def _facts(self, verified: dict[str, Any], common: int, receipt: int) -> Facts:
-        packages = yaml.safe_load(self.agreed.read_bytes())["Packages"]
+        packages = yaml.load(self.agreed.read_bytes(), yaml.BaseLoader)["Packages"]
         root = load_root(self._root("alice"))
         claims = verified["claims"]
         return Facts(
@@ -325,7 +335,7 @@ class Story:
             coordinator_measurement=claims["measurements"]["mrtd"],
             tcb_status=claims["tcb_status"],
             root=root.subject.rfc4514_string(),
-            manifest_digest=verified["manifest_digest"],
+            manifest_digest=verified["manifest"]["fingerprint"],
             intermediate="CN=MarbleRun Coordinator - Intermediate CA",
             intersection_measurement=packages["intersection"]["TDX"]["MRTD"],
             receipts_measurement=packages["receipts"]["SGX"]["MRENCLAVE"],

@@ -1,7 +1,5 @@
 """The manifest of the example is current, and legal."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -32,11 +30,3 @@ def test_only_the_receipts_service_gets_the_receipt_key() -> None:
     marbles = parse(MANIFEST.read_bytes(), name="manifest.yaml", compatible=False).manifest.marbles
     assert frozenset() == marbles["intersection"].secrets
     assert {"receiptKey", "receiptStore"} == marbles["receipts"].secrets
-
-
-def test_no_program_of_the_example_is_forgotten_in_the_manifest() -> None:
-    assert {"intersection.py", "receipts.py"} == {
-        path.name
-        for path in Path(demo.HERE).glob("*.py")
-        if "MARBLE_PREDEFINED" in path.read_text() or "marble.mesh" in path.read_text()
-    }
