@@ -1,0 +1,470 @@
+"""TLS as an asyncio transport that carries any asyncio protocol.  Public interfaces only, so that uvloop works too.
+
+Bounded in both directions.  Output is encrypted in pieces, only while the socket takes it; a peer that does not read
+makes us stop reading, too, and is cut off in the end.  Input that the application does not want stays unread.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import Any
+
+from OpenSSL import SSL
+
+from coordinator.doors.engine import TlsEngine, TlsFailed
+from coordinator.doors.gate import Gate, Turn
+from coordinator.doors.limits import TlsLimits
+
+_log = logging.getLogger(__name__)
+_PIECE = 64 * 1024
+_QUIET_SECONDS = 1.0
+
+
+class _Phase(Enum):
+    WAITING = auto()  # for a turn at the gate
+    HANDSHAKE = auto()
+    OPEN = auto()
+    CLOSING = auto()  # the application closed; output is still on its way
+    LINGERING = auto()  # all is said; the peer may still be sending
+    LOST = auto()
+
+
+class TlsTransport(asyncio.Transport):
+    """What the carried protocol sees.
+
+    get_extra_info, besides what the socket's transport knows (`peername`, `sockname`, …):
+    `peer_leaf_der`: the certificate that the peer proved to hold, or None; `alpn`; `tls_version`; `cipher`;
+    `tls_group`; `tls_exporter`: (label, length, context) -> bytes; `sslcontext`.
+    When the peer has closed its side, `eof_received` is called as ever; but a protocol that was given data and has not
+    answered yet keeps the write side for `answer_seconds`, unless it closes by itself.
+    """
+
+    def __init__(self, connection: "TlsServerProtocol", extra: dict[str, Any]) -> None:
+        super().__init__()
+        self._connection = connection
+        self._tls_info = extra
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """See the class; `default` for names that nobody knows."""
+        if name in self._tls_info:
+            return self._tls_info[name]
+        return self._connection.socket_info(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Carry another protocol from now on; only protocols that take bytes, no BufferedProtocol."""
+        if not isinstance(protocol, asyncio.Protocol):
+            raise TypeError(f"TLS transport: expected an asyncio.Protocol, got {type(protocol).__name__}")
+        self._connection.application = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is carried."""
+        return self._connection.application
+
+    def is_closing(self) -> bool:
+        """True from close() or the loss of the connection on."""
+        return self._connection.is_closing
+
+    def is_reading(self) -> bool:
+        """False while the protocol wants no data."""
+        return not self._connection.application_pauses
+
+    def pause_reading(self) -> None:
+        """No more data_received until resume_reading."""
+        self._connection.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Undo pause_reading."""
+        self._connection.resume_reading()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """As for any asyncio transport."""
+        self._connection.set_write_buffer_limits(high, low)
+
+    def get_write_buffer_size(self) -> int:
+        """Plaintext bytes that are not yet encrypted."""
+        return self._connection.backlog
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """(low, high)."""
+        return self._connection.low_water, self._connection.high_water
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue data; it is encrypted as the peer takes it.  Ignored once the transport is closing."""
+        self._connection.write(data)
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """As one write."""
+        self._connection.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        """Protocols close; they do not half-close."""
+        return False
+
+    def close(self) -> None:
+        """Send what is queued and close_notify, then close."""
+        self._connection.close()
+
+    def abort(self) -> None:
+        """Close at once; what is queued is lost."""
+        self._connection.abort()
+
+
+class TlsServerProtocol(asyncio.Protocol):
+    """One connection: between the socket's transport below and the application's protocol above."""
+
+    _raw: asyncio.Transport
+    _engine: TlsEngine
+    _transport: TlsTransport
+
+    def __init__(
+        self,
+        factory: Callable[[], asyncio.Protocol],
+        chooser: Callable[[], SSL.Context],
+        limits: TlsLimits,
+        gate: Gate,
+    ) -> None:
+        self._factory = factory
+        self._chooser = chooser
+        self._limits = limits
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._phase = _Phase.WAITING
+        self._turn: Turn | None = None
+        self._timer: asyncio.TimerHandle | None = None  # of the phase
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._answer_timer: asyncio.TimerHandle | None = None
+        self._raw_paused = False
+        self._socket_full = False
+        self._peer_done = False
+        self._answer_owed = False
+        self._application_told = False
+        self._lingered_bytes = 0
+        self._queue: deque[memoryview] = deque()
+        self._emission_scheduled = False
+        self._writing_paused = False
+        self.application = asyncio.Protocol()  # which ignores everything, until the handshake is complete
+        self.application_pauses = False
+        self.backlog = 0
+        self.high_water = limits.write_high_water
+        self.low_water = limits.write_high_water // 4
+
+    # The socket's transport calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A TCP connection: wait for a turn."""
+        assert isinstance(transport, asyncio.Transport)
+        self._raw = transport
+        address = transport.get_extra_info("peername")
+        turn = Turn(str(address[0]) if address else "", self._begin, self._too_slow)
+        self._timer = self._loop.call_later(self._limits.handshake_seconds, self._too_slow)
+        if self._gate.enter(turn):
+            self._turn = turn
+            self._steer_reading()
+        else:
+            _log.debug("connection refused: the door is full", extra={"peer": address})
+            self.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Ciphertext, at most what one read of the event loop takes."""
+        if self._phase is _Phase.LINGERING:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > self._limits.linger_bytes:
+                self._raw.abort()
+            return
+        if self._phase not in (_Phase.HANDSHAKE, _Phase.OPEN):
+            return
+        self._engine.feed(data)
+        if self._phase is _Phase.HANDSHAKE:
+            self._handshake()
+        if self._phase is _Phase.OPEN:
+            self._deliver()
+
+    def eof_received(self) -> bool:
+        """FIN.  Without close_notify it may be a truncation, which both of our protocols notice by themselves."""
+        self._deliver()
+        self._end_of_input()
+        return self._phase in (_Phase.OPEN, _Phase.CLOSING)
+
+    def pause_writing(self) -> None:
+        """The peer does not read: make nothing more for it, and read nothing that could make us."""
+        self._socket_full = True
+        self._stall_timer = self._loop.call_later(self._limits.stall_seconds, self._raw.abort)
+        self._steer_reading()
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._socket_full = False
+        self._cancel(self._stall_timer)
+        self._steer_reading()
+        self._emit()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self._phase = _Phase.LOST
+        for timer in (self._timer, self._stall_timer, self._answer_timer):
+            self._cancel(timer)
+        if self._turn:
+            self._gate.leave(self._turn)
+        self._queue.clear()
+        self.backlog = 0
+        self._tell_application_of_loss(exc)
+
+    # The handshake.
+
+    def _begin(self) -> None:
+        try:
+            self._engine = TlsEngine(self._chooser())
+        except Exception:
+            _log.exception("no certificate to show: the door cannot choose its TLS context")
+            self.abort()
+            return
+        self._phase = _Phase.HANDSHAKE
+        self._steer_reading()
+
+    def _too_slow(self) -> None:
+        _log.debug("handshake took too long", extra={"peer": self.socket_info("peername")})
+        self.abort()
+
+    def _handshake(self) -> None:
+        try:
+            complete = self._engine.handshake()
+        except TlsFailed as failure:
+            self._fail(failure)
+            return
+        self._send_output()
+        if complete:
+            self._open()
+
+    def _open(self) -> None:
+        assert self._turn
+        self._phase = _Phase.OPEN
+        self._cancel(self._timer)
+        engine = self._engine
+        self._transport = TlsTransport(
+            self,
+            {
+                "peer_leaf_der": engine.peer_leaf_der(),
+                "alpn": engine.protocol(),
+                "tls_version": engine.version(),
+                "cipher": engine.cipher(),
+                "tls_group": engine.group(),
+                "tls_exporter": engine.export,
+                "sslcontext": engine.context,
+            },
+        )
+        self.application = self._factory()
+        self.application.connection_made(self._transport)
+        self._gate.handshake_over(self._turn)
+
+    def _fail(self, failure: TlsFailed) -> None:
+        """Send the alert and close; nothing of the application's is sent any more."""
+        _log.debug("TLS failed: %s", failure, extra={"peer": self.socket_info("peername")})
+        self._queue.clear()
+        self.backlog = 0
+        self._send_output()
+        self._linger(failure)
+
+    # Input.
+
+    def _deliver(self) -> None:
+        """Hand decrypted data up, in pieces, until the application pauses or nothing is left."""
+        while self._phase is _Phase.OPEN and not self.application_pauses and not self._peer_done:
+            pieces, size, ended = [], 0, False
+            try:
+                while size < _PIECE and (piece := self._engine.decrypt()):
+                    pieces.append(piece)
+                    size += len(piece)
+                ended = size < _PIECE and piece is None
+            except TlsFailed as failure:
+                self._fail(failure)
+                return
+            self._send_output()  # answers to key updates
+            if pieces:
+                self._answer_owed = True
+                self.application.data_received(b"".join(pieces))
+            if ended:
+                self._end_of_input()
+            elif size < _PIECE:
+                return
+
+    def _end_of_input(self) -> None:
+        """The peer will say no more: close_notify or FIN, whichever comes first."""
+        if self._peer_done:
+            return
+        self._peer_done = True
+        self._steer_reading()
+        if self._phase is not _Phase.OPEN:
+            return
+        self.application.eof_received()
+        if self._answer_owed:
+            self._close_after(self._limits.answer_seconds)
+        elif self.backlog or self._socket_full:
+            self._close_after(_QUIET_SECONDS)
+        else:
+            self.close()
+
+    def _close_after(self, seconds: float) -> None:
+        self._cancel(self._answer_timer)
+        self._answer_timer = self._loop.call_later(seconds, self.close)
+
+    def pause_reading(self) -> None:
+        """The application wants no data."""
+        self.application_pauses = True
+        self._steer_reading()
+
+    def resume_reading(self) -> None:
+        """The application wants data again; what is decrypted or waiting here comes first."""
+        if self.application_pauses:
+            self.application_pauses = False
+            self._steer_reading()
+            self._loop.call_soon(self._deliver)
+
+    def _steer_reading(self) -> None:
+        """Read from the socket only what somebody will take."""
+        pause = (
+            self._phase is _Phase.WAITING
+            or self._peer_done
+            or (self._phase is not _Phase.LINGERING and (self.application_pauses or self._socket_full))
+        )
+        if pause != self._raw_paused and not self._raw.is_closing():
+            self._raw_paused = pause
+            if pause:
+                self._raw.pause_reading()
+            else:
+                self._raw.resume_reading()
+
+    # Output.
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue plaintext.  Many small writes of one turn of the event loop become few records."""
+        if self._phase is not _Phase.OPEN or not data:
+            return
+        view = memoryview(data if isinstance(data, bytes) else bytes(data))
+        self._queue.append(view)
+        self.backlog += len(view)
+        self._answer_owed = False
+        if self._peer_done:
+            self._close_after(_QUIET_SECONDS)
+        if self.backlog >= _PIECE:
+            self._emit()
+        elif not self._emission_scheduled:
+            self._emission_scheduled = True
+            self._loop.call_soon(self._emit)
+        self._steer_application()
+
+    def _emit(self) -> None:
+        """Encrypt and send while the socket takes it."""
+        self._emission_scheduled = False
+        while self._queue and not self._socket_full and self._phase in (_Phase.OPEN, _Phase.CLOSING):
+            piece = self._next_piece()
+            try:
+                self._engine.encrypt(piece)
+            except TlsFailed as failure:
+                self._fail(failure)
+                return
+            self._send_output()
+            if self._raw.is_closing():
+                return
+        self._steer_application()
+        if self._phase is _Phase.CLOSING and not self._queue and not self._socket_full:
+            self._say_goodbye()
+
+    def _next_piece(self) -> memoryview:
+        first = self._queue.popleft()
+        if len(first) > _PIECE:
+            self._queue.appendleft(first[_PIECE:])
+            first = first[:_PIECE]
+        parts, size = [first], len(first)
+        while self._queue and size + len(self._queue[0]) <= _PIECE:
+            parts.append(self._queue.popleft())
+            size += len(parts[-1])
+        self.backlog -= size
+        return first if len(parts) == 1 else memoryview(b"".join(parts))
+
+    def _send_output(self) -> None:
+        if not self._raw.is_closing() and (ciphertext := self._engine.output()):
+            self._raw.write(ciphertext)
+
+    def set_write_buffer_limits(self, high: int | None, low: int | None) -> None:
+        """As asyncio's transports: high defaults to four times low, or to the door's; low to a quarter of high."""
+        if high is None:
+            high = self._limits.write_high_water if low is None else 4 * low
+        low = high // 4 if low is None else low
+        if not high >= low >= 0:
+            raise ValueError(f"write buffer limits: expected high >= low >= 0, got {high} and {low}")
+        self.high_water, self.low_water = high, low
+        self._steer_application()
+
+    def _steer_application(self) -> None:
+        if self._phase is not _Phase.OPEN:
+            return
+        if not self._writing_paused and self.backlog > self.high_water:
+            self._writing_paused = True
+            self.application.pause_writing()
+        elif self._writing_paused and self.backlog <= self.low_water:
+            self._writing_paused = False
+            self.application.resume_writing()
+
+    # The end.
+
+    @property
+    def is_closing(self) -> bool:
+        """True from close() or the loss of the connection on."""
+        return self._phase is not _Phase.OPEN or self._raw.is_closing()
+
+    def close(self) -> None:
+        """The application has said all."""
+        if self._phase is _Phase.OPEN:
+            self._phase = _Phase.CLOSING
+            self._emit()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._phase is not _Phase.LOST:
+            self._raw.abort()
+
+    def _say_goodbye(self) -> None:
+        self._engine.close_notify()
+        self._send_output()
+        self._linger(None)
+
+    def _linger(self, reason: Exception | None) -> None:
+        """Our last byte is on its way.  Closing now, with input unread, would make the kernel send RST, which can
+        overtake our answer; so close our half, and take what comes until the peer closes, too, or the time is up."""
+        established = self._phase in (_Phase.OPEN, _Phase.CLOSING)
+        self._phase = _Phase.LINGERING
+        self._cancel(self._timer)
+        if self._turn:
+            self._gate.handshake_over(self._turn)
+        if established:
+            self._loop.call_soon(self._tell_application_of_loss, reason)
+        self._timer = self._loop.call_later(self._limits.linger_seconds, self._linger_is_over)
+        if self._peer_done or self._raw.is_closing():
+            self._raw.close()
+        else:
+            self._raw.write_eof()
+            self._steer_reading()
+
+    def _linger_is_over(self) -> None:
+        """Time is up, unless the socket has not yet taken our last bytes; then it is up when the peer has stalled."""
+        self._raw.close()
+        if self._raw.get_write_buffer_size():
+            self._timer = self._loop.call_later(self._limits.stall_seconds, self._raw.abort)
+
+    def _tell_application_of_loss(self, reason: Exception | None) -> None:
+        if not self._application_told:
+            self._application_told = True
+            self.application.connection_lost(reason)
+
+    # What the application's transport asks.
+
+    def socket_info(self, name: str, default: Any = None) -> Any:
+        """What the socket's transport knows."""
+        return self._raw.get_extra_info(name, default)
+
+    @staticmethod
+    def _cancel(timer: asyncio.TimerHandle | None) -> None:
+        if timer:
+            timer.cancel()
