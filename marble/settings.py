@@ -108,7 +108,7 @@ def parse_address(text: str) -> Address:
     plain = port.isascii() and port.isdigit() and len(port) <= 5
     if not (colon and host and plain and 0 < int(port) < 65536) or (":" in host) != bracketed or set(host) & set("[]"):
         raise SettingsInvalid(
-            "A210", f"{COORDINATOR_ADDRESS}: expected host:port, got {text!a}", "an IPv6 address stands in brackets"
+            "A250", f"{COORDINATOR_ADDRESS}: expected host:port, got {text!a}", "an IPv6 address stands in brackets"
         )
     return Address(host, int(port))
 
@@ -127,7 +127,7 @@ def parse_subject_names(text: str) -> tuple[tuple[str, ...], tuple[IpAddress, ..
         except ValueError:
             if not name.isascii() or not name.isprintable():
                 raise SettingsInvalid(
-                    "A211", f"{DNS_NAMES}: expected ASCII names, got {name!a}", "write it in punycode (xn--…)"
+                    "A251", f"{DNS_NAMES}: expected ASCII names, got {name!a}", "write it in punycode (xn--…)"
                 ) from None
             dns_names.append(name)
     addresses += [loopback for loopback in _LOOPBACK if loopback not in addresses]
@@ -137,7 +137,7 @@ def parse_subject_names(text: str) -> tuple[tuple[str, ...], tuple[IpAddress, ..
 def _parse_type(text: str) -> str:
     if not text or not text.isprintable():
         raise SettingsInvalid(
-            "A212",
+            "A252",
             f"{TYPE}: expected the name of a marble in the manifest, got {ascii(text) if text else 'nothing'}",
             f"set {TYPE}, or give --type",
         )
@@ -154,7 +154,7 @@ def _parse_trust(environ: Mapping[str, str]) -> CoordinatorTrust | None:
     if trust is not None or collateral is not None:
         given = COORDINATOR_TRUST if trust is not None else COORDINATOR_COLLATERAL
         raise SettingsInvalid(
-            "A213",
+            "A253",
             f"{given} is set without {COORDINATOR_REFERENCE}: expected the coordinator's reference values",
             f"set {COORDINATOR_REFERENCE} to their file, or unset {given}",
         )
@@ -169,5 +169,5 @@ def _parse_timeout(text: str) -> float | None:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 1e9:
-        raise SettingsInvalid("A214", f"{TIMEOUT}: expected seconds above 0, got {text!a}")
+        raise SettingsInvalid("A254", f"{TIMEOUT}: expected seconds above 0, got {text!a}")
     return seconds

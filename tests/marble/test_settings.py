@@ -63,16 +63,16 @@ def test_the_uuid_file_stands_in_egos_working_directory() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
-        ("EDG_MARBLE_TYPE", "", "A212"),
-        ("EDG_MARBLE_TYPE", "we\nb", "A212"),
-        ("EDG_MARBLE_TYPE", "\udc80", "A212"),
-        ("EDG_MARBLE_COORDINATOR_ADDR", "localhost", "A210"),
-        ("EDG_MARBLE_DNS_NAMES", "bücher.example", "A211"),
-        ("ENCLASP_COORDINATOR_TRUST", "trust.pem", "A213"),
-        ("ENCLASP_COORDINATOR_COLLATERAL", "collateral.json", "A213"),
-        ("ENCLASP_MARBLE_TIMEOUT", "0", "A214"),
-        ("ENCLASP_MARBLE_TIMEOUT", "nan", "A214"),
-        ("ENCLASP_MARBLE_TIMEOUT", "5s", "A214"),
+        ("EDG_MARBLE_TYPE", "", "A252"),
+        ("EDG_MARBLE_TYPE", "we\nb", "A252"),
+        ("EDG_MARBLE_TYPE", "\udc80", "A252"),
+        ("EDG_MARBLE_COORDINATOR_ADDR", "localhost", "A250"),
+        ("EDG_MARBLE_DNS_NAMES", "bücher.example", "A251"),
+        ("ENCLASP_COORDINATOR_TRUST", "trust.pem", "A253"),
+        ("ENCLASP_COORDINATOR_COLLATERAL", "collateral.json", "A253"),
+        ("ENCLASP_MARBLE_TIMEOUT", "0", "A254"),
+        ("ENCLASP_MARBLE_TIMEOUT", "nan", "A254"),
+        ("ENCLASP_MARBLE_TIMEOUT", "5s", "A254"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_code(name: str, value: str, code: str) -> None:

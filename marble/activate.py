@@ -1,0 +1,171 @@
+"""How does a marble join?  Connect, prove, ask; wait while there is nobody or nothing to join yet; judge the answer.
+
+Each attempt has its own key, certificate and Evidence, since a coordinator may take Evidence once only.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+from uuid import UUID
+
+from attestation.issue import Issuer
+from attestation.verify import Verifier
+
+from attestation import binding
+from attestation.anchors import TrustAnchors
+from attestation.endorsements import Endorsements, parse_bundle
+from attestation.errors import AttestationError
+from attestation.evidence import Evidence, with_open_enclave_header
+from attestation.kinds import Kind
+from marble import rpc
+from marble.errors import ActivationRefused, CoordinatorNotTrusted, CoordinatorUnreachable, SettingsInvalid
+from marble.identity import make_identity
+from marble.protocol import (
+    METHOD,
+    ActivationRequest,
+    Parameters,
+    ProtocolFormatError,
+    decode_response,
+    encode_request,
+)
+from marble.reference import ReferenceFormatError, parse_reference
+from marble.settings import (
+    COORDINATOR_COLLATERAL,
+    COORDINATOR_REFERENCE,
+    COORDINATOR_TRUST,
+    CoordinatorTrust,
+    Settings,
+)
+from marble.trust import Expectation, read_identity, verify_coordinator
+
+FIRST_DELAY_SECONDS: Final = 0.5
+MAX_DELAY_SECONDS: Final = 15.0
+_TRY_AGAIN: Final = frozenset({rpc.Status.UNAVAILABLE, rpc.Status.FAILED_PRECONDITION, rpc.Status.DEADLINE_EXCEEDED})
+_HINTS: Final = {
+    rpc.Status.PERMISSION_DENIED: "the coordinator's log has every check with expected and found",
+    rpc.Status.INVALID_ARGUMENT: "compare the UUID file with the coordinator's words",
+    rpc.Status.UNIMPLEMENTED: "check that EDG_MARBLE_COORDINATOR_ADDR is a coordinator's marble door",
+    rpc.Status.INTERNAL: "see the coordinator's log: a template or secret of the manifest, or a fault of its own",
+}
+
+_log = logging.getLogger("marble")
+
+
+def _read_clock() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the shell reads from outside: the time (UTC), waiting (seconds), and chance (0 up to 1)."""
+
+    now: Callable[[], datetime] = _read_clock
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = SystemRandom().random
+
+
+async def activate(
+    settings: Settings, uuid: UUID, issuer: Issuer | None, expected: Expectation | None, world: World
+) -> Parameters:
+    """Join, and return what the coordinator gave.
+
+    issuer: None sends no Evidence.  expected: None joins any coordinator, as MarbleRun's marbles do.
+    Raises ActivationRefused, CoordinatorNotTrusted, or after `settings.timeout_seconds` CoordinatorUnreachable.
+    """
+    waiting = _Waiting(settings, world)
+    try:
+        async with asyncio.timeout(settings.timeout_seconds):
+            while True:
+                try:
+                    return await _attempt(settings, uuid, issuer, expected, world)
+                except rpc.RpcFailed as failure:
+                    if failure.status not in _TRY_AGAIN:
+                        hint = _HINTS.get(failure.status, "")
+                        raise ActivationRefused("A260", failure.status.name, failure.reason, hint) from failure
+                    await waiting.after(failure.reason)
+                except _NoEvidence as failure:
+                    await waiting.after(str(failure))
+    except TimeoutError as cause:
+        raise CoordinatorUnreachable(
+            "A270",
+            f"no activation at {settings.coordinator} within {settings.timeout_seconds:g} s: {waiting.reason}",
+            "check the address, that the coordinator runs, and that it has a manifest",
+        ) from cause
+
+
+def load_expectation(trust: CoordinatorTrust) -> Expectation:
+    """Read the files that say which coordinator to accept.  Raises SettingsInvalid, which names variable and file."""
+    anchors, endorsements = TrustAnchors.genuine(), Endorsements.none()
+    try:
+        source = COORDINATOR_REFERENCE, trust.reference
+        references = parse_reference(Path(trust.reference).read_bytes(), name=str(trust.reference))
+        if trust.trust is not None:
+            source = COORDINATOR_TRUST, trust.trust
+            anchors = anchors.with_simulated(Path(trust.trust).read_bytes())
+        if trust.collateral is not None:
+            source = COORDINATOR_COLLATERAL, trust.collateral
+            endorsements = parse_bundle(Path(trust.collateral).read_bytes())
+    except (OSError, ReferenceFormatError, AttestationError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) else cause
+        raise SettingsInvalid("A257", f"{source[0]}: '{source[1]}' cannot be used: {reason}") from cause
+    return Expectation(Verifier(anchors, endorsements), references)
+
+
+class _NoEvidence(Exception):
+    """The device could not make Evidence now; it may later (a quoting service that starts, say)."""
+
+
+async def _attempt(
+    settings: Settings, uuid: UUID, issuer: Issuer | None, expected: Expectation | None, world: World
+) -> Parameters:
+    identity = make_identity(settings.dns_names, settings.ip_addresses, now=world.now())
+    async with rpc.connect(settings.coordinator, identity.certificate_pem, identity.key_pem) as channel:
+        quote = b"" if issuer is None else _quote(issuer, identity.certificate_der)
+        request = ActivationRequest(quote, identity.csr_der, settings.marble_type, str(uuid))
+        parameters = _read(await channel.call(METHOD, encode_request(request)))
+        given = read_identity(parameters.env, settings.marble_type, str(uuid), now=world.now())
+        if expected is not None:
+            attested = verify_coordinator(given, channel.server_der, expected, now=world.now())
+            simulated = "SIMULATED " if attested.simulated else ""
+            _log.info("the coordinator is verified: %s%s", simulated, attested.evidence.kind)
+    return parameters
+
+
+def _read(answer: bytes) -> Parameters:
+    try:
+        return decode_response(answer)
+    except ProtocolFormatError as cause:
+        raise CoordinatorNotTrusted("A261", "its answer cannot be read", [str(cause)]) from cause
+
+
+def _quote(issuer: Issuer, certificate_der: bytes) -> bytes:
+    try:
+        evidence: Evidence = issuer.issue(binding.of_certificate(certificate_der).report_data)
+    except (AttestationError, OSError) as cause:
+        raise _NoEvidence(f"no evidence can be made: {cause}") from cause
+    return with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
+
+
+class _Waiting:
+    """Longer and longer pauses with jitter; each new reason is told once."""
+
+    def __init__(self, settings: Settings, world: World) -> None:
+        self._settings = settings
+        self._world = world
+        self._longest = FIRST_DELAY_SECONDS
+        self.reason = "no answer yet"
+
+    async def after(self, reason: str) -> None:
+        """Wait between half and all of the present pause, then double it up to MAX_DELAY_SECONDS."""
+        delay = self._longest * (0.5 + self._world.chance() / 2)
+        if reason != self.reason:
+            place = self._settings.coordinator
+            _log.info("waiting for the coordinator at %s: %s, next try in %.1f s", place, reason, delay)
+        self.reason = reason
+        self._longest = min(self._longest * 2, MAX_DELAY_SECONDS)
+        await self._world.sleep(delay)

@@ -1,0 +1,120 @@
+"""How does a marble become its program?  Activate, lay down what was given, then `exec`: same process, its own signals.
+
+Exit codes before the program starts are those of design.md, 9; afterwards they are the program's own.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from attestation.issue import Issuer, NoDevice, find_issuer
+
+from attestation.errors import AttestationError
+from marble.activate import World, activate, load_expectation
+from marble.errors import MarbleError, ParametersInvalid, SettingsInvalid
+from marble.identity import load_or_create_uuid
+from marble.parameters import Files, Program, program_of
+from marble.protocol import Parameters
+from marble.settings import COORDINATOR_REFERENCE, TTLS_CONFIG, Settings
+
+INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+
+_log = logging.getLogger("marble")
+
+
+def run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Activate, then become `command` (or the manifest's Argv).  Returns only if that fails: the exit code.
+
+    command: program and arguments; the program is also what simulated Evidence measures.
+    environ: the launcher's variables; the program gets them under those of the manifest.
+    Progress, warnings and the reason of a failure go to stderr.
+    """
+    _log_to_stderr(as_json=False)
+    try:
+        settings = Settings.from_environ(environ)
+        _log_to_stderr(as_json=settings.json_log)
+        _check_program(command, environ)
+        parameters = asyncio.run(_activated(settings, command, environ))
+        _become(parameters, command, environ)
+    except MarbleError as error:
+        _log.error("%s: %s", error.code, error)
+        return error.exit_code
+    except (KeyboardInterrupt, asyncio.CancelledError) as stop:
+        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
+
+
+async def _activated(settings: Settings, program: Sequence[str], environ: Mapping[str, str]) -> Parameters:
+    """Everything up to the answer; SIGTERM ends it, also for a launcher that is process 1 of its container."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    expected = load_expectation(settings.coordinator_trust) if settings.coordinator_trust else None
+    if expected is None:
+        _log.warning("the coordinator will not be verified: %s is not set", COORDINATOR_REFERENCE)
+    marble_uuid = load_or_create_uuid(Path(settings.uuid_file), uuid.uuid4)
+    return await activate(settings, marble_uuid, _issuer(environ, program), expected, World())
+
+
+def _issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer | None:
+    try:
+        issuer = find_issuer(environ, program=program)
+    except NoDevice as absent:
+        _log.warning("no evidence will be sent: %s", absent)
+        return None
+    except (AttestationError, OSError) as cause:
+        raise SettingsInvalid("A258", f"no evidence can be made: {cause}") from cause
+    if issuer.simulated:
+        _log.warning("evidence is SIMULATED (%s): it proves nothing about this machine", issuer.kind)
+    return issuer
+
+
+def _check_program(command: Sequence[str], environ: Mapping[str, str]) -> None:
+    """So that a typing error costs no activation."""
+    if not command:
+        raise SettingsInvalid("A256", "expected a command to start, got nothing", "give it after --")
+    if shutil.which(command[0], path=environ.get("PATH", os.defpath)) is None:
+        raise SettingsInvalid("A256", f"'{command[0]}': expected a program that can be run, found none")
+
+
+def _become(parameters: Parameters, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    program = program_of(parameters, command, environ)
+    if TTLS_CONFIG in parameters.env:
+        _log.warning("%s is passed on, but no sidecar here terminates TLS: the program has to", TTLS_CONFIG)
+    with Files(parameters.files) as files:
+        files.lay_down()
+        _log.info("activated: %d files, %d variables", len(parameters.files), len(parameters.env))
+        _exec(program)
+
+
+def _exec(program: Program) -> NoReturn:
+    """Never returns.  Python's own changes to signals are taken back, since a program inherits ignored ones."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for changed in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(changed, signal.SIG_DFL)
+    try:
+        os.execvpe(program.argv[0], program.argv, dict(program.environ))
+    except OSError as cause:
+        raise ParametersInvalid("A283", f"'{program.argv[0]}' cannot be started: {cause.strerror}") from cause
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps({"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()})
+
+
+def _log_to_stderr(*, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("marble: %(message)s"))
+    _log.handlers[:] = [handler]
+    _log.setLevel(logging.INFO)
+    _log.propagate = False

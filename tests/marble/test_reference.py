@@ -1,0 +1,109 @@
+"""What the coordinator must be: read strictly, since a demand that is misread is a demand that is not made."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as run
+from hypothesis import strategies as st
+
+from attestation.claims import TcbPolicy, TcbStatus
+from attestation.sgx.claims import SgxReferenceValues
+from attestation.tdx.claims import TdxReferenceValues
+from marble.reference import ReferenceFormatError, parse_reference
+
+MRTD = "ab" * 48
+ENCLAVE = "cd" * 32
+
+
+def parse(document: object) -> tuple[object, ...]:
+    return parse_reference(json.dumps(document).encode(), name="r.json")
+
+
+def test_a_tdx_section_is_read_with_the_place_of_each_demand() -> None:
+    (found,) = parse({"TDX": {"MRTD": MRTD, "RTMR2": "01" * 48, "AcceptedTCBStatuses": ["SWHardeningNeeded"]}})
+    assert found == TdxReferenceValues(
+        mrtd=bytes.fromhex(MRTD),
+        rtmrs={2: b"\x01" * 48},
+        tcb=TcbPolicy(frozenset({TcbStatus.SW_HARDENING_NEEDED})),
+        sources={
+            "": "r.json /TDX",
+            "mrtd": "r.json /TDX/MRTD",
+            "rtmr2": "r.json /TDX/RTMR2",
+            "tcb": "r.json /TDX/AcceptedTCBStatuses",
+        },
+    )
+
+
+def test_several_kinds_are_alternatives() -> None:
+    found = parse({"SGX": {"MRENCLAVE": ENCLAVE}, "TDX": {"MRTD": MRTD}})
+    assert [SgxReferenceValues, TdxReferenceValues] == [type(values) for values in found]
+
+
+def test_marbleruns_flat_form_has_marbleruns_defaults() -> None:
+    (found,) = parse({"SignerID": ENCLAVE, "ProductID": 0, "SecurityVersion": 3, "Debug": True})
+    assert isinstance(found, SgxReferenceValues)
+    assert (bytes.fromhex(ENCLAVE), 0, 3, True) == (found.mrsigner, found.isvprodid, found.isvsvn, found.debug)
+    assert frozenset({TcbStatus.SW_HARDENING_NEEDED}) == found.tcb.accepted_statuses
+    assert found.sources["isvsvn"] == "r.json /SecurityVersion"
+
+
+def test_a_new_style_section_accepts_only_platforms_that_are_up_to_date() -> None:
+    (found,) = parse({"SGX": {"UniqueID": ENCLAVE.upper()}})
+    assert isinstance(found, SgxReferenceValues)
+    assert (bytes.fromhex(ENCLAVE), frozenset()) == (found.mrenclave, found.tcb.accepted_statuses)
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ({}, "r.json /:"),
+        ([], "r.json /: expected an object, got list"),
+        ({"TDX": {}}, "r.json /TDX/MRTD: expected a measurement"),
+        ({"TDX": None}, "r.json /TDX: expected an object"),
+        ({"TDX": {"MRTD": MRTD[:-2]}}, "r.json /TDX/MRTD: expected 48 bytes in hex"),
+        ({"TDX": {"MRTD": MRTD[:-1] + "g"}}, "r.json /TDX/MRTD"),
+        ({"TDX": {"MRTD": MRTD, "MRTd": MRTD}}, "r.json /TDX/MRTd: .*unknown key"),
+        ({"TDX": {"MRTD": MRTD}, "SEV": {}}, "r.json /SEV: .*unknown key"),
+        ({"TDX": {"MRTD": MRTD, "AcceptedTCBStatuses": ["Fine"]}}, "AcceptedTCBStatuses: .*'Fine'"),
+        ({"TDX": {"MRTD": MRTD, "AcceptedAdvisories": "INTEL-SA-1"}}, "AcceptedAdvisories: expected a list"),
+        ({"SGX": {"MRSIGNER": ENCLAVE}}, "r.json /SGX: expected MRENCLAVE, or MRSIGNER with ISVProdID and ISVSVN"),
+        ({"SGX": {"MRENCLAVE": ENCLAVE, "UniqueID": ENCLAVE}}, "got both"),
+        ({"SGX": {"MRENCLAVE": ENCLAVE, "ISVSVN": -1}}, "ISVSVN: expected a number"),
+        ({"SGX": {"MRENCLAVE": ENCLAVE, "ISVSVN": True}}, "ISVSVN: expected a number"),
+        ({"UniqueID": ENCLAVE, "Debug": "no"}, "r.json /Debug: expected true or false"),
+        ({"Debug": True}, "expected TDX, SGX, UniqueID"),
+    ],
+)
+def test_anything_else_is_refused_with_its_place(document: object, place: str) -> None:
+    with pytest.raises(ReferenceFormatError, match=place):
+        parse(document)
+
+
+@pytest.mark.parametrize("raw", [b"TDX:\n  MRTD: x\n", b"\xff", b'{"TDX":{},"TDX":{}}', b"NaN", b"[" * 20000, b"{} {}"])
+def test_what_is_no_json_is_refused(raw: bytes) -> None:
+    with pytest.raises(ReferenceFormatError, match=r"r.json: expected reference values in JSON"):
+        parse_reference(raw, name="r.json")
+
+
+def test_a_document_over_the_limit_is_refused() -> None:
+    with pytest.raises(ReferenceFormatError, match="at most 65536 bytes"):
+        parse_reference(b" " * 65537, name="r.json")
+
+
+keys = st.sampled_from(["TDX", "SGX", "MRTD", "RTMR0", "UniqueID", "Debug", "ProductID", "AcceptedTCBStatuses", "x"])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from([MRTD, ENCLAVE, ""]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(values)
+@run(max_examples=150)
+def test_no_document_makes_it_fail_in_any_other_way(document: object) -> None:
+    try:
+        found = parse(document)
+    except ReferenceFormatError:
+        return
+    assert found
