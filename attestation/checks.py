@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from attestation.codes import CODES
+
 
 class Status(StrEnum):
     """How a check ended.  Not checked is never a pass: a policy decides, and the default refuses."""
@@ -43,3 +45,15 @@ def failed(name: str, expected: str, found: str, source: str, hint: str = "", co
 def not_checked(name: str, expected: str, found: str, source: str, hint: str = "", code: str = "") -> Check:
     """A check for which something was missing; `found` says what."""
     return Check(name, Status.NOT_CHECKED, expected, found, source, hint, code)
+
+
+def settled(holds: bool, name: str, expected: str, found: str, source: str, code: str) -> Check:
+    """Passed or failed, by `holds`; a failed one carries the code and its hint."""
+    if holds:
+        return passed(name, expected, found, source)
+    return failed(name, expected, found, source, CODES[code][1], code)
+
+
+def missing(name: str, expected: str, found: str, source: str, code: str) -> Check:
+    """Not checked, with the code and its hint."""
+    return not_checked(name, expected, found, source, CODES[code][1], code)

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from attestation.checks import Check
+from attestation import codes
+from attestation.checks import Check, settled
 from attestation.kinds import Kind
 
 
@@ -29,7 +30,7 @@ class Claims:
 
     report_data: 64 bytes.  hardware_id: the vendor's stable identity of the machine, lower-case hex (PPID).
     tcb_status is None where no endorsement told it.  measurements: vendor's names in lower case to bytes.
-    details: further claims of the platform as text, for people and JSON.
+    details: further claims of the platform, for people and JSON.
     """
 
     kind: Kind
@@ -40,7 +41,7 @@ class Claims:
     advisories: tuple[str, ...]
     tcb_date: datetime | None
     hardware_id: str
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,36 @@ class TcbPolicy:
 
     accepted_statuses: frozenset[TcbStatus] = frozenset()
     accepted_advisories: frozenset[str] | None = None
+
+    def appraise(self, claims: Claims, source: str) -> tuple[Check, ...]:
+        """Status and, where the status is not UpToDate, every advisory.  Advisories compare without case."""
+        accepted = {TcbStatus.UP_TO_DATE, *self.accepted_statuses}
+        status = settled(
+            claims.tcb_status in accepted,
+            "tcb.status",
+            " or ".join(s.value for s in TcbStatus if s in accepted),
+            claims.tcb_status.value if claims.tcb_status else "unknown",
+            source,
+            codes.TCB_STATUS,
+        )
+        if self.accepted_advisories is None or claims.tcb_status is TcbStatus.UP_TO_DATE:
+            return (status,)
+        known = {advisory.casefold() for advisory in self.accepted_advisories}
+        others = [advisory for advisory in claims.advisories if advisory.casefold() not in known]
+        advisories = settled(
+            not others,
+            "tcb.advisories",
+            "only " + (", ".join(sorted(self.accepted_advisories)) or "none"),
+            ", ".join(claims.advisories) or "none",
+            source,
+            codes.ADVISORY,
+        )
+        return status, advisories
+
+
+def source_of(sources: Mapping[str, str], field_name: str) -> str:
+    """Where a demand stands: the field's own place, else the place of the whole, else words that say so."""
+    return sources.get(field_name) or sources.get("") or "reference values"
 
 
 class ReferenceValues(Protocol):

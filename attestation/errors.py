@@ -11,3 +11,7 @@ class EvidenceFormatError(AttestationError):
 
 class EndorsementFormatError(AttestationError):
     """A collateral bundle, certificate or trust anchor cannot be read."""
+
+
+class NoDevice(AttestationError):
+    """No confidential computing environment to issue Evidence; the text says what was looked for."""

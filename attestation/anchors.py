@@ -1,0 +1,134 @@
+"""Whom do we believe?  The vendor's root, built in; and simulated roots, which only an operator can add."""
+
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from attestation.errors import EndorsementFormatError
+from pki.oids import SIMULATED_VENDOR
+
+# What `cryptography` raises for certificates, keys and revocation lists that somebody made up.
+MALFORMED = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A root that we believe.  Compared by key and name: Intel has issued its root certificate several times."""
+
+    certificate: x509.Certificate
+    simulated: bool
+
+    @property
+    def words(self) -> str:
+        """What this anchor is, for people."""
+        name = common_name(self.certificate.subject)
+        return f"SIMULATED vendor's root '{name}'" if self.simulated else f"genuine root '{name}'"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustAnchors:
+    """The roots that end a certificate chain."""
+
+    anchors: tuple[Anchor, ...]
+
+    @staticmethod
+    def genuine() -> "TrustAnchors":
+        """Only the vendors' own roots."""
+        return TrustAnchors((_intel(),))
+
+    def with_simulated(self, root_pem: bytes) -> "TrustAnchors":
+        """These anchors and a simulated vendor's root.
+
+        Raises EndorsementFormatError if it is no self-signed CA certificate with the marker extension: nothing that
+        an operator adds can be classed genuine.
+        """
+        try:
+            root = x509.load_pem_x509_certificate(root_pem)
+            root.verify_directly_issued_by(root)
+            is_ca = root.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+            marked = is_marked_simulated(root)
+        except (*MALFORMED, InvalidSignature, x509.ExtensionNotFound) as error:
+            raise EndorsementFormatError(
+                f"trust anchor: expected a self-signed CA certificate in PEM, got {type(error).__name__}: {error}"
+            ) from error
+        if not is_ca or not marked:
+            raise EndorsementFormatError(
+                "trust anchor: expected a CA certificate with the extension that marks a simulated vendor "
+                f"({SIMULATED_VENDOR.dotted_string}), got '{common_name(root.subject)}' without it; "
+                "the vendors' own roots are built in and need not be named"
+            )
+        return TrustAnchors((*self.anchors, Anchor(root, simulated=True)))
+
+    def issuer_of(self, certificate: x509.Certificate) -> Anchor | None:
+        """The anchor that signed this certificate."""
+        return next((a for a in self.anchors if is_issued_by(certificate, a.certificate)), None)
+
+    def signer_of(self, revocations: x509.CertificateRevocationList) -> Anchor | None:
+        """The anchor that signed this revocation list."""
+        return next((a for a in self.anchors if is_crl_of(revocations, a.certificate)), None)
+
+
+def is_marked_simulated(certificate: x509.Certificate) -> bool:
+    """Whether a certificate carries the marker extension.  Raises ValueError if its extensions are malformed."""
+    return any(extension.oid == SIMULATED_VENDOR for extension in certificate.extensions)
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Name and signature; False for anything malformed."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (*MALFORMED, InvalidSignature):
+        return False
+    return True
+
+
+def is_crl_of(revocations: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    """Name and signature; False for anything malformed."""
+    try:
+        key = issuer.public_key()
+        # The signature type says which keys can sign; every other key raises TypeError here.
+        return revocations.issuer == issuer.subject and revocations.is_signature_valid(key)  # type: ignore[arg-type]
+    except MALFORMED:
+        return False
+
+
+def key_digest(certificate: x509.Certificate) -> str:
+    """SHA-256 of the public key (SubjectPublicKeyInfo), hex; stable when the certificate is issued anew."""
+    return sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def common_name(name: x509.Name) -> str:
+    """The common name, or the whole name where there is none."""
+    for attribute in name.get_attributes_for_oid(x509.NameOID.COMMON_NAME):
+        return str(attribute.value)
+    return name.rfc4514_string()
+
+
+@cache
+def _intel() -> Anchor:
+    return Anchor(x509.load_pem_x509_certificate(_INTEL_SGX_ROOT_CA), simulated=False)
+
+
+# Intel SGX Root CA, https://certificates.trustedservices.intel.com/IntelSGXRootCA.der
+# (SHA-256 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3); it signs for SGX and TDX.
+_INTEL_SGX_ROOT_CA = b"""-----BEGIN CERTIFICATE-----
+MIICjzCCAjSgAwIBAgIUImUM1lqdNInzg7SVUr9QGzknBqwwCgYIKoZIzj0EAwIw
+aDEaMBgGA1UEAwwRSW50ZWwgU0dYIFJvb3QgQ0ExGjAYBgNVBAoMEUludGVsIENv
+cnBvcmF0aW9uMRQwEgYDVQQHDAtTYW50YSBDbGFyYTELMAkGA1UECAwCQ0ExCzAJ
+BgNVBAYTAlVTMB4XDTE4MDUyMTEwNDUxMFoXDTQ5MTIzMTIzNTk1OVowaDEaMBgG
+A1UEAwwRSW50ZWwgU0dYIFJvb3QgQ0ExGjAYBgNVBAoMEUludGVsIENvcnBvcmF0
+aW9uMRQwEgYDVQQHDAtTYW50YSBDbGFyYTELMAkGA1UECAwCQ0ExCzAJBgNVBAYT
+AlVTMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEC6nEwMDIYZOj/iPWsCzaEKi7
+1OiOSLRFhWGjbnBVJfVnkY4u3IjkDYYL0MxO4mqsyYjlBalTVYxFP2sJBK5zlKOB
+uzCBuDAfBgNVHSMEGDAWgBQiZQzWWp00ifODtJVSv1AbOScGrDBSBgNVHR8ESzBJ
+MEegRaBDhkFodHRwczovL2NlcnRpZmljYXRlcy50cnVzdGVkc2VydmljZXMuaW50
+ZWwuY29tL0ludGVsU0dYUm9vdENBLmRlcjAdBgNVHQ4EFgQUImUM1lqdNInzg7SV
+Ur9QGzknBqwwDgYDVR0PAQH/BAQDAgEGMBIGA1UdEwEB/wQIMAYBAf8CAQEwCgYI
+KoZIzj0EAwIDSQAwRgIhAOW/5QkR+S9CiSDcNoowLuPRLsWGf/Yi7GSX94BgwTwg
+AiEA4J0lrHoMs+Xo5o/sX6O9QWxHRAvZUGOdRQ7cvqRXaqI=
+-----END CERTIFICATE-----
+"""

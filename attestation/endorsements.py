@@ -1,0 +1,143 @@
+"""What the vendors say about their platforms: a frozen bag of collateral.  Reading it trusts nothing in it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+
+from attestation.anchors import MALFORMED, common_name
+from attestation.errors import EndorsementFormatError
+from attestation.kinds import Kind
+
+BUNDLE_FORMAT: Final = "enclasp-collateral/1"
+MAX_BUNDLE_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DcapCollateral:
+    """Intel's QuoteCollateralV3: one kind of platform (FMSPC, CA) at one time.
+
+    kind, fmspc (lower-case hex) and ca (common name of the PCK CRL's issuer, empty if unreadable) are read from the
+    unverified contents, only to find the collateral of a quote.  Chains are PEM, lists are DER, documents are the
+    exact signed bytes, signatures are 64 bytes r || s.
+    """
+
+    kind: Kind
+    fmspc: str
+    ca: str
+    pck_crl_issuer_chain: bytes
+    root_ca_crl: bytes
+    pck_crl: bytes
+    tcb_info_issuer_chain: bytes
+    tcb_info: bytes
+    tcb_info_signature: bytes
+    qe_identity_issuer_chain: bytes
+    qe_identity: bytes
+    qe_identity_signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsements:
+    """All collateral that a Verifier may use."""
+
+    dcap: tuple[DcapCollateral, ...] = ()
+
+    @staticmethod
+    def none() -> "Endorsements":
+        """No collateral at all: nothing can be shown to be genuine with it."""
+        return Endorsements()
+
+    def of_platform(self, kind: Kind, fmspc: str, ca: str) -> tuple[DcapCollateral, ...]:
+        """The collateral for a machine; several if the bundle holds several times.  fmspc: lower-case hex."""
+        return tuple(c for c in self.dcap if c.kind is kind and c.fmspc == fmspc and c.ca in (ca, ""))
+
+    def platforms(self) -> str:
+        """What there is collateral for, in words."""
+        return ", ".join(sorted({f"{c.kind} FMSPC {c.fmspc} ({c.ca})" for c in self.dcap})) or "nothing"
+
+    def and_those(self, others: "Endorsements") -> "Endorsements":
+        """Both."""
+        return Endorsements(self.dcap + others.dcap)
+
+
+def parse_bundle(raw: bytes) -> Endorsements:
+    """Read our bundle (`{"format": "enclasp-collateral/1", "dcap": […]}`) or one bare QuoteCollateralV3 as JSON.
+
+    Raises EndorsementFormatError.  Source of the fields: Intel SGX DCAP quote verification library,
+    `sgx_ql_qve_collateral_t`; revocation lists and signatures are hex.
+    """
+    if len(raw) > MAX_BUNDLE_BYTES:
+        raise EndorsementFormatError(f"collateral: expected at most {MAX_BUNDLE_BYTES} bytes, got {len(raw)}")
+    document = _json_object(raw, "collateral")
+    if "format" not in document:
+        return Endorsements((_collateral(document, "collateral"),))
+    if document["format"] != BUNDLE_FORMAT:
+        raise EndorsementFormatError(f"collateral: expected format '{BUNDLE_FORMAT}', got {document['format']!r:.60}")
+    items = document.get("dcap", [])
+    if not isinstance(items, list):
+        raise EndorsementFormatError(f"collateral /dcap: expected a list, got {type(items).__name__}")
+    return Endorsements(tuple(_collateral(item, f"collateral /dcap/{i}") for i, item in enumerate(items)))
+
+
+def encode_bundle(collateral: tuple[Mapping[str, str], ...]) -> bytes:
+    """A bundle of QuoteCollateralV3 objects (field names and values as Intel's, hex for binary ones)."""
+    return json.dumps({"format": BUNDLE_FORMAT, "dcap": list(collateral)}, indent=1).encode() + b"\n"
+
+
+def _collateral(item: object, place: str) -> DcapCollateral:
+    if not isinstance(item, dict):
+        raise EndorsementFormatError(f"{place}: expected an object, got {type(item).__name__}")
+    texts = {name: _text(item, name, place) for name in (*_CHAINS, *_DOCUMENTS, *_BINARIES)}
+    binaries = {name: _hex(texts[name], f"{place}/{name}") for name in _BINARIES}
+    raw = {name: texts[name].encode() for name in (*_CHAINS, *_DOCUMENTS)} | binaries
+    tcb_info = _json_object(raw["tcb_info"], f"{place}/tcb_info")
+    try:
+        kind = Kind(str(tcb_info.get("id", "SGX")).lower())
+    except ValueError as error:
+        raise EndorsementFormatError(f"{place}/tcb_info/id: expected SGX or TDX, got {tcb_info['id']!r:.60}") from error
+    fmspc = str(tcb_info.get("fmspc", "")).lower()
+    return DcapCollateral(kind, fmspc, _ca(raw["pck_crl_issuer_chain"]), **raw)
+
+
+def _ca(chain: bytes) -> str:
+    """Common name of the certificate that issues PCK certificates: the one that is not a root."""
+    try:
+        certificates = x509.load_pem_x509_certificates(chain)
+        return next((common_name(c.subject) for c in certificates if c.subject != c.issuer), "")
+    except MALFORMED:
+        return ""
+
+
+def _json_object(raw: bytes, place: str) -> dict[str, object]:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise EndorsementFormatError(f"{place}: expected JSON, got {error}") from error
+    if not isinstance(document, dict):
+        raise EndorsementFormatError(f"{place}: expected an object, got {type(document).__name__}")
+    return document
+
+
+def _text(item: dict[object, object], name: str, place: str) -> str:
+    value = item.get(name)
+    if not isinstance(value, str):
+        raise EndorsementFormatError(f"{place}/{name}: expected a string, got {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise EndorsementFormatError(f"{place}/{name}: expected Unicode text, got {error.reason}") from error
+    return value
+
+
+def _hex(value: str, place: str) -> bytes:
+    try:
+        return bytes.fromhex(value)
+    except ValueError as error:
+        raise EndorsementFormatError(f"{place}: expected hex digits, got {value!r:.40}") from error
+
+
+_CHAINS: Final = ("pck_crl_issuer_chain", "tcb_info_issuer_chain", "qe_identity_issuer_chain")
+_DOCUMENTS: Final = ("tcb_info", "qe_identity")
+_BINARIES: Final = ("root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature")
