@@ -39,7 +39,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "codes look like V130; `enclasp explain --all` prints all of them",
     ),
     "U509": (
-        "no such template",
-        "`enclasp manifest init --help` names the starting points",
+        "evidence, endorsements or a trust anchor cannot be used",
+        "the text names the field, what was expected and what was got",
     ),
 }

@@ -20,15 +20,15 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 """A file that a command reads; that it exists is asked when it is read, so that one text says it."""
 
 
-class _Form(click.ParamType):
+class _Form(click.ParamType[str]):
     """The value of `-o`.  Who knows MarbleRun's command line types a file name here."""
 
     name = "|".join(FORMS)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value in FORMS:
-            return str(value)
-        self.fail(f"-o chooses the format ({', '.join(FORMS)}). To write a file use --out {value}", param, ctx)
+        if value not in FORMS:
+            self.fail(f"-o chooses the format ({', '.join(FORMS)}). To write a file use --out {value}", param, ctx)
+        return str(value)
 
 
 def reports(function: Callable[Concatenate[Output, P], int | None]) -> Callable[..., None]:
@@ -70,10 +70,9 @@ def guarded(action: Callable[[], int | None], *, machine: bool) -> int:
     except Exception as error:
         if os.environ.get("ENCLASP_DEBUG"):
             raise
-        problem_of_room = translate(error)
-        problem = problem_of_room if problem_of_room is not None else bug(error)
-        say(problem, machine=machine)
-        return problem.exit_code
+        said = translate(error) or bug(error)
+        say(said, machine=machine)
+        return said.exit_code
     return exit_codes.DONE if code is None else code
 
 

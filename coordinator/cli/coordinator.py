@@ -1,14 +1,19 @@
 """`enclasp coordinator run`: the server."""
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, guarded, read_input
 from coordinator.cli.problems import Problem
+
+if TYPE_CHECKING:
+    from coordinator.config import Config
 
 
 @click.group()
@@ -19,7 +24,11 @@ def coordinator() -> None:
 @coordinator.command()
 @click.option("--config", "config_file", type=FILE, help="Settings in TOML; environment variables go over it.")
 @click.option("--dev", is_flag=True, help="For development: SIMULATED hardware, loopback only.")
-@click.option("--state-dir", type=click.Path(file_okay=False, path_type=Path), help="Where the sealed state is.")
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the state is kept; with --dev also the simulated vendor.",
+)
 @click.pass_context
 def run(ctx: click.Context, config_file: Path | None, dev: bool, state_dir: Path | None) -> None:
     """Run the coordinator until it is stopped (SIGTERM or Ctrl-C).
@@ -36,14 +45,23 @@ def run(ctx: click.Context, config_file: Path | None, dev: bool, state_dir: Path
 def _serve(config_file: Path | None, dev: bool, state_dir: Path | None) -> int:
     from coordinator.config import ConfigInvalid, load
 
-    try:
-        config = load(None if config_file is None else read_input(config_file), os.environ)
-    except ConfigInvalid as cause:
-        from coordinator.cli.messages import MESSAGES
+    toml = None if config_file is None else read_input(config_file)
+    environ: Mapping[str, str] = os.environ
+    if dev:
+        from coordinator.dev import DEFAULT_FOLDER, prepare
 
-        raise Problem(str(cause), exit_codes.INVALID, "U507", MESSAGES["U507"].hint) from cause
-    if state_dir is not None:
+        environ = prepare(Path(DEFAULT_FOLDER) if state_dir is None else state_dir, environ)
+    try:
+        config = load(toml, environ)
+    except ConfigInvalid as cause:
+        raise Problem(str(cause), exit_codes.INVALID, "U507") from cause
+    if state_dir is not None and not dev:
         config = replace(config, state_dir=str(state_dir))
+    return _import_server()(config, environ)
+
+
+def _import_server() -> Callable[["Config", Mapping[str, str]], int]:
+    """The server; it needs packages that a visitor does not.  Raises Problem if one is missing."""
     try:
         from coordinator.run import serve
     except ModuleNotFoundError as cause:
@@ -51,4 +69,4 @@ def _serve(config_file: Path | None, dev: bool, state_dir: Path | None) -> int:
             raise
         hint = "install the server's part: pip install 'enclasp[coordinator]'"
         raise Problem(f"the Python package '{cause.name}' is missing", exit_codes.USAGE, "U505", hint) from cause
-    return serve(config)
+    return serve

@@ -1,6 +1,8 @@
 """`enclasp evidence show|verify PATH…`: what evidence says, and whether to believe it."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +34,11 @@ def show(output: Output, paths: tuple[Path, ...]) -> int:
     enclasp evidence show quote.bin
     enclasp evidence show quote.bin -o json
     """
-    from attestation.appraisal import DefaultPolicy, judge
-    from attestation.verify import Verifier
-
     from attestation.anchors import TrustAnchors
+    from attestation.appraisal import DefaultPolicy, judge
     from attestation.binding import Unbound
     from attestation.endorsements import Endorsements
+    from attestation.verify import Verifier
     from coordinator.cli.evidence_files import find_evidence
     from coordinator.cli.verdicts import claim_lines
 
@@ -50,11 +51,11 @@ def show(output: Output, paths: tuple[Path, ...]) -> int:
         verification = verifier.verify(found.evidence, Unbound(), now=current_moment())
         claims = judge(verification, DefaultPolicy()).as_json()["claims"]
         documents.append({"path": str(path), "verified": False, "platform": str(found.evidence.kind), "claims": claims})
-        lines.extend([f"{path}", "nothing of this is verified", f"platform      {found.evidence.kind}"])
+        lines.extend([f"{path}", "nothing of this is verified", f"{'platform':<26}{found.evidence.kind}"])
         lines.extend(claim_lines(claims))
         return exit_codes.DONE
 
-    code = max(guarded(lambda path=path: look(path), machine=output.machine) for path in paths)
+    code = _each(paths, look, output)
     if documents:
         output.result(documents if len(paths) > 1 else documents[0], "\n".join(lines))
     return code
@@ -91,7 +92,6 @@ def verify(
     """
     from attestation.appraisal import DefaultPolicy, judge
     from attestation.verify import Verifier
-
     from coordinator.cli.evidence_files import find_evidence
     from coordinator.cli.verdicts import verdict_lines
 
@@ -113,10 +113,15 @@ def verify(
         good = verdict.outcome == "affirming" or (accept_warnings and verdict.outcome == "warning")
         return exit_codes.DONE if good else exit_codes.REFUSED
 
-    code = max(guarded(lambda path=path: look(path), machine=output.machine) for path in paths)
+    code = _each(paths, look, output)
     if documents:
         output.result(documents if len(paths) > 1 else documents[0], "\n".join(lines))
     return code
+
+
+def _each(paths: tuple[Path, ...], look: Callable[[Path], int], output: Output) -> int:
+    """Look at every path, also after one that failed; the exit code is the gravest."""
+    return max(guarded(partial(look, path), machine=output.machine) for path in paths)
 
 
 def _binding(expected: bytes | None, what: str) -> "Binding":

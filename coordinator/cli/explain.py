@@ -30,6 +30,6 @@ def explain(output: Output, code: str | None, everything: bool) -> None:
         raise click.UsageError("expected a CODE, or --all")
     message = MESSAGES.get(code.upper().strip("[]"))
     if message is None:
-        raise Problem(f"no message has the code '{code}'", exit_codes.INVALID, "U508", MESSAGES["U508"].hint)
+        raise Problem(f"no message has the code '{code}'", exit_codes.INVALID, "U508")
     document = {"code": message.code, "about": message.family, "title": message.title, "hint": message.hint}
     output.result(document, f"{message.code}  {message.title}\nabout  {message.family}\nhint   {message.hint}")

@@ -81,7 +81,9 @@ def run(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return exit_codes.INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            print(error.ctx.get_usage(), file=sys.stderr)
+        print(f"error: {error.format_message()}", file=sys.stderr)
         return exit_codes.USAGE
     return code if isinstance(code, int) else exit_codes.DONE
 

@@ -185,10 +185,9 @@ def init(output: Output, file: Path, template: str, force: bool) -> None:
 
 
 def _require_manifest(deployment: "VerifiedDeployment") -> None:
-    from coordinator.cli.messages import MESSAGES
 
     if deployment.manifest is None:
-        raise Problem("the coordinator has no manifest yet", exit_codes.INVALID, "V136", MESSAGES["V136"].hint)
+        raise Problem("the coordinator has no manifest yet", exit_codes.INVALID, "V136")
 
 
 def _digest(text: str) -> bytes | None:

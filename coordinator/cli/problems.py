@@ -11,9 +11,9 @@ from coordinator.cli import exit_codes
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """code: of `enclasp explain`, or empty.  detail: lines that stand between message and hint, as they are.
+    """code: of `enclasp explain`, or empty.  hint: where it is empty, the one of the code's table is said.
 
-    data: the same detail for programs, beside code, message and hint.
+    detail: lines that stand between message and hint, as they are.  data: the same for programs, beside the others.
     """
 
     message: str
@@ -32,8 +32,8 @@ def as_text(problem: Problem) -> str:
     lines = [f"error[{problem.code}]: {problem.message}" if problem.code else f"error: {problem.message}"]
     if problem.detail:
         lines.append(problem.detail)
-    if problem.hint:
-        lines.append(f"  hint: {problem.hint}")
+    if hint := _hint(problem):
+        lines.append(f"  hint: {hint}")
     if problem.code:
         lines.append(f"  see: enclasp explain {problem.code}")
     return "\n".join(lines)
@@ -41,7 +41,7 @@ def as_text(problem: Problem) -> str:
 
 def as_json(problem: Problem) -> str:
     """`{"error": {...}}` with stable keys."""
-    error = {"code": problem.code or None, "message": problem.message, "hint": problem.hint or None}
+    error = {"code": problem.code or None, "message": problem.message, "hint": _hint(problem) or None}
     return json.dumps({"error": error | dict(problem.data)}, indent=2, ensure_ascii=False)
 
 
@@ -73,7 +73,7 @@ def _of_client(error: Exception) -> Problem | None:
     )
     exit_code = next((code for kind, code in exits if isinstance(error, kind)), exit_codes.INVALID)
     message, _, rest = str(error).partition("\n")
-    return Problem(message, exit_code, error.code, error.hint or _hint(error.code), detail=rest.rstrip())
+    return Problem(message, exit_code, error.code, error.hint, detail=rest.rstrip())
 
 
 def _of_attestation(error: Exception) -> Problem | None:
@@ -81,8 +81,7 @@ def _of_attestation(error: Exception) -> Problem | None:
 
     if not isinstance(error, AttestationError):
         return None
-    code = str(getattr(error, "code", ""))
-    return Problem(str(error), exit_codes.INVALID, code, str(getattr(error, "hint", "")) or _hint(code))
+    return Problem(str(error), exit_codes.INVALID, "U509")
 
 
 def _of_manifest(error: Exception) -> Problem | None:
@@ -108,21 +107,21 @@ def _of_pki(error: Exception) -> Problem | None:
     from pki.certificates import CertificateFormatError
 
     if isinstance(error, CertificateFormatError):
-        return Problem(str(error), exit_codes.INVALID, "U503", _hint("U503"))
+        return Problem(str(error), exit_codes.INVALID, "U503")
     return None
 
 
 def _of_system(error: Exception) -> Problem | None:
     if isinstance(error, OSError) and error.filename is not None:
-        return Problem(f"{error.filename}: {error.strerror}", exit_codes.INVALID, "U501", _hint("U501"))
+        return Problem(f"{error.filename}: {error.strerror}", exit_codes.INVALID, "U501")
     return None
 
 
-def _hint(code: str) -> str:
+def _hint(problem: Problem) -> str:
     from coordinator.cli.messages import MESSAGES
 
-    message = MESSAGES.get(code)
-    return message.hint if message is not None else ""
+    message = MESSAGES.get(problem.code)
+    return problem.hint or ("" if message is None else message.hint)
 
 
 def bug(error: Exception) -> Problem:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from attestation.endorsements import Endorsements
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """A moment in RFC 3339, with its offset from UTC."""
 
     name = "RFC3339"
@@ -33,7 +33,7 @@ class Moment(click.ParamType):
         return moment.astimezone(UTC)
 
 
-class Hex(click.ParamType):
+class Hex(click.ParamType[bytes]):
     """Bytes in hexadecimal digits."""
 
     name = "HEX"

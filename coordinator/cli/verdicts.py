@@ -1,9 +1,8 @@
 """How a verdict looks to people.  The data is `Verdict.as_json`; here are only marks, columns and words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attestation.appraisal import Verdict
-
 from attestation.checks import Check, Status
 from coordinator.cli.output import paint
 
@@ -21,27 +20,26 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     """The whole verdict: what it is, what the evidence says, and every check."""
     colour = "green" if verdict.outcome == "affirming" else "yellow" if verdict.outcome == "warning" else "red"
     claims = verdict.as_json()["claims"]
-    lines = [
+    return [
         *banner(verdict.simulated),
-        f"verdict       {paint(str(verdict.outcome), colour)}",
-        f"genuine       {_yes(verdict.genuine)}",
-        f"platform      {verdict.platform}",
+        f"{'verdict':<26}{paint(str(verdict.outcome), colour)}",
+        f"{'genuine':<26}{_yes(verdict.genuine)}",
+        f"{'platform':<26}{verdict.platform}",
         *claim_lines(claims),
         "checks",
         *check_lines(verdict.checks),
     ]
-    return lines
 
 
-def claim_lines(claims: dict[str, object]) -> list[str]:
-    """Name and value of every claim, measurements one below the other."""
+def claim_lines(claims: Mapping[str, object]) -> list[str]:
+    """Name and value of every claim that there is; measurements one below the other."""
     lines = []
     for name, value in claims.items():
         if isinstance(value, dict):
             lines.append(name)
-            lines.extend(f"  {key:<20} {text}" for key, text in value.items())
-        else:
-            lines.append(f"{name:<13} {_text(value)}")
+            lines.extend(f"  {key:<24}{text}" for key, text in value.items())
+        elif value is not None:
+            lines.append(f"{name:<26}{_text(value)}")
     return lines
 
 
@@ -51,13 +49,29 @@ def check_lines(checks: Iterable[Check]) -> list[str]:
     for check in checks:
         mark, colour = _MARKS[check.status]
         code = f"  {check.code}" if check.code else ""
-        lines.append(f" {paint(mark, colour)} {check.name:<34} {check.status}{code}")
+        lines.append(f" {paint(mark, colour)} {check.name:<44} {check.status}{code}")
         if check.status is not Status.PASSED:
             lines.append(f"     expected  {check.expected}")
             lines.append(f"     found     {check.found}")
             lines.append(f"     source    {check.source}")
             if check.hint:
                 lines.append(f"     hint      {check.hint}")
+    return lines
+
+
+def check_summary(checks: Iterable[Check]) -> list[str]:
+    """One line for each group of checks that all passed (a name's first part); the others in full."""
+    groups: dict[str, list[Check]] = {}
+    for check in checks:
+        groups.setdefault(check.name.partition(".")[0], []).append(check)
+    lines = []
+    for name, members in groups.items():
+        missed = [check for check in members if check.status is not Status.PASSED]
+        if missed:
+            lines.extend(check_lines(missed))
+        else:
+            count = f"{len(members)} checks passed" if len(members) > 1 else "passed"
+            lines.append(f" {paint('✓', 'green')} {name:<23} {count}")
     return lines
 
 
@@ -83,4 +97,4 @@ def _text(value: object) -> str:
         return _yes(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value) or "none"
-    return "unknown" if value is None else str(value)
+    return str(value)

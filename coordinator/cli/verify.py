@@ -60,7 +60,7 @@ def verify(output: Output, target: str, manifest: Path | None, visit: Visit) -> 
 
 def report_refusal(output: Output, target: str, refusal: "VerificationRefused") -> None:
     """Write everything that was looked at before the refusal is said."""
-    from coordinator.cli.verdicts import banner, check_json, check_lines
+    from coordinator.cli.verdicts import banner, check_json, check_summary
 
     verdict = None if refusal.verdict is None else refusal.verdict.as_json()
     document: dict[str, Any] = {
@@ -70,18 +70,16 @@ def report_refusal(output: Output, target: str, refusal: "VerificationRefused") 
         "checks": [check_json(check) for check in refusal.checks],
     }
     simulated = refusal.verdict is not None and refusal.verdict.simulated
-    output.result(document, "\n".join([*banner(simulated), f"NOT VERIFIED  {target}", *check_lines(refusal.checks)]))
+    output.result(document, "\n".join([*banner(simulated), f"NOT VERIFIED  {target}", *check_summary(refusal.checks)]))
 
 
 def manifest_problem(cause: "ManifestDiffers") -> Problem:
     """The refusal of a manifest that is not the expected one: its first differing line, then all of them."""
-    from coordinator.cli.messages import MESSAGES
-
     detail, data = "", {}
     if cause.difference is not None:
         detail = "\n".join([*_first_line(cause.difference), *(f"  {line}" for line in cause.difference.unified)])
         data = {"difference": _difference_json(cause.difference)}
-    return Problem(str(cause), exit_codes.OTHER_MANIFEST, cause.code, MESSAGES[cause.code].hint, detail, data)
+    return Problem(str(cause), exit_codes.OTHER_MANIFEST, cause.code, detail=detail, data=data)
 
 
 def _is_file(target: str) -> bool:
@@ -96,7 +94,7 @@ def _report(
     matches: bool | None,
     difference: "Difference | None",
 ) -> None:
-    from coordinator.cli.verdicts import banner, check_json, check_lines, claim_lines
+    from coordinator.cli.verdicts import banner, check_json, check_summary
     from pki.certificates import der
 
     verdict = deployment.verdict.as_json()
@@ -118,13 +116,12 @@ def _report(
     lines = [
         *banner(deployment.simulated),
         f"{'VERIFIED' if matches is not False else 'OTHER MANIFEST'}  {target}",
-        f"verdict       {verdict['verdict']}",
-        f"platform      {verdict['platform']}{' (SIMULATED)' if deployment.simulated else ''}",
-        f"root          sha256 {root}",
-        f"manifest      {fingerprint or 'none is set'}  ({words[matches]})",
-        *claim_lines(verdict["claims"]),
-        "checks",
-        *check_lines(deployment.checks),
+        f"{'verdict':<26}{verdict['verdict']}",
+        f"{'platform':<26}{verdict['platform']}{' (SIMULATED)' if deployment.simulated else ''}",
+        f"{'root':<26}sha256 {root}",
+        f"{'manifest':<26}{fingerprint or 'none is set'}  ({words[matches]})",
+        f"{'tcb_status':<26}{verdict['claims']['tcb_status']}",
+        *check_summary(deployment.checks),
     ]
     output.result(document, "\n".join(lines))
 

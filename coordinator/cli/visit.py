@@ -32,7 +32,6 @@ class Visit:
     trust: Path | None
     collateral: Path | None
     at: datetime | None
-    accept_warnings: bool
     insecure: bool
 
     @property
@@ -43,15 +42,12 @@ class Visit:
     def expectation(self) -> "Expectation":
         """Read the files.  Raises Problem if there are no reference values."""
         from attestation.verify import Verifier
-
         from coordinator.client.verify import Expectation
 
         if self.reference is None:
-            from coordinator.cli.messages import MESSAGES
-
-            raise Problem("--reference FILE is missing", exit_codes.USAGE, "U504", MESSAGES["U504"].hint)
+            raise Problem("--reference FILE is missing", exit_codes.USAGE, "U504")
         verifier = Verifier(read_anchors(self.trust), read_endorsements(self.collateral))
-        return Expectation(verifier, read_reference(self.reference), self.accept_warnings)
+        return Expectation(verifier, read_reference(self.reference))
 
     def verified(self, endpoint: str) -> "tuple[VerifiedDeployment, CoordinatorClient]":
         """Verify the coordinator over the network.  Raises what `verify_coordinator` raises."""
@@ -112,7 +108,6 @@ def visits(function: Callable[..., Any]) -> Callable[..., Any]:
         "--collateral", type=FILE, envvar="ENCLASP_COORDINATOR_COLLATERAL", help="Bundle of the vendors' endorsements."
     )
     @click.option("--at", type=Moment(), help="Verify for this moment instead of now.")
-    @click.option("--accept-warnings", is_flag=True, help="A platform that needs configuration or hardening will do.")
     @functools.wraps(function)
     def with_visit(
         *args: Any,
@@ -120,11 +115,10 @@ def visits(function: Callable[..., Any]) -> Callable[..., Any]:
         trust: Path | None,
         collateral: Path | None,
         at: datetime | None,
-        accept_warnings: bool,
         insecure: bool = False,
         **named: Any,
     ) -> Any:
-        visit = Visit(reference, trust, collateral, at, accept_warnings, insecure)
+        visit = Visit(reference, trust, collateral, at, insecure)
         return function(*args, visit=visit, **named)
 
     return with_visit

@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from attestation.appraisal import Verdict, judge
-from attestation.certificate import evidence_of
-from attestation.verify import Verifier
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from attestation import binding
+from attestation.appraisal import Outcome, Verdict, judge
+from attestation.certificate import evidence_of
 from attestation.checks import Check, Status, failed, not_checked, passed
 from attestation.claims import ReferenceValues
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import recognise
+from attestation.verify import Verifier
 from coordinator.client.client import ActiveManifest, CoordinatorClient, QuoteAnswer, refuse_recovery
 from coordinator.client.errors import ClientError, WrongState
 from coordinator.client.transport import Exchange, key_digest
@@ -32,6 +32,7 @@ from pki.manifest_digest import manifest_digest_of
 NONCE_BYTES = 32
 _DESIGN = "design.md, 3"
 _CONTRACT = "MarbleRun contract, 1.15"
+_OWN_CHECKS = ("connection.certificate", "chain.intermediate", "quote.format", "root.evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,11 @@ class Expectation:
     """Whom the visitor believes, and which coordinator he wants.
 
     verifier: holds the trust anchors and endorsements.  reference: alternatives; one must hold, so never empty.
-    accept_warnings: a verdict of warning (a platform that needs configuration or hardening) is good enough.
+    What platform states are good enough stands in the reference values too.
     """
 
     verifier: Verifier
     reference: tuple[ReferenceValues, ...]
-    accept_warnings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def verify_answer(answer: QuoteAnswer, nonce: bytes, expectation: Expectation, *
         checks.extend(verdict.checks)
     embedded = _embedded(answer.root, expectation, now=now)
     checks.extend(embedded.checks)
-    _refuse_failed(checks, verdict, embedded.verdict, expectation)
-    assert verdict is not None
+    _refuse_failed(checks, verdict)
+    assert verdict is not None, "a verdict that is absent was refused"
     return VerifiedDeployment(
         answer.root, answer.intermediate, embedded.manifest_digest, None, verdict.simulated, verdict, tuple(checks)
     )
@@ -126,8 +126,8 @@ def verify_root(root: x509.Certificate, expectation: Expectation, *, now: dateti
     if embedded.verdict is None:
         code = "V133" if embedded.checks[0].status is Status.NOT_CHECKED else "V135"
         raise VerificationRefused(code, embedded.checks[0].found, embedded.checks, None)
-    _refuse_failed(embedded.checks, embedded.verdict, embedded.verdict, expectation)
     verdict = embedded.verdict
+    _refuse_failed(embedded.checks, verdict)
     return VerifiedDeployment(root, None, embedded.manifest_digest, None, verdict.simulated, verdict, embedded.checks)
 
 
@@ -239,7 +239,7 @@ def _embedded(root: x509.Certificate, expectation: Expectation, *, now: datetime
     verification = expectation.verifier.verify(evidence, binding.of_root_key(spki, digest), now=now)
     verdict = judge(verification, expectation.reference)
     details = tuple(replace(check, name=f"root.{check.name}") for check in verdict.checks)
-    if _accepted(verdict, expectation):
+    if verdict.outcome is Outcome.AFFIRMING:
         summary = passed("root.evidence", wanted, f"{verdict.platform} evidence, {verdict.outcome}", _DESIGN)
     else:
         summary = failed(
@@ -266,35 +266,23 @@ def _intermediate_check(answer: QuoteAnswer) -> Check:
     return passed(name, expected, "it is", source)
 
 
-def _refuse_failed(
-    checks: Iterable[Check], fresh: Verdict | None, embedded: Verdict | None, expectation: Expectation
-) -> None:
-    """Raises VerificationRefused unless every check of our own has passed and every verdict is accepted."""
+def _refuse_failed(checks: Iterable[Check], verdict: Verdict | None) -> None:
+    """Raises VerificationRefused unless the verdict is affirming and no check of our own has failed."""
     everything = tuple(checks)
-    for check in everything:
-        if check.code in ("V131", "V132") and check.status is Status.FAILED:
-            raise VerificationRefused(check.code, _sentence(check), everything, fresh)
-    if fresh is None or not _accepted(fresh, expectation):
-        raise VerificationRefused(*_reason(everything), everything, fresh)
-    if any(check.name == "root.evidence" and check.status is Status.FAILED for check in everything):
-        raise VerificationRefused(*_reason(everything), everything, embedded)
+    own = [check for check in everything if check.name in _OWN_CHECKS and check.status is Status.FAILED]
+    if own or verdict is None or verdict.outcome is not Outcome.AFFIRMING:
+        raise VerificationRefused(*_reason(everything), everything, verdict)
 
 
 def _reason(checks: tuple[Check, ...]) -> tuple[str, str]:
     """Code and sentence of the check that says best why: a failed one before an open one, details before sums."""
     missed = [check for check in checks if check.status is not Status.PASSED]
-    missed.sort(key=lambda check: (check.name == "root.evidence", check.status is Status.NOT_CHECKED))
-    if not missed:
-        return "V135", "the evidence is genuine, but not good enough without --accept-warnings"
+    missed.sort(key=lambda check: (check.status is Status.NOT_CHECKED, check.name == "root.evidence"))
     return missed[0].code or "V135", _sentence(missed[0])
 
 
 def _sentence(check: Check) -> str:
     return f"{check.name}: expected {check.expected}, found {check.found}"
-
-
-def _accepted(verdict: Verdict, expectation: Expectation) -> bool:
-    return verdict.outcome == "affirming" or (expectation.accept_warnings and verdict.outcome == "warning")
 
 
 def _fingerprint(certificate_der: bytes) -> str:

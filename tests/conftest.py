@@ -1,0 +1,15 @@
+"""Fixtures that several rooms' tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.coordinator_process import CoordinatorProcess, start
+
+
+@pytest.fixture(scope="session")
+def dev_coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoordinatorProcess]:
+    """A development coordinator as a user starts it; a test may set a manifest only if the next can live with it."""
+    running = start(tmp_path_factory.mktemp("session") / "dev")
+    yield running
+    running.kill()
