@@ -61,11 +61,10 @@ def issue_authority(
     intermediate, marble root."""
     root_name, intermediate_name = common_name(ROOT_NAME), common_name(INTERMEDIATE_NAME)
     digest, evidence = content.manifest_digest, content.evidence
-    extra = (ExtraExtension(evidence_extension(evidence)),)
-    if digest:
-        extra = (ExtraExtension(manifest_digest_extension(digest)), *extra)
+    extra = [ExtraExtension(manifest_digest_extension(digest))] if digest else []
+    extra.append(ExtraExtension(evidence_extension(evidence)))
     root = build(
-        _ca(root_name, names, extra),
+        _ca(root_name, names, tuple(extra)),
         public_key=keys.root.public_key(),
         issuer_name=root_name,
         issuer_key=keys.root,

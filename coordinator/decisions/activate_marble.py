@@ -23,7 +23,7 @@ from coordinator.decisions.errors import (
     UnknownMarble,
 )
 from coordinator.manifest.model import Manifest, Marble, Secret, SecretType
-from coordinator.manifest.template.parse import ALL_SECRETS
+from coordinator.manifest.template.render import ALL_SECRETS
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.generate import Entropy, certify, derive_symmetric
 from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
@@ -144,7 +144,7 @@ def activate_marble(
 
 
 def _used(manifest: Manifest, marble: Marble) -> tuple[Secret, ...]:
-    if ALL_SECRETS in marble.secrets:
+    if marble.secrets >= ALL_SECRETS:
         return tuple(manifest.secrets.values())
     return tuple(manifest.secrets[name] for name in marble.secrets if name in manifest.secrets)
 

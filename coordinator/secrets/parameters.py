@@ -4,7 +4,7 @@ Source: contract 2.7-2.9.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -50,26 +50,25 @@ class Identity:
         return spki_der(self.key.public_key())
 
 
-@dataclass(frozen=True)
 class AuthorityTexts:
-    """The CA certificates as text and bytes, encoded once for many marbles."""
+    """The CA certificates as text and as template values, encoded once for many marbles."""
 
-    authority: Authority
-    marble_root: str = field(init=False)
-    intermediate: str = field(init=False)
-    root: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "marble_root", pem_block("CERTIFICATE", der(self.authority.marble_root)))
-        object.__setattr__(self, "intermediate", pem_block("CERTIFICATE", der(self.authority.intermediate)))
-        object.__setattr__(self, "root", pem_block("CERTIFICATE", der(self.authority.root)))
+    def __init__(self, authority: Authority) -> None:
+        self.root = pem_block("CERTIFICATE", der(authority.root))
+        self.intermediate = pem_block("CERTIFICATE", der(authority.intermediate))
+        self.marble_root = pem_block("CERTIFICATE", der(authority.marble_root))
+        self.values: Mapping[str, SecretValue] = {
+            "RootCA": SecretValue("", cert_der=der(authority.marble_root)),
+            "CoordinatorRoot": SecretValue("", cert_der=der(authority.root)),
+            "CoordinatorIntermediate": SecretValue("", cert_der=der(authority.intermediate)),
+        }
 
 
 def render(
     manifest: Manifest, marble: Marble, identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]
 ) -> Parameters:
     """Everything for one marble.  secrets: the values of `marble.secrets`.  Raises RenderFailed."""
-    context = _context(identity, texts.authority, secrets)
+    context = _context(identity, texts, secrets)
     wanted = marble.parameters
     files = {path: _render(marble, path, value, context, Place.FILE) for path, value in wanted.files.items()}
     env = {name: _render(marble, name, value, context, Place.ENV) for name, value in wanted.env.items()}
@@ -85,39 +84,13 @@ def _render(marble: Marble, name: str, value: Template, context: Mapping[str, An
         raise RenderFailed(f"marble '{marble.type}', {kind} '{name}': {error}") from error
 
 
-def _context(identity: Identity, authority: Authority, secrets: Mapping[str, SecretValue]) -> Mapping[str, Any]:
+def _context(identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]) -> Mapping[str, Any]:
+    own = SecretValue("", cert_der=identity.certificate_der, public=identity.public, private=identity.private)
     return {
         "Secrets": secrets,
         "Previous": {"Secrets": secrets},
-        "MarbleRun": {
-            "RootCA": _certificate(authority.marble_root),
-            "MarbleCert": SecretValue(
-                type="",
-                size=0,
-                shared=False,
-                user_defined=False,
-                valid_days=0,
-                cert_der=identity.certificate_der,
-                public=identity.public,
-                private=identity.private,
-            ),
-            "CoordinatorRoot": _certificate(authority.root),
-            "CoordinatorIntermediate": _certificate(authority.intermediate),
-        },
+        "MarbleRun": {**texts.values, "MarbleCert": own},
     }
-
-
-def _certificate(certificate: x509.Certificate) -> SecretValue:
-    return SecretValue(
-        type="",
-        size=0,
-        shared=False,
-        user_defined=False,
-        valid_days=0,
-        cert_der=der(certificate),
-        public=b"",
-        private=b"",
-    )
 
 
 def _reserved(

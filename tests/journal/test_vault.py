@@ -1,0 +1,77 @@
+"""The vault: sealed by this machine's key, never overwriting what it cannot open."""
+
+from pathlib import Path
+
+import pytest
+
+from attestation.evidence import Evidence
+from attestation.kinds import Kind
+from coordinator.journal.journal import NoJournal
+from coordinator.journal.vault import Locked, Opened, Vault
+
+
+class Machine:
+    """A confidential environment with a sealing key of its own; it issues no evidence here."""
+
+    kind = Kind.TDX
+    simulated = True
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def issue(self, report_data: bytes) -> Evidence:
+        raise AssertionError("a vault asks for no evidence")
+
+    def sealing_key(self, mode: str) -> bytes:
+        return (self._secret + mode.encode()).ljust(32, b"\0")[:32]
+
+
+def draw(size: int, _counter: list[int] = [0]) -> bytes:  # noqa: B006 - one counter for all draws of the tests
+    _counter[0] += 1
+    return _counter[0].to_bytes(8, "big").rjust(size, b"\x05")[:size]
+
+
+async def test_what_was_founded_opens_on_the_same_machine(tmp_path: Path) -> None:
+    vault = Vault(tmp_path, Machine(b"one"), draw)
+    assert isinstance(vault.open(), NoJournal)
+    journal = vault.found([b"a", b"b"], "ProductKey")
+    await journal.append([b"c"])
+    await journal.close()
+    again = Vault(tmp_path, Machine(b"one"), draw).open()
+    assert isinstance(again, Opened)
+    assert [b"a", b"b", b"c"] == again.bodies
+    await again.journal.close()
+
+
+async def test_another_machine_waits_for_recovery_and_keeps_the_old_state_aside(tmp_path: Path) -> None:
+    journal = Vault(tmp_path, Machine(b"one"), draw).found([b"a"], "ProductKey")
+    await journal.close()
+    other = Vault(tmp_path, Machine(b"two"), draw)
+    locked = other.open()
+    assert isinstance(locked, Locked)
+    assert "journal key" in str(locked.reason)
+    fresh = other.found([b"z"], "UniqueKey")
+    await fresh.close()
+    assert [p.name for p in sorted(tmp_path.glob("journal.db*")) if p.name.endswith(".old")] == ["journal.db.old"]
+    reopened = Vault(tmp_path, Machine(b"two"), draw).open()
+    assert isinstance(reopened, Opened)
+    assert [b"z"] == reopened.bodies
+    await reopened.journal.close()
+
+
+async def test_seal_mode_disabled_writes_nothing(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "state", Machine(b"one"), draw)
+    assert isinstance(vault.open(), NoJournal)
+    journal = vault.found([b"a"], "Disabled")
+    await journal.close()
+    vault.close()
+    assert isinstance(Vault(tmp_path / "state", Machine(b"one"), draw).open(), NoJournal)
+
+
+@pytest.mark.parametrize("mode", ["ProductKey", "UniqueKey"])
+async def test_the_mode_that_sealed_it_is_the_mode_that_opens_it(tmp_path: Path, mode: str) -> None:
+    journal = Vault(tmp_path, Machine(b"m"), draw).found([b"a"], mode)
+    await journal.close()
+    opened = Vault(tmp_path, Machine(b"m"), draw).open()
+    assert isinstance(opened, Opened)
+    await opened.journal.close()
