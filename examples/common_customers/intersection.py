@@ -27,6 +27,7 @@ import grpc.aio
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+
 from marble.mesh import Identity
 
 COMPANIES = ("alice", "bob")

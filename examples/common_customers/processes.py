@@ -5,13 +5,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ENCLASP = (sys.executable, "-m", "coordinator.cli.main")
 PATIENCE_SECONDS = 30
 
 

@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from examples.common_customers import demo
+from examples.common_customers.stage import HERE
 
-MANIFEST = demo.HERE / "manifest.yaml"
+MANIFEST = HERE / "manifest.yaml"
 COMMAND = "enclasp simulate measure python3 examples/common_customers/{}.py"
 
 
@@ -13,7 +13,7 @@ def test_the_measurements_are_those_of_the_programs() -> None:
     measure = pytest.importorskip("attestation.simulation.measure").measure_program
     packages = yaml.safe_load(MANIFEST.read_bytes())["Packages"]
     for name, field, where in (("intersection", "mrtd", "TDX"), ("receipts", "mrenclave", "SGX")):
-        measured = getattr(measure(["python3", str(demo.HERE / f"{name}.py")]), field).hex()
+        measured = getattr(measure(["python3", str(HERE / f"{name}.py")]), field).hex()
         assert measured == packages[name][where][field.upper()], f"manifest.yaml: see `{COMMAND.format(name)}`"
 
 
