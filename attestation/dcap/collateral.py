@@ -14,7 +14,7 @@ from attestation.anchors import MALFORMED, Anchor, TrustAnchors, common_name, is
 from attestation.checks import Check, settled
 from attestation.dcap.chain import Path, Window, build_path, read_pem_chain
 from attestation.dcap.signature import is_signed_by, p256_key
-from attestation.dcap.tcb import QeIdentity, TcbInfo, parse_qe_identity, parse_tcb_info
+from attestation.dcap.tcb_documents import QeIdentity, TcbInfo, parse_qe_identity, parse_tcb_info
 from attestation.endorsements import DcapCollateral
 from attestation.errors import EndorsementFormatError
 
@@ -25,15 +25,15 @@ _CRL_PROFILE: Final = "Intel SGX PCK Certificate and CRL Profile Specification"
 
 @dataclass(frozen=True, slots=True)
 class DatedWindow:
-    """A check that depends on the time only."""
+    """A check that depends on the time only.  found: the window in words, made once."""
 
     name: str
     window: Window
+    found: str
 
-    def at(self, now: datetime) -> Check:
-        """The check at this time."""
-        expected = f"valid at {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        return settled(self.window.holds(now), self.name, expected, str(self.window), _PCS, codes.COLLATERAL_DATES)
+    def at(self, now: datetime, expected: str) -> Check:
+        """The check at this time, which `expected` says in words."""
+        return settled(self.window.holds(now), self.name, expected, self.found, _PCS, codes.COLLATERAL_DATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class VerifiedCollateral:
 
     def checks_at(self, now: datetime) -> tuple[Check, ...]:
         """Every check, at this time."""
-        return self.checks + tuple(dated.at(now) for dated in self.windows)
+        expected = f"valid at {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return self.checks + tuple(dated.at(now, expected) for dated in self.windows)
 
 
 def verify_collateral(collateral: DcapCollateral, anchors: TrustAnchors) -> VerifiedCollateral:
@@ -177,8 +178,7 @@ class _Findings:
         except EndorsementFormatError as error:
             self._unreadable("collateral.tcb-info-format", "TCB info of version 2 or 3", str(error))
             return None
-        window = Window("TCB info", info.issue_date, info.next_update)
-        self.windows.append(DatedWindow("collateral.tcb-info-dates", window))
+        self._dated("collateral.tcb-info-dates", Window("TCB info", info.issue_date, info.next_update))
         return info
 
     def read_qe_identity(self, raw: bytes) -> QeIdentity | None:
@@ -188,8 +188,7 @@ class _Findings:
         except EndorsementFormatError as error:
             self._unreadable("collateral.qe-identity-format", "QE identity of version 2", str(error))
             return None
-        window = Window("QE identity", identity.issue_date, identity.next_update)
-        self.windows.append(DatedWindow("collateral.qe-identity-dates", window))
+        self._dated("collateral.qe-identity-dates", Window("QE identity", identity.issue_date, identity.next_update))
         return identity
 
     def _chain(self, name: str, raw: bytes) -> tuple[x509.Certificate, ...]:
@@ -198,6 +197,9 @@ class _Findings:
         except EndorsementFormatError as error:
             self._unreadable(f"{name}-format", "a certificate chain in PEM", str(error))
             return ()
+
+    def _dated(self, name: str, window: Window) -> None:
+        self.windows.append(DatedWindow(name, window, str(window)))
 
     def _unreadable(self, name: str, expected: str, found: str) -> None:
         self.checks.append(settled(False, name, expected, found, _PCS, codes.COLLATERAL_FORMAT))
@@ -227,7 +229,8 @@ class _Findings:
                 codes.REVOKED,
             )
         )
-        self.windows += (DatedWindow(f"{name}-validity", window) for window in path.windows)
+        for window in path.windows:
+            self._dated(f"{name}-validity", window)
 
     def _signed(self, name: str, crl: x509.CertificateRevocationList | None, holds: bool, by: str) -> None:
         if crl is None:
@@ -248,7 +251,7 @@ class _Findings:
         if next_update is None:
             self._unreadable(name, f"{what} with nextUpdate", "none")
             return frozenset()
-        self.windows.append(DatedWindow(name, Window(what, crl.last_update_utc, next_update)))
+        self._dated(name, Window(what, crl.last_update_utc, next_update))
         return frozenset((crl.issuer, revoked.serial_number) for revoked in crl)
 
 

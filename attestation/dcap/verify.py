@@ -91,23 +91,27 @@ class QuoteVerifier:
         platform = quoting_enclave.platform
         if platform is None:
             return QuoteFindings(tuple(checks), quoting_enclave.simulated)
-        collateral = self._choose(kind, platform, quoting_enclave.ca, now)
-        if collateral is None:
+        chosen = self._choose(kind, platform, quoting_enclave.ca, now)
+        if chosen is None:
             checks.append(_no_collateral(self._endorsements, kind, platform, quoting_enclave.ca))
             return QuoteFindings(tuple(checks), quoting_enclave.simulated, platform)
-        checks += collateral.checks_at(now)
+        collateral, collateral_checks = chosen
+        checks += collateral_checks
         checks += _chain_against_collateral(quoting_enclave, collateral)
         if quoting_enclave.report is None or collateral.tcb_info is None or collateral.qe_identity is None:
             return QuoteFindings(tuple(checks), quoting_enclave.simulated, platform)
         tcb = assess(collateral.tcb_info, collateral.qe_identity, platform, quoting_enclave.report, td)
         return QuoteFindings((*checks, *tcb.checks), quoting_enclave.simulated, platform, tcb)
 
-    def _choose(self, kind: Kind, platform: PckPlatform, ca: str, now: datetime) -> VerifiedCollateral | None:
-        """The first collateral for the machine that holds now; else the last that there is."""
+    def _choose(
+        self, kind: Kind, platform: PckPlatform, ca: str, now: datetime
+    ) -> tuple[VerifiedCollateral, tuple[Check, ...]] | None:
+        """The first collateral for the machine that holds now, with its checks; else the last that there is."""
         found = None
         for collateral in self._endorsements.of_platform(kind, platform.fmspc.hex(), ca):
-            found = self._collateral(collateral)
-            if all(check.status is Status.PASSED for check in found.checks_at(now)):
+            verified = self._collateral(collateral)
+            found = verified, verified.checks_at(now)
+            if all(check.status is Status.PASSED for check in found[1]):
                 break
         return found
 

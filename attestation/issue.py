@@ -1,0 +1,52 @@
+"""On which confidential computing environment do we run?  The one place that looks for it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from attestation.errors import NoDevice
+from attestation.evidence import Evidence
+from attestation.kinds import Kind
+from attestation.simulation.device import SimulatedIssuer
+
+SIMULATION: Final = "ENCLASP_SIMULATION"
+SIMULATION_KIND: Final = "ENCLASP_SIMULATION_KIND"
+
+
+class Issuer(Protocol):
+    """What an environment can do for the program in it."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of Evidence that it issues."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether this is no hardware at all."""
+
+    def issue(self, report_data: bytes) -> Evidence:
+        """Evidence over 64 bytes of report data."""
+
+    def sealing_key(self, mode: str) -> bytes:
+        """32 bytes that only this program ("UniqueKey"), or programs of its signer ("ProductKey"), get here again."""
+
+
+def find_issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer:
+    """The environment that we run in.  program: the command line to measure, used in simulation only.
+
+    Simulation is chosen only by ENCLASP_SIMULATION, a simulated vendor's folder.
+    Raises NoDevice, which says what was looked for.
+    """
+    folder = environ.get(SIMULATION, "")
+    if not folder:
+        raise NoDevice(
+            f"no confidential computing environment: {SIMULATION} is not set, "
+            "and this version issues evidence in simulated environments only"
+        )
+    name = environ.get(SIMULATION_KIND) or Kind.TDX.value
+    try:
+        kind = Kind(name)
+    except ValueError as error:
+        known = " or ".join(k.value for k in Kind)
+        raise NoDevice(f"{SIMULATION_KIND}: expected {known}, got '{name}'") from error
+    return SimulatedIssuer(Path(folder), kind, program)
