@@ -13,15 +13,14 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
-from attestation.issue import Issuer
-from attestation.verify import Verifier
-
 from attestation import binding
 from attestation.anchors import TrustAnchors
 from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import AttestationError
 from attestation.evidence import Evidence, with_open_enclave_header
+from attestation.issue import Issuer
 from attestation.kinds import Kind
+from attestation.verify import Verifier
 from marble import rpc
 from marble.errors import ActivationRefused, CoordinatorNotTrusted, CoordinatorUnreachable, SettingsInvalid
 from marble.identity import make_identity

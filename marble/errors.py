@@ -1,6 +1,7 @@
-"""Why did a marble not start?  One type for each person who has to act; the launcher's exit code follows it."""
+"""Why did a marble not start?  One type for each person who has to act; the exit code follows it (design.md, 9)."""
 
 from collections.abc import Sequence
+from typing import Final
 
 
 class MarbleError(Exception):
@@ -36,12 +37,14 @@ class ActivationRefused(MarbleError):
     status: name of the gRPC status, e.g. PERMISSION_DENIED; reason: the coordinator's own words.
     """
 
-    exit_code = 4
-
     def __init__(self, code: str, status: str, reason: str, hint: str = "") -> None:
         self.status = status
         self.reason = reason
+        self.exit_code = _EXIT_CODES.get(status, 4)
         super().__init__(code, f"the coordinator refused the activation ({status}): {reason}", hint)
+
+
+_EXIT_CODES: Final = {"INVALID_ARGUMENT": 3, "UNAUTHENTICATED": 7}
 
 
 class CoordinatorNotTrusted(MarbleError):

@@ -15,9 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from attestation.issue import Issuer, NoDevice, find_issuer
-
-from attestation.errors import AttestationError
+from attestation.errors import AttestationError, NoDevice
+from attestation.issue import Issuer, find_issuer
 from marble.activate import World, activate, load_expectation
 from marble.errors import MarbleError, ParametersInvalid, SettingsInvalid
 from marble.identity import load_or_create_uuid

@@ -111,9 +111,7 @@ class Channel:
             for event in self._http.receive_data(received):
                 answer.take(event)
                 if isinstance(event, h2.events.DataReceived) and event.flow_controlled_length:
-                    self._http.increment_flow_control_window(event.flow_controlled_length)
-                    if not answer.ended:
-                        self._http.increment_flow_control_window(event.flow_controlled_length, event.stream_id)
+                    self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         return answer.message()
 
     def _send_what_fits(self, stream: int, unsent: memoryview) -> memoryview:
@@ -206,9 +204,7 @@ class _Answer:
         http_status = self._headers.get(b":status", b"")
         status = self._headers.get(b"grpc-status", b"")
         if http_status != b"200" or not status.isdigit():
-            got = _printable(
-                f"HTTP status {http_status.decode('latin-1')} and gRPC status '{status.decode('latin-1')}'"
-            )
+            got = _printable(f"{http_status.decode('latin-1')} with gRPC status '{status.decode('latin-1')}'")
             raise RpcFailed(Status.UNAVAILABLE, f"the server speaks no gRPC: expected HTTP status 200, got {got}")
         if int(status) != Status.OK:
             reason = unquote(self._headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace")

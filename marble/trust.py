@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from attestation.appraisal import appraise
-from attestation.certificate import evidence_of
-from attestation.verify import Verifier
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from attestation import binding
+from attestation.appraisal import appraise
+from attestation.certificate import evidence_of
 from attestation.checks import Check, Status
 from attestation.claims import ReferenceValues
 from attestation.errors import AttestationError
 from attestation.verification import Attested, NotGenuine
+from attestation.verify import Verifier
 from marble.errors import CoordinatorNotTrusted
 from marble.peer import marble_type_of
 from marble.settings import CERTIFICATE_CHAIN, COORDINATOR_ROOT_CA, PREDEFINED, PRIVATE_KEY, ROOT_CA

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from coordinator.rpc.unary import Peer, RpcError, RpcLimits, StatusCode, UnaryProtocol
 from cryptography import x509
 from OpenSSL import SSL
 
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve
+from coordinator.rpc.unary import Peer, RpcError, RpcLimits, StatusCode, UnaryProtocol
 from marble.protocol import METHOD, ActivationRequest, Parameters, decode_request, encode_response, parse_uuid
 from pki.keys import PrivateKey
 from tests.fakes.marble_pki import MarblePki
