@@ -1,0 +1,58 @@
+"""gRPC's status codes, and how an error travels: as trailers, its text percent-encoded.
+
+Source: gRPC over HTTP/2, "Responses" and "Errors"; statuscodes.md of the same.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+MAX_ENCODED_MESSAGE: Final = 4096
+"""Bytes of `grpc-message`.  Some clients take no more than 8 KiB of headers."""
+
+
+class StatusCode(IntEnum):
+    """`grpc-status`."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class RpcError(Exception):
+    """A call's answer that is no message.  `message` is shown to the peer, so it holds no secret."""
+
+    def __init__(self, code: StatusCode, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code.name}: {message}")
+
+
+def encode_message(text: str) -> bytes:
+    """`grpc-message`: printable ASCII but `%` stands for itself, every other UTF-8 byte is %XX.
+
+    Text beyond MAX_ENCODED_MESSAGE is cut between two characters, and ends in "...".
+    """
+    encoded = b""
+    for character in text:
+        piece = b"".join(
+            bytes([byte]) if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte
+            for byte in character.encode("utf-8", "replace")
+        )
+        if len(encoded) + len(piece) > MAX_ENCODED_MESSAGE - 3:
+            return encoded + b"..."
+        encoded += piece
+    return encoded
