@@ -1,0 +1,105 @@
+"""Text to Manifest.  All errors are reported at once.  Nothing half-parsed leaves this file."""
+
+import hashlib
+from dataclasses import dataclass
+
+from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
+from coordinator.manifest.marble import read_marbles
+from coordinator.manifest.model import Config, Manifest, SealMode
+from coordinator.manifest.package import read_packages
+from coordinator.manifest.people import check_recovery, check_roles, check_users
+from coordinator.manifest.reader import read
+from coordinator.manifest.reading import Reading
+from coordinator.manifest.schema import MANIFEST
+from coordinator.manifest.secret import read_secrets
+from coordinator.manifest.shape import shape
+from coordinator.manifest.tls import read_tags
+from coordinator.manifest.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A legal manifest, and what is worth saying about it: warnings only, in the order of the text."""
+
+    manifest: Manifest
+    findings: tuple[Finding, ...]
+
+
+def parse(raw: bytes, *, name: str, compatible: bool) -> Parsed:
+    """Read a manifest in YAML or JSON.
+
+    name: what messages and sources call it.  compatible: accept what MarbleRun accepts, with warnings (letter case of
+    keys, unknown and repeated keys, null).  Raises ManifestInvalid with every error and warning.
+    """
+    reading, root = read(raw, name=name, compatible=compatible)
+    if any(finding.code in _UNREADABLE and finding.severity is Severity.ERROR for finding in reading.findings):
+        raise ManifestInvalid(name, _sorted(reading))
+    view = View(shape(reading, root, MANIFEST), root.place)
+    manifest = _manifest(raw, reading, view)
+    findings = _sorted(reading)
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise ManifestInvalid(name, findings)
+    return Parsed(manifest, findings)
+
+
+def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
+    secrets = read_secrets(reading, view.members("Secrets"))
+    tags = read_tags(reading, view.members("TLS"), secrets)
+    marbles = view.members("Marbles")
+    used = frozenset(View(member.node, member.place).text("Package") for member in marbles)
+    defined = view.members("Packages")
+    packages = read_packages(reading, defined, used)
+    names = tuple(member.key for member in defined)
+    manifest = Manifest(
+        raw=raw,
+        digest=hashlib.sha256(raw).digest(),
+        packages=packages,
+        marbles=read_marbles(reading, marbles, names, secrets, tags),
+        secrets=secrets,
+        tls=tags,
+        config=_config(reading, view),
+    )
+    check_roles(reading, view, names, secrets)
+    check_users(reading, view)
+    check_recovery(reading, view)
+    for member in view.members("Infrastructures")[:1]:
+        message = "Infrastructures come with a later version of Enclasp"
+        reading.refuse("E094", member.place, message, "leave Infrastructures out for now; MarbleRun ignores them")
+    return manifest
+
+
+def _config(reading: Reading, view: View) -> Config:
+    config = view.view("Config")
+    for item, gate in zip(config.items("FeatureGates"), config.texts("FeatureGates"), strict=True):
+        if gate.lower() == "azurehsmsealing":
+            message = "AzureHSMSealing needs a key vault, for which this Coordinator is not configured"
+            reading.refuse("E027", item.place, message, "leave it out")
+    threshold = config.number("UpdateThreshold") or 0
+    updaters = _updaters(view)
+    if threshold > updaters:
+        message = f"UpdateThreshold {threshold} is more than the {updaters} users who may update the manifest"
+        reading.refuse("E027", config.place("UpdateThreshold"), message, "give more users a Manifest role, or lower it")
+    for field in ("FeatureGates", "UpdateThreshold", "RecoveryThreshold", "RotateRootSecret"):
+        if config.items(field) or config.number(field) or config.flag(field):
+            message = f"Config.{field} comes with a later version of Enclasp"
+            reading.refuse("E093", config.place(field), message, "leave it out for now")
+    return Config(SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY))
+
+
+def _updaters(view: View) -> int:
+    """Users with a Manifest role whose first action is UpdateManifest (contract, 3.9)."""
+    roles = set()
+    for member in view.members("Roles"):
+        role = View(member.node, member.place)
+        first = role.texts("Actions")[:1]
+        if role.text("ResourceType") == "Manifest" and [text.lower() for text in first] == ["updatemanifest"]:
+            roles.add(member.key)
+    users = (View(member.node, member.place).texts("Roles") for member in view.members("Users"))
+    return sum(1 for names in users if roles & set(names))
+
+
+def _sorted(reading: Reading) -> tuple[Finding, ...]:
+    return tuple(sorted(reading.findings, key=lambda finding: (finding.line, finding.column, finding.code)))
+
+
+_UNREADABLE = frozenset({"E001", "E003", "E007"})

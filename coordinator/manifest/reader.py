@@ -1,0 +1,50 @@
+"""Bytes to a positioned tree: JSON or YAML, strictly.  All remarks are kept; only what cannot be read at all stops."""
+
+from typing import Final
+
+from coordinator.manifest.document import JSON_LINE_BREAK, YAML_LINE_BREAK, Document, MapNode, Node, Place, ScalarNode
+from coordinator.manifest.json_reader import JsonReader
+from coordinator.manifest.reading import MAX_BYTES, Reading, Unreadable
+from coordinator.manifest.yaml_reader import YamlReader
+
+
+def read(raw: bytes, *, name: str, compatible: bool) -> tuple[Reading, Node]:
+    """The document's tree, and the reading, which holds the remarks that its form deserves.
+
+    A document whose first character is `{` is JSON, every other one YAML.  Never raises: an unreadable document
+    is an empty map with an error among the remarks.
+    """
+    document = Document(name, "", JSON_LINE_BREAK)
+    reading = Reading(document, compatible)
+    try:
+        text = _decode(raw, reading)
+        is_json = text.lstrip(" \t\r\n").startswith("{")
+        document = Document(name, text, JSON_LINE_BREAK if is_json else YAML_LINE_BREAK)
+        reading.document = document
+        root = JsonReader(reading).whole() if is_json else YamlReader(reading).whole()
+        if isinstance(root, ScalarNode) and root.value is None:
+            raise Unreadable(reading.error("E001", root.place, "the document is empty", _START))
+    except Unreadable as stop:
+        reading.findings.append(stop.finding)
+        root = MapNode((), Place(0, 0, 1, ""))
+    return reading, root
+
+
+def _decode(raw: bytes, reading: Reading) -> str:
+    start = Place(0, 0, 1, "")
+    if len(raw) > MAX_BYTES:
+        message = f"the document has {len(raw)} bytes, more than {MAX_BYTES}"
+        raise Unreadable(reading.error("E007", start, message, "move large files out of the manifest"))
+    if raw.startswith(b"\xef\xbb\xbf"):
+        raise Unreadable(reading.error("E001", start, "the document starts with a byte order mark", "save it without"))
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as cause:
+        good = raw[: cause.start].decode("utf-8")
+        reading.document = Document(reading.document.name, good, JSON_LINE_BREAK)
+        line, column = reading.document.place(len(good))
+        place = Place(line, column, 1, "")
+        raise Unreadable(reading.error("E001", place, "the document is not UTF-8 here", "save it as UTF-8")) from None
+
+
+_START: Final = "start from manifests/minimal.yaml"

@@ -1,0 +1,72 @@
+"""Secrets: what can be made, and what cannot (contract, 3.6)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from coordinator.manifest.certificate import read_certificate
+from coordinator.manifest.document import Member
+from coordinator.manifest.model import CertificateTemplate, Secret, SecretType
+from coordinator.manifest.reading import Reading
+from coordinator.manifest.view import View
+
+
+def read_secrets(reading: Reading, members: tuple[Member, ...]) -> Mapping[str, Secret]:
+    """Every secret whose definition holds."""
+    secrets = {}
+    for member in members:
+        view = View(member.node, member.place)
+        if view.text("Type"):
+            secrets[member.key] = _secret(reading, member.key, view)
+    return secrets
+
+
+def _secret(reading: Reading, name: str, view: View) -> Secret:
+    kind = SecretType(view.text("Type"))
+    size = view.number("Size") or 0
+    shared, user_defined = view.flag("Shared"), view.flag("UserDefined")
+    if user_defined:
+        place = view.place("UserDefined")
+        message = f'secret "{name}" is user-defined, which comes with a later version of Enclasp'
+        reading.refuse("E092", place, message, "use a generated secret for now")
+    elif kind is SecretType.PLAIN:
+        message = f'secret "{name}" of type plain cannot be generated'
+        reading.refuse("E024", view.place("Type"), message, "add UserDefined: true, or use symmetric-key")
+    for key in ("Private", "Public"):
+        if view.has(key) and not user_defined:
+            message = f'secret "{name}": {key} in a manifest is readable by everybody who may read the manifest'
+            reading.remark("E024", view.place(key), message, "remove it; the value is generated")
+    problem = None if user_defined else _size_problem(kind, size, shared)
+    if problem:
+        reading.refuse("E024", view.place("Size"), f'secret "{name}": {problem[0]}', problem[1])
+    if kind is SecretType.CERT_RSA and 1024 <= size < 2048:
+        reading.warn("E029", view.place("Size"), f'secret "{name}": {size}-bit RSA is weak', "use 3072, or cert-ecdsa")
+    certificate = CertificateTemplate()
+    if view.has("Cert"):
+        certificate = read_certificate(reading, view, kind)
+    valid_days = view.number("ValidFor") or 0
+    if valid_days and certificate.not_after:
+        message = f'secret "{name}" has both ValidFor and Cert.NotAfter'
+        reading.refuse("E024", view.place("ValidFor"), message, "keep one of them")
+    return Secret(name, kind, size, shared, user_defined, valid_days or DEFAULT_DAYS, certificate)
+
+
+def _size_problem(kind: SecretType, size: int, shared: bool) -> tuple[str, str] | None:
+    match kind:
+        case SecretType.SYMMETRIC_KEY if size == 0 or size % 8:
+            return f"a key of {size} bits cannot be made", "Size is in bits, a multiple of 8, such as 256"
+        case SecretType.SYMMETRIC_KEY if not shared and size > MAX_DERIVED:
+            return f"{size} bits are more than a derived key can have ({MAX_DERIVED})", "make it Shared, or smaller"
+        case SecretType.CERT_RSA if not 1024 <= size <= MAX_RSA:
+            return f"RSA keys have 1024 to {MAX_RSA} bits, got {size}", "use 3072"
+        case SecretType.CERT_ECDSA if size not in (224, 256, 384, 521):
+            return f"ECDSA keys have 224, 256, 384 or 521 bits, got {size}", "use 256"
+        case SecretType.CERT_ED25519 if size:
+            return f"Ed25519 keys have no size, got {size}", "remove Size"
+    return None
+
+
+DEFAULT_DAYS: Final = 365
+# HKDF-SHA256 gives at most 255 blocks of 32 bytes (RFC 5869, 2.3).
+MAX_DERIVED: Final = 255 * 32 * 8
+# Larger keys take minutes to make.
+MAX_RSA: Final = 8192
