@@ -27,6 +27,7 @@ from coordinator.rpc.calls import (
     answer_with_http,
     parse_header,
 )
+from coordinator.rpc.frames import FrameOutline, FrameTooLong
 from coordinator.rpc.limits import Allowance, RpcLimits
 from coordinator.rpc.status import RpcError, StatusCode
 
@@ -58,6 +59,7 @@ class UnaryProtocol(asyncio.Protocol):
         self._connections = set() if connections is None else connections
         self._calls: dict[int, Call] = {}
         self._loop = asyncio.get_running_loop()
+        self._outline = FrameOutline()
         self._h2 = H2Connection(_CONFIGURATION)
         self._writable = True
         self._draining = False
@@ -93,11 +95,17 @@ class UnaryProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Frames."""
         try:
+            if not self._control_frames.spend(self._outline.follow(data)):
+                self._cut("too many frames that carry no call")
+                return
             for event in self._h2.receive_data(data):
                 if self.transport.is_closing():
                     return
                 if handle := self._HANDLERS.get(type(event)):
                     handle(self, event)
+        except FrameTooLong as error:
+            self._cut(str(error))
+            return
         except ProtocolError as error:
             _log.debug("HTTP/2 error: %s", error, extra={"peer": self._peer.address})
             self._flush()  # h2 has made the GOAWAY
@@ -178,8 +186,8 @@ class UnaryProtocol(asyncio.Protocol):
     def _on_data(self, event: events.DataReceived) -> None:
         if event.flow_controlled_length:
             self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        if not event.data:
-            self._on_control_frame(event)
+        if not event.data and not self._control_frames.spend():
+            self._cut("too many empty frames")
             return
         call = self._calls.get(event.stream_id)
         if call is None or call.request is None:
@@ -216,10 +224,6 @@ class UnaryProtocol(asyncio.Protocol):
         if not self._resets.spend():
             self._cut("too many resets")
 
-    def _on_control_frame(self, event: events.Event) -> None:
-        if not self._control_frames.spend():
-            self._cut("too many frames that carry no call")
-
     def _on_goaway(self, event: events.ConnectionTerminated) -> None:
         self.transport.close()
 
@@ -229,11 +233,6 @@ class UnaryProtocol(asyncio.Protocol):
         events.DataReceived: _on_data,
         events.StreamEnded: _on_end,
         events.StreamReset: _on_reset,
-        events.PingReceived: _on_control_frame,
-        events.PriorityUpdated: _on_control_frame,
-        events.UnknownFrameReceived: _on_control_frame,
-        events.RemoteSettingsChanged: _on_control_frame,
-        events.WindowUpdated: _on_control_frame,
         events.ConnectionTerminated: _on_goaway,
     }
 
