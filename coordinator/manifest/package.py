@@ -47,6 +47,8 @@ def read_package(reading: Reading, name: str, view: View, *, is_used: bool) -> P
     """One package, or None (with a finding) where nothing identifies it."""
     flat = [field for field in _FLAT if view.has(field)]
     alternatives: list[ReferenceValues] = []
+    if reading.is_refused(view.owner.pointer, below=True):
+        return None
     if view.has("SGX") or view.has("TDX"):
         for field in flat:
             hint = "move it into SGX, or remove SGX and TDX"

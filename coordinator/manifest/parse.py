@@ -19,7 +19,7 @@ from coordinator.manifest.view import View
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A legal manifest, and what is worth saying about it: warnings only, in the order of the text."""
+    """A manifest, and what is worth saying about it, in the order of the text.  From `parse`: legal, and no errors."""
 
     manifest: Manifest
     findings: tuple[Finding, ...]
@@ -31,15 +31,19 @@ def parse(raw: bytes, *, name: str, compatible: bool) -> Parsed:
     name: what messages and sources call it.  compatible: accept what MarbleRun accepts, with warnings (letter case of
     keys, unknown and repeated keys, null).  Raises ManifestInvalid with every error and warning.
     """
+    examined = examine(raw, name=name, compatible=compatible)
+    if any(finding.severity is Severity.ERROR for finding in examined.findings):
+        raise ManifestInvalid(name, examined.findings)
+    return examined
+
+
+def examine(raw: bytes, *, name: str, compatible: bool) -> Parsed:
+    """What can be read of a manifest, with every error and warning.  With an error, nobody may act on the result."""
     reading, root = read(raw, name=name, compatible=compatible)
-    if any(finding.code in _UNREADABLE and finding.severity is Severity.ERROR for finding in reading.findings):
-        raise ManifestInvalid(name, _sorted(reading))
-    view = View(shape(reading, root, MANIFEST), root.place)
+    unreadable = any(f.code in _UNREADABLE and f.severity is Severity.ERROR for f in reading.findings)
+    view = View(None if unreadable else shape(reading, root, MANIFEST), root.place)
     manifest = _manifest(raw, reading, view)
-    findings = _sorted(reading)
-    if any(finding.severity is Severity.ERROR for finding in findings):
-        raise ManifestInvalid(name, findings)
-    return Parsed(manifest, findings)
+    return Parsed(manifest, _sorted(reading))
 
 
 def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:

@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from coordinator.manifest.document import Place, ScalarNode
+from coordinator.manifest.document import Place, ScalarNode, step
 from coordinator.manifest.model import Secret
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
@@ -26,8 +26,10 @@ def check_users(reading: Reading, manifest: View) -> None:
     for member in manifest.members("Users"):
         view = View(member.node, member.place)
         text = view.text("Certificate")
-        if not text:
+        if not text and not reading.is_refused(step(member.place.pointer, "Certificate")):
             reading.refuse("E011", member.place, f'user "{member.key}" has no Certificate', "add it in PEM")
+        elif not text:
+            continue
         elif text in texts:
             message = f'users "{texts[text]}" and "{member.key}" have the same certificate'
             reading.refuse("E026", view.place("Certificate"), message, "give each user one of their own")
@@ -100,6 +102,9 @@ def check_name(reading: Reading, place: Place, who: str, name: str, defined: Ite
     known = list(defined)
     if name in known:
         return True
+    section = _SECTIONS[what]
+    if reading.is_refused(section) or reading.is_refused(step(section, name)):
+        return False
     close = get_close_matches(name, known, 1)
     hint = f'did you mean "{close[0]}"? ' if close else ""
     listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "") if known else "none"
@@ -139,6 +144,7 @@ def _key(view: View, field: str) -> Place:
     return view.view(field).owner
 
 
+_SECTIONS: Final = {"packages": "/Packages", "secrets": "/Secrets", "roles": "/Roles", "TLS tags": "/TLS"}
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Packages": {"updatesecurityversion": "UpdateSecurityVersion"},

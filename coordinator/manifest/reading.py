@@ -40,6 +40,11 @@ class Reading:
         severity = Severity.WARNING if self.compatible else Severity.ERROR
         self.findings.append(self.document.finding(severity, code, place, message, hint))
 
+    def is_refused(self, pointer: str, *, below: bool = False) -> bool:
+        """Whether there is an error at this place already (or below it), so that others would only follow from it."""
+        errors = (finding.path for finding in self.findings if finding.severity is Severity.ERROR)
+        return any(path == pointer or (below and path.startswith(pointer + "/")) for path in errors)
+
     def count(self, place: Place, depth: int) -> None:
         """One more value at this depth.  Raises Unreadable beyond the limits."""
         self._nodes += 1

@@ -241,7 +241,7 @@ _SECRET: Final = _struct(
     "A secret that the Coordinator makes, or that a user sets.",
     {
         "Type": {"type": "string", "enum": [*SECRET_TYPES], "description": "What it is."},
-        "Size": _whole(1 << 26, "Bits: of the key; none for cert-ed25519 and plain."),
+        "Size": _whole(1 << 23, "Bits: of the key; none for cert-ed25519 and plain."),
         "Shared": {"type": "boolean", "default": False, "description": "One for all, or one for each marble."},
         "UserDefined": {"type": "boolean", "default": False, "description": "Set by a user, not made."},
         "ValidFor": _whole(2_500_000, "Days that a certificate is valid; 0: 365."),

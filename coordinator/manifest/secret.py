@@ -4,23 +4,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from coordinator.manifest.certificate import read_certificate
-from coordinator.manifest.document import Member
+from coordinator.manifest.document import Member, step
 from coordinator.manifest.model import CertificateTemplate, Secret, SecretType
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
 
 
 def read_secrets(reading: Reading, members: tuple[Member, ...]) -> Mapping[str, Secret]:
-    """Every secret whose definition holds."""
-    secrets = {}
-    for member in members:
-        view = View(member.node, member.place)
-        if view.text("Type"):
-            secrets[member.key] = _secret(reading, member.key, view)
+    """Every secret; where a definition does not hold there is a finding."""
+    secrets = {member.key: _secret(reading, member.key, View(member.node, member.place)) for member in members}
+    total = sum(secret.size for secret in secrets.values() if secret.type is SecretType.SYMMETRIC_KEY)
+    if total > MAX_TOTAL:
+        message = f"all symmetric keys together have {total} bits, more than {MAX_TOTAL}"
+        reading.refuse("E024", members[0].place, message, "Size is in bits; keys rarely need more than 256")
     return secrets
 
 
 def _secret(reading: Reading, name: str, view: View) -> Secret:
+    if not view.text("Type"):
+        return Secret(name, SecretType.SYMMETRIC_KEY, 0, False, False, DEFAULT_DAYS)
     kind = SecretType(view.text("Type"))
     size = view.number("Size") or 0
     shared, user_defined = view.flag("Shared"), view.flag("UserDefined")
@@ -35,7 +37,8 @@ def _secret(reading: Reading, name: str, view: View) -> Secret:
         if view.has(key) and not user_defined:
             message = f'secret "{name}": {key} in a manifest is readable by everybody who may read the manifest'
             reading.remark("E024", view.place(key), message, "remove it; the value is generated")
-    problem = None if user_defined else _size_problem(kind, size, shared)
+    is_judged = not user_defined and not reading.is_refused(step(view.owner.pointer, "Size"))
+    problem = _size_problem(kind, size, shared) if is_judged else None
     if problem:
         reading.refuse("E024", view.place("Size"), f'secret "{name}": {problem[0]}', problem[1])
     if kind is SecretType.CERT_RSA and 1024 <= size < 2048:
@@ -68,5 +71,7 @@ def _size_problem(kind: SecretType, size: int, shared: bool) -> tuple[str, str] 
 DEFAULT_DAYS: Final = 365
 # HKDF-SHA256 gives at most 255 blocks of 32 bytes (RFC 5869, 2.3).
 MAX_DERIVED: Final = 255 * 32 * 8
+# 64 MiB of keys.
+MAX_TOTAL: Final = 1 << 29
 # Larger keys take minutes to make.
 MAX_RSA: Final = 8192

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from coordinator.manifest.document import Member
+from coordinator.manifest.document import Member, step
 from coordinator.manifest.model import Secret, TlsIncoming, TlsOutgoing, TlsTag
 from coordinator.manifest.people import check_name
 from coordinator.manifest.reading import Reading
@@ -24,7 +24,7 @@ def read_tags(reading: Reading, members: tuple[Member, ...], secrets: Mapping[st
 
 def _incoming(reading: Reading, tag: str, view: View, secrets: Mapping[str, Secret]) -> TlsIncoming:
     port, secret, anybody = view.text("Port"), view.text("Cert"), view.flag("DisableClientAuth")
-    if not port:
+    if not port and not reading.is_refused(step(view.owner.pointer, "Port")):
         reading.refuse("E011", view.owner, f'an Incoming of TLS tag "{tag}" has no Port', 'add Port, such as "8443"')
     if secret and check_name(reading, view.place("Cert"), f'TLS tag "{tag}" shows secret', secret, secrets, "secrets"):
         if not secrets[secret].type.is_certificate:
@@ -41,7 +41,7 @@ def _incoming(reading: Reading, tag: str, view: View, secrets: Mapping[str, Secr
 
 def _outgoing(reading: Reading, tag: str, view: View) -> TlsOutgoing:
     for field, example in (("Addr", "db.example"), ("Port", "5432")):
-        if not view.text(field):
+        if not view.text(field) and not reading.is_refused(step(view.owner.pointer, field)):
             message = f'an Outgoing of TLS tag "{tag}" has no {field}'
             reading.refuse("E011", view.owner, message, f'add {field}, such as "{example}"')
     return TlsOutgoing(view.text("Addr"), view.text("Port"))

@@ -1,0 +1,91 @@
+"""Every template rendered once before anybody relies on it (contract, 3.10, "Dry run")."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from coordinator.manifest.errors import Finding, Severity
+from coordinator.manifest.model import Manifest, SecretType
+from coordinator.manifest.parse import examine
+from coordinator.manifest.template.errors import TemplateError
+from coordinator.manifest.template.render import Place, Template
+from coordinator.manifest.template.values import SecretValue
+
+
+def check(raw: bytes, *, name: str, compatible: bool, certificate_der: bytes) -> tuple[Finding, ...]:
+    """Everything that can be said about a manifest: its form, its rules and its templates, in the order of the text.
+
+    certificate_der: any certificate that stands for those which are not made yet; its names are what templates see.
+    """
+    examined = examine(raw, name=name, compatible=compatible)
+    known = {(finding.line, finding.path) for finding in examined.findings if finding.severity is Severity.ERROR}
+    rendered = dry_run(examined.manifest, placeholder_context(examined.manifest, certificate_der=certificate_der))
+    new = (finding for finding in rendered if (finding.line, finding.path) not in known)
+    return tuple(sorted((*examined.findings, *new), key=lambda finding: (finding.line, finding.column, finding.code)))
+
+
+def dry_run(manifest: Manifest, context: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """An error (E032) for each template that does not render with `context`; see `Template.render` for its form."""
+    findings = []
+    for marble in manifest.marbles.values():
+        for what, contents, place in (
+            ("file", marble.parameters.files, Place.FILE),
+            ("variable", marble.parameters.env, Place.ENV),
+        ):
+            for name, template in contents.items():
+                try:
+                    template.render(context, place)
+                except TemplateError as error:
+                    where = f'marble "{marble.type}", {what} {name}'
+                    findings.append(_finding(template, error, where))
+    return tuple(findings)
+
+
+def placeholder_context(manifest: Manifest, *, certificate_der: bytes) -> Mapping[str, Any]:
+    """Values that look like those at an activation: right sizes for generated keys, one byte for what people set."""
+    public = x509.load_der_x509_certificate(certificate_der).public_key()
+    public_der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    secrets = {}
+    for name, secret in manifest.secrets.items():
+        is_key = secret.type is SecretType.SYMMETRIC_KEY and not secret.user_defined
+        key = _filler(secret.size // 8) if is_key else b"A"
+        secrets[name] = SecretValue(
+            type=secret.type.value,
+            size=secret.size,
+            shared=secret.shared,
+            user_defined=secret.user_defined,
+            valid_days=0 if not secret.type.is_certificate else secret.valid_days,
+            cert_der=certificate_der if secret.type.is_certificate else None,
+            public=public_der if secret.type.is_certificate and not secret.user_defined else key,
+            private=key,
+        )
+    return {
+        "Secrets": secrets,
+        "Previous": {"Secrets": secrets},
+        "MarbleRun": {
+            "RootCA": SecretValue("cert-ecdsa", cert_der=certificate_der),
+            "MarbleCert": SecretValue("cert-ecdsa", cert_der=certificate_der, public=public_der, private=b"A"),
+            "CoordinatorRoot": SecretValue("cert-ecdsa", cert_der=certificate_der),
+            "CoordinatorIntermediate": SecretValue("cert-ecdsa", cert_der=certificate_der),
+        },
+    }
+
+
+def _finding(template: Template, error: TemplateError, where: str) -> Finding:
+    origin = template.origin
+    line, column, text = origin.locate(error.position) if origin else (1, 1, "")
+    message = f"{where}: template: {error.message}"
+    pointer = origin.pointer if origin else ""
+    return Finding(_CODE, Severity.ERROR, line, column, pointer, message, error.hint, error.width, text)
+
+
+@cache
+def _filler(count: int) -> bytes:
+    """Placeholder bytes, one object for each size."""
+    return b"A" * count
+
+
+_CODE: Final = "E032"
