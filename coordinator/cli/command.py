@@ -39,6 +39,7 @@ def reports(function: Callable[Concatenate[Output, P], int | None]) -> Callable[
         "--output",
         "form",
         type=_Form(),
+        metavar="|".join(FORMS),
         default="table",
         envvar="ENCLASP_OUTPUT",
         help="Form of the result on stdout.",

@@ -10,5 +10,8 @@ from coordinator.codes import Message, merge
 from coordinator.decisions.errors import CODES as DECISIONS
 from coordinator.journal.codes import CODES as JOURNAL
 from coordinator.manifest.codes import CODES as MANIFEST
+from marble.codes import CODES as MARBLE
 
-MESSAGES: Final[Mapping[str, Message]] = merge((ATTESTATION, MANIFEST, DECISIONS, JOURNAL, CLIENT, COMMAND_LINE))
+_ROOMS: Final = (ATTESTATION, MANIFEST, DECISIONS, MARBLE, JOURNAL, CLIENT, COMMAND_LINE)
+
+MESSAGES: Final[Mapping[str, Message]] = merge(_ROOMS)

@@ -67,7 +67,7 @@ def _of_client(error: Exception) -> Problem | None:
         (errors.EndpointInvalid, exit_codes.USAGE),
         (errors.Unreachable, exit_codes.UNREACHABLE),
         (errors.AnswerInvalid, exit_codes.UNREACHABLE),
-        (errors.NotPinned, exit_codes.REFUSED),
+        (errors.Distrusted, exit_codes.REFUSED),
         (errors.NotAuthorised, exit_codes.NOT_AUTHORISED),
         (errors.InRecovery, exit_codes.RECOVERY),
     )

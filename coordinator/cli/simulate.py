@@ -26,6 +26,7 @@ def new(output: Output, folder: Path) -> None:
 
     \b
     enclasp simulate vendor new simulation
+    enclasp simulate vendor new simulation -o json
     ENCLASP_SIMULATION=simulation enclasp marble run --type web -- python server.py
     """
     from attestation.simulation.vendor import create

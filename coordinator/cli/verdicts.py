@@ -6,7 +6,7 @@ from attestation.appraisal import Verdict
 from attestation.checks import Check, Status
 from coordinator.cli.output import paint
 
-SIMULATED = "SIMULATED: a simulated vendor that you configured made this evidence; it proves nothing about hardware"
+SIMULATED = "SIMULATED: a simulated vendor made this evidence; it proves nothing about hardware"
 
 _MARKS = {Status.PASSED: ("✓", "green"), Status.FAILED: ("✗", "red"), Status.NOT_CHECKED: ("‼", "yellow")}
 

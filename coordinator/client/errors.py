@@ -22,7 +22,11 @@ class AnswerInvalid(ClientError):
     """Something answered, but not as a coordinator does."""
 
 
-class NotPinned(ClientError):
+class Distrusted(ClientError):
+    """The peer is not a coordinator that the visitor wants to talk to."""
+
+
+class NotPinned(Distrusted):
     """The peer's TLS key is not the one that was verified.  Nothing was sent to it."""
 
 

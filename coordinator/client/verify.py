@@ -19,11 +19,12 @@ from attestation.appraisal import Outcome, Verdict, judge
 from attestation.certificate import evidence_of
 from attestation.checks import Check, Status, failed, not_checked, passed
 from attestation.claims import ReferenceValues
+from attestation.codes import FORMAT
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import recognise
 from attestation.verify import Verifier
 from coordinator.client.client import ActiveManifest, CoordinatorClient, QuoteAnswer, refuse_recovery
-from coordinator.client.errors import ClientError, WrongState
+from coordinator.client.errors import ClientError, Distrusted, WrongState
 from coordinator.client.transport import Exchange, key_digest
 from pki.certificates import CertificateFormatError, der
 from pki.keys import public_of_known_kind, spki_der
@@ -65,8 +66,8 @@ class VerifiedDeployment:
     checks: tuple[Check, ...]
 
 
-class VerificationRefused(ClientError):
-    """This is not a coordinator that the visitor wants to talk to.
+class VerificationRefused(Distrusted):
+    """Evidence, certificates or manifest do not fit together, or are not the expected ones.
 
     checks: all of them; at least one has not passed.  verdict: of its evidence, None if it showed none.
     """
@@ -106,7 +107,7 @@ def verify_answer(answer: QuoteAnswer, nonce: bytes, expectation: Expectation, *
         evidence = recognise(answer.evidence)
     except EvidenceFormatError as cause:
         found = str(cause) if answer.evidence else "none; a coordinator without hardware and without simulation"
-        checks.append(failed("quote.format", "an SGX or TDX quote", found, _CONTRACT, code="V135"))
+        checks.append(failed("quote.format", "an SGX or TDX quote", found, _CONTRACT, code=FORMAT))
     else:
         bound = binding.of_certificate(der(answer.root), nonce)
         verdict = judge(expectation.verifier.verify(evidence, bound, now=now), expectation.reference)
@@ -184,11 +185,10 @@ def differing_lines(yours: bytes, active: bytes, *, name: str) -> Difference | N
     """The first line in which two documents differ, and the whole difference; None if they are the same bytes."""
     if yours == active:
         return None
-    left, right = _lines(yours), _lines(active)
-    index = next(
-        (i for i, (one, other) in enumerate(zip(left, right, strict=False)) if one != other),
-        min(len(left), len(right)),
-    )
+    ours, theirs = yours.splitlines(keepends=True), active.splitlines(keepends=True)
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    index = next((i for i, (one, other) in pairs if one != other), min(len(ours), len(theirs)))
+    left, right = [_line_text(line) for line in ours], [_line_text(line) for line in theirs]
     unified = tuple(difflib.unified_diff(left, right, f"yours: {name}", "active", lineterm=""))
     return Difference(
         index + 1, left[index] if index < len(left) else None, right[index] if index < len(right) else None, unified
@@ -289,12 +289,12 @@ def _fingerprint(certificate_der: bytes) -> str:
     return f"sha256 {hashlib.sha256(certificate_der).hexdigest()}"
 
 
-def _lines(raw: bytes) -> list[str]:
-    """Lines with their ends visible where they are not a plain newline, so that bytes that differ look different."""
-    text = raw.decode("utf-8", "backslashreplace")
-    lines = [line.replace("\r", "\\r") for line in text.split("\n")]
-    if lines[-1] == "":
-        lines.pop()
-    elif lines:
-        lines[-1] += " (no newline at the end)"
-    return lines
+def _line_text(line: bytes) -> str:
+    """A line for people.  Other ends than a plain newline, and bytes that are no text, are spelled out."""
+    try:
+        text = line.removesuffix(b"\n").decode("utf-8")
+    except UnicodeDecodeError:
+        return ascii(line)
+    if not line.endswith((b"\n", b"\r")):
+        return text + " (no newline at the end)"
+    return text if text.replace("\t", "").isprintable() else ascii(line)

@@ -54,11 +54,7 @@ def rest_server(
             """A client that leaves is not an error here."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "identity.pem"
-        file.write_bytes(keys.private_pem(key) + certificates.pem(*chain))
-        context.load_cert_chain(file)
+    context = server_context(chain, key)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -68,3 +64,13 @@ def rest_server(
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def server_context(chain: tuple[x509.Certificate, ...], key: keys.PrivateKey) -> ssl.SSLContext:
+    """A server's context that shows this chain."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "identity.pem"
+        file.write_bytes(keys.private_pem(key) + certificates.pem(*chain))
+        context.load_cert_chain(file)
+    return context
