@@ -40,6 +40,8 @@ def main(keep: bool) -> int:
             story.tell()
             leave = keep
         except StepFailed:
+            for name in story.processes.running:
+                story.narrator.line(f"\n last words of {name}:\n{story.processes.words(name)}")
             story.narrator.line(f"\n the demo failed at '{story.narrator.failed}': a bug of ours, please report it")
             return FAILED
         except KeyboardInterrupt:
