@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
-from attestation.issue import Issuer, find_issuer
-from attestation.verify import Verifier
 from OpenSSL import SSL
 
 from attestation.anchors import TrustAnchors
 from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import AttestationError
+from attestation.issue import Issuer, find_issuer
+from attestation.verify import Verifier
 from coordinator.config import Address, Config
 from coordinator.decisions.errors import Refused
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context
@@ -27,7 +27,7 @@ from coordinator.observe import Observer, configure_logging
 from coordinator.program import own_program
 from coordinator.rest import app, metrics
 from coordinator.rpc import server as rpc
-from coordinator.rpc.unary import RpcLimits, UnaryProtocol
+from coordinator.rpc.unary import RpcLimits, UnaryServer
 from coordinator.service import Coordinator, Environment
 from coordinator.state.events import EventFormatError
 from coordinator.state.model import Authority
@@ -71,7 +71,8 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer)
     await _set_startup_manifest(config, coordinator, observer)
     runners = [app.make_runner(coordinator, observer)]
     servers = [await _open_front_door(config.client, coordinator, runners[0])]
-    servers.append(await _open_marble_door(config.mesh, coordinator, observer))
+    calls = UnaryServer(rpc.methods(coordinator, observer), RpcLimits())
+    servers.append(await _open_marble_door(config.mesh, coordinator, calls))
     if config.prometheus is not None:
         runners.append(metrics.make_runner(coordinator, observer))
         await runners[-1].setup()
@@ -80,6 +81,7 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer)
     code = await _until_stopped(coordinator, observer)
     for server in servers:
         server.close()
+    calls.drain()
     for runner in runners:
         await runner.cleanup()
     await coordinator.close()
@@ -152,9 +154,7 @@ async def _open_front_door(address: Address, coordinator: Coordinator, runner: w
     return await serve_tls(server, chooser, host=address.host or None, port=address.port, limits=TlsLimits())
 
 
-async def _open_marble_door(address: Address, coordinator: Coordinator, observer: Observer) -> asyncio.Server:
-    methods = rpc.methods(coordinator, observer)
-    limits = RpcLimits()
+async def _open_marble_door(address: Address, coordinator: Coordinator, calls: UnaryServer) -> asyncio.Server:
     chooser = _chooser(
         coordinator,
         lambda authority: make_context(
@@ -164,13 +164,7 @@ async def _open_marble_door(address: Address, coordinator: Coordinator, observer
             alpn=("h2",),
         ),
     )
-    return await serve_tls(
-        lambda: UnaryProtocol(methods, limits),
-        chooser,
-        host=address.host or None,
-        port=address.port,
-        limits=TlsLimits(),
-    )
+    return await serve_tls(calls, chooser, host=address.host or None, port=address.port, limits=TlsLimits())
 
 
 def _chooser(coordinator: Coordinator, make: Callable[[Authority], SSL.Context]) -> Callable[[], SSL.Context]:
