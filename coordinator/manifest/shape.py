@@ -64,8 +64,10 @@ class _Shaper:
             members = tuple(self._entries(node, schema["additionalProperties"]))
         else:
             given = self._given(node, properties, owner)
+            written = {member.key.casefold() for member in node.members} - {key.casefold() for key in given}
             for key in schema.get("required", ()):
-                if key not in given and not (self._reading.compatible and key in _OPTIONAL_IN_GO):
+                optional = self._reading.compatible and key in _OPTIONAL_IN_GO
+                if key not in given and key.casefold() not in written and not optional:
                     message = f"{named(owner.pointer)} has no {key}"
                     self._reading.refuse("E011", owner, message, f"add {key}: {_lowered(properties[key])}")
             members = tuple(self._fields(given, properties))

@@ -187,9 +187,10 @@ class _Interpreter:
             raise TemplateError(name.position, "this secret has no certificate", width=len(name.text))
         hint = "paths are case-sensitive"
         if isinstance(value, Struct):
-            for other in _ROOTS.get(value.type_name, ()):
-                if other.lower() == name.text.lower() or get_close_matches(name.text, [other]):
-                    hint = f"did you mean {other}?"
+            fields = _FIELDS.get(value.type_name, ())
+            close = [f for f in fields if f.lower() == name.text.lower()] or get_close_matches(name.text, fields, 1)
+            if fields:
+                hint = f"did you mean {close[0]}?" if close else "it has " + ", ".join(fields)
         raise TemplateError(name.position, f'no field "{name.text}" in {go_type(value)}', hint, len(name.text))
 
     def _call(self, function: Function, rest: Sequence[Operand], dot: Value, final: tuple[Value, ...]) -> Value:
@@ -261,9 +262,9 @@ def _blame(function: Function, rest: Sequence[Operand], arguments: Sequence[Valu
 
 MAX_OUTPUT: Final = 8 << 20
 MAX_STEPS: Final = 1_000_000
-_ROOTS: Final[Mapping[str, tuple[str, ...]]] = {
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "the template's context": ("Secrets", "Previous", "MarbleRun"),
     "MarbleRun": ("RootCA", "MarbleCert", "CoordinatorRoot", "CoordinatorIntermediate"),
     "Previous": ("Secrets",),
-    "manifest.Secret": ("Type", "Size", "Shared", "UserDefined", "ValidFor", "Cert", "Public", "Private"),
+    "a secret": ("Type", "Size", "Shared", "UserDefined", "ValidFor", "Cert", "Public", "Private"),
 }

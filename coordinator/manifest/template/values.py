@@ -27,7 +27,7 @@ class NotPrintable(TypeError):
 
 
 class Struct(ABC):
-    """A value with named fields.  type_name: Go's, for messages."""
+    """A value with named fields.  type_name: what people call it."""
 
     type_name: str
 
@@ -95,7 +95,7 @@ class SecretValue(Struct):
     public: bytes = b""
     private: bytes = b""
 
-    type_name = "manifest.Secret"
+    type_name = "a secret"
 
     def field(self, name: str) -> Value:
         """Type, Size, Shared, UserDefined, ValidFor, Cert, Public or Private."""
@@ -129,7 +129,7 @@ class CertificateValue(Struct):
 
     der: bytes
 
-    type_name = "manifest.Certificate"
+    type_name = "a certificate"
 
     def field(self, name: str) -> Value:
         """A field of Go's x509.Certificate.  Raises NoSuchField also for those that only Go can show."""
@@ -163,7 +163,7 @@ class CertificateValue(Struct):
 class _Time(Struct):
     """Go's time.Time in UTC."""
 
-    type_name = "time.Time"
+    type_name = "a time"
 
     def __init__(self, moment: datetime) -> None:
         self._moment = moment
@@ -194,7 +194,7 @@ class _Time(Struct):
 class _DistinguishedName(Struct):
     """Go's pkix.Name."""
 
-    type_name = "pkix.Name"
+    type_name = "a distinguished name"
 
     def __init__(self, name: x509.Name) -> None:
         self._name = name
