@@ -69,6 +69,6 @@ def check_templates(manifest: Manifest, authority: Authority) -> None:
     Raises ManifestInvalid with every template that cannot be rendered.
     """
     certificate = der(authority.marble_root)
-    findings = dry_run(manifest, placeholder_context(manifest, certificate))
+    findings = dry_run(manifest, placeholder_context(manifest, certificate_der=certificate))
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise ManifestInvalid("manifest", findings)
