@@ -1,8 +1,9 @@
-"""What must the coordinator be?  A JSON document of Reference Values, as strict as its use.
+"""What must the coordinator be?  A document of Reference Values, as strict as its use.
 
 Either one object per kind, `{"TDX": {"MRTD": "…"}, "SGX": {"MRENCLAVE": "…"}}` (one of them is enough), or
 MarbleRun's flat form for SGX, `{"UniqueID": "…"}` or `{"SignerID": "…", "ProductID": 1, "SecurityVersion": 2}`.
-JSON only: a YAML reader would be a fourth dependency inside every workload.
+JSON is read whole.  Of YAML only `plain_lines.py` is read, which is what a coordinator writes into its reference.yaml:
+a YAML reader would be a fourth dependency inside every workload.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
+from marble.plain_lines import parse_plain_lines
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024
 _SGX_BYTES: Final = 32
@@ -44,9 +46,10 @@ def parse_reference(raw: bytes, *, name: str) -> tuple[ReferenceValues, ...]:
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise ReferenceFormatError(f"{name}: expected at most {MAX_DOCUMENT_BYTES} bytes, got {len(raw)}")
     try:
-        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        text = raw.decode("utf-8")
+        document = _json(text) if text.lstrip()[:1] in ("{", "[") else parse_plain_lines(text)
     except (ValueError, RecursionError) as cause:
-        raise ReferenceFormatError(f"{name}: expected reference values in JSON: {cause}") from cause
+        raise ReferenceFormatError(f"{name}: expected reference values in JSON or plain YAML: {cause}") from cause
     if isinstance(document, dict) and document.keys() & {"TDX", "SGX"}:
         kinds = _Section(document, name, "").known(frozenset({"TDX", "SGX"}))
         readers: Mapping[str, Callable[[_Section], ReferenceValues]] = {"TDX": _tdx, "SGX": _sgx}
@@ -176,6 +179,10 @@ class _Section:
         """Where each demand stands; "" is the whole section."""
         places = {_FIELDS.get(key, key.lower()): f"{self._name} {self._pointer}/{key}" for key in fields}
         return {"": f"{self._name} {self._pointer or '/'}", **places}
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -27,6 +27,7 @@ from marble.settings import Address
 
 CONNECT_SECONDS: Final = 10.0
 CALL_SECONDS: Final = 30.0
+_GOODBYE_SECONDS: Final = 0.2  # some servers never answer TLS's goodbye, and nobody needs it any more
 _READ_BYTES: Final = 64 * 1024
 _WINDOW_BYTES: Final = 1024 * 1024
 _PREFIX_BYTES: Final = 5
@@ -96,6 +97,11 @@ class Channel:
         except h2.exceptions.H2Error as cause:
             raise RpcFailed(Status.UNAVAILABLE, f"the answer is not HTTP/2: {type(cause).__name__}") from cause
 
+    def say_goodbye(self) -> None:
+        """Tell the server that no call will follow."""
+        self._http.close_connection()
+        self._writer.write(self._http.data_to_send())
+
     async def _exchange(self, method: str, message: bytes, seconds: float) -> bytes:
         stream = self._http.get_next_available_stream_id()
         self._http.send_headers(stream, _request_headers(method, seconds))
@@ -132,7 +138,10 @@ async def connect(
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(
-                address.host, address.port, ssl=_client_context(certificate_pem, key_pem), ssl_shutdown_timeout=1.0
+                address.host,
+                address.port,
+                ssl=_client_context(certificate_pem, key_pem),
+                ssl_shutdown_timeout=_GOODBYE_SECONDS,
             )
     except TimeoutError as cause:
         raise RpcFailed(Status.UNAVAILABLE, f"no connection within {seconds:g} s") from cause
@@ -143,7 +152,9 @@ async def connect(
         server_der = tls.getpeercert(binary_form=True)
         if tls.selected_alpn_protocol() != "h2" or server_der is None:
             raise RpcFailed(Status.UNAVAILABLE, "the server speaks no gRPC: expected the coordinator's marble door")
-        yield Channel(reader, writer, server_der)
+        channel = Channel(reader, writer, server_der)
+        yield channel
+        channel.say_goodbye()
     finally:
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):

@@ -123,9 +123,14 @@ def _disagreements(given: GivenIdentity, own_key: PublicKey, marble_type: str, u
     names = [str(name.value) for name in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     if names != [uuid]:
         reasons.append(f"marble certificate: expected the common name {uuid}, got {names}")
-    for anchor in (given.marble_root, given.coordinator_root):
+    root, marble_root = (given.coordinator_root,), (given.marble_root,)
+    for end, between, anchors in (
+        (leaf, (), marble_root),
+        (leaf, (given.intermediate,), root),
+        (given.intermediate, (), root),
+    ):
         try:
-            verify_path(leaf, [given.intermediate], [anchor], now=now)
+            verify_path(end, between, anchors, now=now)
         except ChainInvalid as cause:
             reasons.append(str(cause))
     return reasons

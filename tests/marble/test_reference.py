@@ -80,10 +80,15 @@ def test_anything_else_is_refused_with_its_place(document: object, place: str) -
         parse(document)
 
 
-@pytest.mark.parametrize("raw", [b"TDX:\n  MRTD: x\n", b"\xff", b'{"TDX":{},"TDX":{}}', b"NaN", b"[" * 20000, b"{} {}"])
-def test_what_is_no_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(ReferenceFormatError, match=r"r.json: expected reference values in JSON"):
+@pytest.mark.parametrize("raw", [b"TDX:\n- MRTD\n", b"\xff", b'{"TDX":{},"TDX":{}}', b"NaN", b"[" * 20000, b"{} {}"])
+def test_what_is_neither_json_nor_plain_yaml_is_refused(raw: bytes) -> None:
+    with pytest.raises(ReferenceFormatError, match=r"r.json: expected reference values in JSON or plain YAML: "):
         parse_reference(raw, name="r.json")
+
+
+def test_what_a_development_coordinator_writes_is_read() -> None:
+    raw = f"# Reference values of this coordinator.\nTDX:\n  MRTD: {MRTD}\n".encode()
+    assert parse({"TDX": {"MRTD": MRTD}}) == parse_reference(raw, name="r.json")
 
 
 def test_a_document_over_the_limit_is_refused() -> None:
