@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from attestation import codes
-from attestation.checks import Check, Status, settled
+from attestation.checks import Check, Status, missing, settled
 from attestation.claims import Claims, ReferenceValues, TcbStatus
 from attestation.verification import Attested, Verification
 
@@ -146,14 +146,12 @@ def _default(verification: Verification) -> Appraisal:
         _DEFAULT_POLICY,
         codes.DEBUG,
     )
-    status = settled(
-        claims.tcb_status is TcbStatus.UP_TO_DATE,
-        "policy.tcb-status",
-        TcbStatus.UP_TO_DATE.value,
-        claims.tcb_status.value if claims.tcb_status else "unknown",
-        _DEFAULT_POLICY,
-        codes.TCB_STATUS,
-    )
+    name, wanted = "policy.tcb-status", TcbStatus.UP_TO_DATE
+    if claims.tcb_status is None:
+        status = missing(name, wanted.value, "unknown without endorsements", _DEFAULT_POLICY, codes.NO_ENDORSEMENTS)
+    else:
+        holds = claims.tcb_status is wanted
+        status = settled(holds, name, wanted.value, claims.tcb_status.value, _DEFAULT_POLICY, codes.TCB_STATUS)
     checks = (debug, status)
     return Appraisal(all(check.status is Status.PASSED for check in checks), checks)
 

@@ -26,8 +26,8 @@ _EVIDENCE_INDICATOR: Final = 1 << 2
 
 def evidence_extension(evidence: Evidence) -> x509.UnrecognizedExtension:
     """The extension (to be added as non-critical) that carries this Evidence."""
-    value = base64.urlsafe_b64encode(evidence.raw).rstrip(b"=").decode()
-    record = json.dumps([MEDIA_TYPES[evidence.kind], value, _EVIDENCE_INDICATOR], separators=(",", ":"))
+    fields = [MEDIA_TYPES[evidence.kind], _to_base64url(evidence.raw), _EVIDENCE_INDICATOR]
+    record = json.dumps(fields, separators=(",", ":"))
     return x509.UnrecognizedExtension(CMW, asn1.encode_der(record))
 
 
@@ -61,11 +61,24 @@ def _read_record(raw: bytes) -> Evidence:
             raise EvidenceFormatError("CMW: expected [media type, value, 4] for Evidence")
     if kind is None:
         raise EvidenceFormatError(f"CMW: expected one of {', '.join(MEDIA_TYPES.values())}, got {media_type!r:.80}")
-    try:
-        decoded = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise EvidenceFormatError(f"CMW value: expected base64url, got {error}") from error
+    decoded = _from_base64url(value)
     evidence = recognise(decoded)
     if evidence.kind is not kind or evidence.raw != decoded:
         raise EvidenceFormatError(f"CMW: media type says {kind}, the bytes are {evidence.kind}")
     return evidence
+
+
+def _to_base64url(raw: bytes) -> str:
+    """Without padding (RFC 7515, 2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _from_base64url(text: str) -> bytes:
+    """Only the one form that `_to_base64url` gives."""
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise EvidenceFormatError(f"CMW value: expected base64url, got {error}") from error
+    if _to_base64url(raw) != text:
+        raise EvidenceFormatError("CMW value: expected base64url without padding, got another form")
+    return raw

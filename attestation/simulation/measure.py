@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256, sha384
+from os.path import isdir, isfile  # unlike pathlib's, they answer for any text
 from pathlib import Path
 from typing import Final
 
@@ -46,11 +47,9 @@ def _files(program: Sequence[str]) -> Iterator[tuple[str, bytes]]:
             if _INTERPRETER.fullmatch(Path(element).name):
                 continue
             element = element if "/" in element else shutil.which(element) or element
-        path = Path(element)
-        if "\0" in element:
-            continue
-        if path.is_dir():
-            for file in sorted(path.rglob("*.py")):
-                yield file.relative_to(path).as_posix(), file.read_bytes()
-        elif path.is_file():
-            yield "", path.read_bytes()
+        if isdir(element):
+            folder = Path(element)
+            for file in sorted(folder.rglob("*.py")):
+                yield file.relative_to(folder).as_posix(), file.read_bytes()
+        elif isfile(element):
+            yield "", Path(element).read_bytes()

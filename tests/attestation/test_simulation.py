@@ -1,0 +1,156 @@
+"""The simulated environment: one vendor for a folder, the same measurement everywhere, keys that stay in it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from attestation.anchors import TrustAnchors
+from attestation.binding import Bound
+from attestation.claims import TcbStatus
+from attestation.endorsements import parse_bundle
+from attestation.errors import EndorsementFormatError, NoDevice
+from attestation.issue import Issuer, find_issuer
+from attestation.kinds import Kind
+from attestation.simulation.issue import QuotingEnclave, TrustDomain
+from attestation.simulation.measure import measure_program
+from attestation.simulation.vendor import create, load
+from attestation.verify import Verifier
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> list[str]:
+    """A program of one file and one folder."""
+    (tmp_path / "package" / "inner").mkdir(parents=True)
+    (tmp_path / "main.py").write_text("print(1)")
+    (tmp_path / "package" / "inner" / "a.py").write_text("a = 1")
+    (tmp_path / "package" / "notes.txt").write_text("not code")
+    return ["python3", str(tmp_path / "main.py"), str(tmp_path / "package"), "--port", "80"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    create(tmp_path / "state" / "vendor")
+    return tmp_path / "state" / "vendor"
+
+
+def issuer(folder: Path, program: list[str], kind: str = "tdx") -> Issuer:
+    return find_issuer({"ENCLASP_SIMULATION": str(folder), "ENCLASP_SIMULATION_KIND": kind}, program)
+
+
+def test_a_vendors_folder_holds_trust_collateral_and_private_keys_that_only_the_owner_reads(folder: Path) -> None:
+    assert {"trust.pem", "collateral.json", "private.json"} == {path.name for path in folder.iterdir()}
+    assert 0o600 == (folder / "private.json").stat().st_mode & 0o777
+    assert [folder] == list(folder.parent.iterdir())
+    assert [Kind.SGX, Kind.TDX] == [c.kind for c in parse_bundle((folder / "collateral.json").read_bytes()).dcap]
+
+
+def test_many_that_create_one_vendor_at_once_get_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "vendor"
+    with ThreadPoolExecutor(6) as pool:
+        vendors = list(pool.map(create, [folder] * 6))
+
+    assert {load(folder).trust_pem} == {vendor.trust_pem for vendor in vendors}
+    assert [folder] == list(tmp_path.iterdir())
+
+
+def test_a_folder_without_a_vendor_is_refused_with_the_next_step(tmp_path: Path, program: list[str]) -> None:
+    with pytest.raises(EndorsementFormatError, match="enclasp simulate vendor new"):
+        load(tmp_path)
+    (tmp_path / "private.json").write_text(json.dumps({"format": "enclasp-simulated-vendor/1"}))
+    with pytest.raises(EndorsementFormatError, match="to be whole"):
+        load(tmp_path)
+    with pytest.raises(NoDevice, match="simulated environment"):
+        issuer(tmp_path, program)
+
+
+def test_without_an_environment_it_says_what_was_looked_for(program: list[str], folder: Path) -> None:
+    with pytest.raises(NoDevice, match="ENCLASP_SIMULATION is not set"):
+        find_issuer({}, program)
+    with pytest.raises(NoDevice, match="expected sgx or tdx, got 'riscv'"):
+        issuer(folder, program, "riscv")
+    assert Kind.TDX is find_issuer({"ENCLASP_SIMULATION": str(folder)}, program).kind
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_issued_evidence_is_accepted_with_the_folders_trust_and_collateral(
+    folder: Path, program: list[str], kind: Kind, now
+) -> None:
+    anchors = TrustAnchors.genuine().with_simulated((folder / "trust.pem").read_bytes())
+    verifier = Verifier(anchors, parse_bundle((folder / "collateral.json").read_bytes()))
+    device = issuer(folder, program, kind.value)
+
+    attested = verifier.verify(device.issue(b"\1" * 64), Bound(b"\1" * 64, "ones"), now=load(folder).made_at).attested()
+
+    measured = measure_program(program)
+    assert device.simulated
+    assert attested.simulated
+    if kind is Kind.SGX:
+        assert {"mrenclave": measured.mrenclave, "mrsigner": measured.mrsigner} == attested.claims.measurements
+    else:
+        assert measured.mrtd == attested.claims.measurements["mrtd"]
+
+
+def test_report_data_of_another_length_is_refused(folder: Path, program: list[str]) -> None:
+    with pytest.raises(ValueError, match="expected 64 bytes, got 63"):
+        issuer(folder, program).issue(bytes(63))
+
+
+def test_a_measurement_is_of_the_code_and_not_of_its_place_or_arguments(program: list[str], tmp_path: Path) -> None:
+    measured = measure_program(program)
+
+    assert measured == measure_program(["/usr/bin/python3.11", *program[1:3], "--port", "81"])
+    assert measured == measure_program(program[1:])
+    (tmp_path / "package" / "notes.txt").write_text("changed")
+    assert measured == measure_program(program)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (tmp_path / "package").rename(moved / "elsewhere")
+    assert measured == measure_program([program[0], program[1], str(moved / "elsewhere")])
+    (moved / "elsewhere" / "inner" / "a.py").write_text("a = 2")
+    changed = measure_program([program[0], program[1], str(moved / "elsewhere")])
+    assert measured.mrtd != changed.mrtd
+    assert measured.mrenclave != changed.mrenclave
+    assert measured.mrsigner == changed.mrsigner
+
+
+def test_a_command_is_found_in_the_path_and_odd_arguments_name_no_file() -> None:
+    assert measure_program(["env"]) == measure_program([str(Path("/usr/bin/env"))])
+    assert measure_program(["env"]) != measure_program(["no-such-command"])
+    assert measure_program(["no-such-command", "a\0b", "x" * 5000]) == measure_program([])
+
+
+def test_sealing_keys_differ_by_mode_program_kind_and_vendor_only(
+    folder: Path, program: list[str], tmp_path: Path
+) -> None:
+    device = issuer(folder, program)
+    other_program = issuer(folder, program[:2])
+
+    keys = {mode: device.sealing_key(mode) for mode in ("ProductKey", "UniqueKey")}
+    assert keys == {mode: issuer(folder, program).sealing_key(mode) for mode in keys}
+    assert [32, 32] == [len(key) for key in keys.values()]
+    assert keys["ProductKey"] == other_program.sealing_key("ProductKey")
+    create(tmp_path / "second")
+    others = {
+        other_program.sealing_key("UniqueKey"),
+        issuer(folder, program, "sgx").sealing_key("ProductKey"),
+        issuer(folder, program, "sgx").sealing_key("UniqueKey"),
+        issuer(tmp_path / "second", program).sealing_key("ProductKey"),
+    }
+    assert 6 == len(others | set(keys.values()))
+    with pytest.raises(ValueError, match="expected one of ProductKey, UniqueKey, got 'Disabled'"):
+        device.sealing_key("Disabled")
+
+
+def test_a_loaded_vendor_makes_the_same_machines_as_the_one_that_was_created(folder: Path) -> None:
+    vendor = load(folder)
+    anchors = TrustAnchors.genuine().with_simulated(vendor.trust_pem)
+    machine = vendor.new_machine(TcbStatus.OUT_OF_DATE)
+    evidence = QuotingEnclave(machine, Kind.TDX).quote_trust_domain(TrustDomain(bytes(48)), bytes(64))
+
+    verification = Verifier(anchors, vendor.endorsements).verify(
+        evidence, Bound(bytes(64), "zeros"), now=vendor.made_at
+    )
+
+    assert TcbStatus.OUT_OF_DATE is verification.attested().claims.tcb_status
