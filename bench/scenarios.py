@@ -50,9 +50,7 @@ class Effort:
 FULL: Final = Effort(
     rounds=5, per_round=100, growth=(100, 1000, 5000), status_requests=400, verifications=300, other_clients=(1, 32)
 )
-QUICK: Final = Effort(
-    rounds=2, per_round=60, growth=(100, 500), status_requests=150, verifications=100, other_clients=()
-)
+QUICK: Final = Effort(rounds=2, per_round=50, growth=(100, 300), status_requests=80, verifications=60, other_clients=())
 
 
 CASES: Final = (Case(10, 0, False), Case(10, 100, False), Case(10, 1000, False), Case(1000, 1000, True))
