@@ -10,7 +10,15 @@ _RECORD = 16 * 1024
 
 
 class TlsFailed(Exception):
-    """The peer's bytes are no TLS that this door speaks.  The alert for the peer is in `TlsEngine.output`."""
+    """The peer's bytes are no TLS that this door speaks.  The alert for the peer is in `TlsEngine.output`.
+
+    plain_http: they are an HTTP request without TLS, for which OpenSSL makes no alert.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        reason = _reason(cause)
+        self.plain_http = reason == "http request"
+        super().__init__(reason)
 
 
 class NoCommonProtocol(Exception):
@@ -48,7 +56,7 @@ class TlsEngine:
         except SSL.WantReadError:
             return False
         except (SSL.Error, NoCommonProtocol) as cause:
-            raise TlsFailed(_reason(cause)) from cause
+            raise TlsFailed(cause) from cause
         return True
 
     def decrypt(self) -> bytes | None:
@@ -63,7 +71,7 @@ class TlsEngine:
         except SSL.ZeroReturnError:
             return None
         except SSL.Error as cause:
-            raise TlsFailed(_reason(cause)) from cause
+            raise TlsFailed(cause) from cause
 
     def encrypt(self, plaintext: memoryview) -> None:
         """Encrypt all of it; the records are in `output`.  Raises TlsFailed."""
@@ -71,7 +79,7 @@ class TlsEngine:
             while plaintext:
                 plaintext = plaintext[self._ssl.send(plaintext) :]
         except SSL.Error as cause:
-            raise TlsFailed(_reason(cause)) from cause
+            raise TlsFailed(cause) from cause
 
     def close_notify(self) -> None:
         """Say that nothing more will come; the alert is in `output`.  Without effect on a broken connection."""

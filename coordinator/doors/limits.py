@@ -12,6 +12,7 @@ class TlsLimits:
     patience_seconds: a handshake that takes longer gives up its turn when others wait for it.
     stall_seconds: a peer that has output waiting and reads nothing for so long is cut off.
     answer_seconds: how long a request is still answered whose peer has closed its side.
+    quiet_seconds: when such an answer has begun and nothing more of it was written for so long, it is complete.
     linger_seconds: how long after our last byte we take (and drop) the peer's, so that it can read ours.
     write_high_water: the application is asked to pause above it, and to resume below a quarter of it.
     """
@@ -23,6 +24,7 @@ class TlsLimits:
     patience_seconds: float = 2.0
     stall_seconds: float = 60.0
     answer_seconds: float = 30.0
+    quiet_seconds: float = 1.0
     linger_seconds: float = 2.0
     linger_bytes: int = 4 * 1024 * 1024
     write_high_water: int = 64 * 1024

@@ -19,7 +19,7 @@ from coordinator.doors.limits import TlsLimits
 
 _log = logging.getLogger(__name__)
 _PIECE = 64 * 1024
-_QUIET_SECONDS = 1.0
+_TO_PLAIN_HTTP = b"HTTP/1.0 400 Bad Request\r\n\r\nthis port speaks HTTPS only\n"
 
 
 class _Phase(Enum):
@@ -264,6 +264,8 @@ class TlsServerProtocol(asyncio.Protocol):
         self._queue.clear()
         self.backlog = 0
         self._send_output()
+        if failure.plain_http and not self._raw.is_closing():
+            self._raw.write(_TO_PLAIN_HTTP)
         self._linger(failure)
 
     # Input.
@@ -301,7 +303,7 @@ class TlsServerProtocol(asyncio.Protocol):
         if self._answer_owed:
             self._close_after(self._limits.answer_seconds)
         elif self.backlog or self._socket_full:
-            self._close_after(_QUIET_SECONDS)
+            self._close_after(self._limits.quiet_seconds)
         else:
             self.close()
 
@@ -346,7 +348,7 @@ class TlsServerProtocol(asyncio.Protocol):
         self.backlog += len(view)
         self._answer_owed = False
         if self._peer_done:
-            self._close_after(_QUIET_SECONDS)
+            self._close_after(self._limits.quiet_seconds)
         if self.backlog >= _PIECE:
             self._emit()
         elif not self._emission_scheduled:
