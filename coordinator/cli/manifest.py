@@ -9,6 +9,7 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
+from coordinator.cli.trust import current_moment
 from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, unverified_client, visits
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check(output: Output, files: tuple[Path, ...], compatible: bool, strict: boo
     severities: set[Severity] = set()
     for path in files:
         name = "<stdin>" if str(path) == "-" else str(path)
-        findings = check_document(read_input(path), name=name, compatible=compatible)
+        findings = check_document(read_input(path), name=name, compatible=compatible, now=current_moment())
         severities |= {finding.severity for finding in findings}
         reports_of_files.append(findings_json(name, findings))
         texts.append(render_findings(name, findings))

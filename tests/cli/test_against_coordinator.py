@@ -1,0 +1,120 @@
+"""The command line against a real coordinator process, over real sockets."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pki.certificates import load_pem_chain
+from tests.cli.conftest import Enclasp
+from tests.support.coordinator_process import CoordinatorProcess
+
+MANIFEST = f"""# two lines of comment count too
+Packages:
+  web:
+    TDX:
+      MRTD: "{"ab" * 48}"
+Marbles:
+  web:
+    Package: web
+    MaxActivations: 2
+    Parameters:
+      Env:
+        KEY: "{{{{ hex .Secrets.key }}}}"
+Secrets:
+  key:
+    Type: symmetric-key
+    Size: 128
+    Shared: true
+""".encode()
+FINGERPRINT = hashlib.sha256(MANIFEST).hexdigest()
+
+
+@pytest.fixture
+def flags(dev_coordinator: CoordinatorProcess) -> tuple[str, ...]:
+    return (
+        "--reference",
+        str(dev_coordinator.reference),
+        "--trust",
+        str(dev_coordinator.trust),
+        "--collateral",
+        str(dev_coordinator.collateral),
+    )
+
+
+@pytest.fixture
+def address(dev_coordinator: CoordinatorProcess, enclasp: Enclasp, flags: tuple[str, ...], tmp_path: Path) -> str:
+    """The coordinator with the manifest set; the first test that asks sets it."""
+    endpoint = dev_coordinator.client_address
+    status = enclasp("status", endpoint, "-o", "json").document
+    if status["code"] == 2:
+        file = tmp_path / "manifest.yaml"
+        file.write_bytes(MANIFEST)
+        assert enclasp("verify", endpoint, *flags).code == 0
+        assert enclasp("manifest", "get", endpoint, *flags).code == 3
+        ended = enclasp("manifest", "set", file, endpoint, *flags, "-o", "json")
+        assert (0, FINGERPRINT) == (ended.code, ended.document["fingerprint"])
+    return endpoint
+
+
+def test_the_manifest_comes_back_byte_for_byte(enclasp: Enclasp, address: str, flags: tuple[str, ...]) -> None:
+    assert enclasp("manifest", "get", address, *flags).out == MANIFEST
+
+
+def test_the_deployment_is_verified_live_and_then_offline_by_the_one_certificate(
+    enclasp: Enclasp, address: str, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    mine, out = tmp_path / "mine.yaml", tmp_path / "verified.pem"
+    mine.write_bytes(MANIFEST)
+    live = enclasp("verify", address, *flags, "--manifest", mine, "--out", out)
+    assert live.code == 0
+    assert live.text.startswith("SIMULATED")
+    assert "manifest                  passed" in live.text or "2 checks passed" in live.text
+
+    offline = enclasp("verify", out, *flags, "--manifest", mine)
+    assert offline.code == 0
+    assert FINGERPRINT in offline.text
+    assert len(load_pem_chain(out.read_bytes())) == 2
+
+
+def test_a_changed_manifest_is_shown_by_its_line(
+    enclasp: Enclasp, address: str, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_bytes(MANIFEST.replace(b"MaxActivations: 2", b"MaxActivations: 1"))
+    ended = enclasp("verify", address, *flags, "--manifest", mine)
+    assert ended.code == 5
+    assert "first difference in line 9" in ended.err
+
+
+def test_another_program_is_refused(enclasp: Enclasp, address: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    other = tmp_path / "reference.yaml"
+    other.write_text(f"TDX:\n  MRTD: '{'cd' * 48}'\n")
+    ended = enclasp("verify", address, "--reference", other, *flags[2:])
+    assert ended.code == 4
+    assert "error[V124]" in ended.err
+
+
+def test_a_second_manifest_is_refused(enclasp: Enclasp, address: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "manifest.yaml"
+    file.write_bytes(MANIFEST)
+    ended = enclasp("manifest", "set", file, address, *flags)
+    assert ended.code == 3
+    assert "server is not in expected state" in ended.err
+
+
+def test_the_certificates_are_those_that_openssl_reads(
+    enclasp: Enclasp, address: str, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    root, intermediate = tmp_path / "root.pem", tmp_path / "intermediate.pem"
+    assert enclasp("certificate", "root", address, *flags, "--out", root).code == 0
+    assert enclasp("certificate", "intermediate", address, *flags, "--out", intermediate).code == 0
+    ended = subprocess.run(
+        ["openssl", "verify", "-CAfile", str(root), str(intermediate)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_manifest_verify_knows_the_fingerprint(enclasp: Enclasp, address: str, flags: tuple[str, ...]) -> None:
+    assert enclasp("manifest", "verify", FINGERPRINT, address, *flags).code == 0
