@@ -6,18 +6,21 @@ checks every answer.  A step that does not do what it should ends the demo with 
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from examples.common_customers import generate
 from examples.common_customers.company import load_root
@@ -26,6 +29,7 @@ from examples.common_customers.narrator import Narrator
 from examples.common_customers.picture import Facts, picture
 from examples.common_customers.processes import Ended, Processes, StepFailed, free_ports
 from examples.common_customers.stage import COMPANIES, COMPANY, ENCLASP, HERE, Ports, Stage
+from pki.certificates import load_pem_chain
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -95,7 +99,7 @@ class Story:
             generate.write(lists, self.stage.folder)
             for name in COMPANIES:
                 self.processes.gather(f"keys-{name}").expect(0)
-            say(f"{generate.ROWS:,} customers each; alice.csv, bob.csv, and a key pair for each company")
+            say(f"{generate.ROWS:,} customers each in alice.csv and bob.csv; a key pair for each")
         return lists
 
     def start_coordinator(self) -> None:
@@ -113,7 +117,7 @@ class Story:
             self.processes.wait_for_port("coordinator", self.stage.ports.mesh)
             values = yaml.load(self.stage.reference.read_bytes(), yaml.BaseLoader)
             self.stage.marbles_reference.write_text(json.dumps(values))
-            say(f"tdx SIMULATED, https://{self.stage.endpoint}, journal sealed in {self.stage.coordinator.name}/state")
+            say(f"tdx SIMULATED, https://{self.stage.endpoint}, its journal sealed on the disk")
 
     def set_manifest(self) -> None:
         """The companies' certificates go into the manifest that both agree on; the operator sets it."""
@@ -132,7 +136,7 @@ class Story:
             self._start_marble("receipts", "sgx")
             self._start_marble("intersection", "tdx")
             self.processes.wait_for_port("receipts", self.stage.ports.receipts)
-            say_receipts(f"joined, sgx SIMULATED, gRPC on 127.0.0.1:{self.stage.ports.receipts}, marbles only")
+            say_receipts(f"joined, sgx SIMULATED, grpc://localhost:{self.stage.ports.receipts}, marbles only")
         with self.narrator.step("intersection") as say:
             self.processes.wait_for_port("intersection", self.stage.ports.intersection)
             say(f"joined, tdx SIMULATED, https://{self.stage.door}, alice and bob only")
@@ -148,7 +152,7 @@ class Story:
             first, second = (load_root(self.stage.root(name)) for name in COMPANIES)
             if first != second:
                 raise StepFailed("expected one root certificate for both companies, got two")
-            say("alice and bob, each alone: ONE root certificate, bound to the agreed manifest")
+            say("alice and bob, each alone: ONE root certificate, the agreed manifest")
         verified: dict[str, Any] = json.loads(answers[0].out)
         return verified
 
@@ -162,7 +166,7 @@ class Story:
                 found = (self.stage.folder / f"{name}.common").read_text(encoding="utf-8").splitlines()
                 if found != list(lists.common):
                     raise StepFailed(f"{name}: expected the {len(lists.common)} generated ones, got {len(found)}")
-            say(f"{len(lists.common):,}, as the generator knows; alice and bob have the same list, and nothing else")
+            say(f"{len(lists.common):,}, as generated; both have the same list, and nothing else")
         with self.narrator.step("receipt") as say:
             sealed = sorted(self.stage.receipts_folder.iterdir())
             if len(sealed) != 1 or b"customers" in sealed[0].read_bytes():
@@ -181,8 +185,8 @@ class Story:
                 self.stage.marble_command("intersection", changed),
                 self.stage.marble_environ("changed", "tdx"),
             )
-            say("refused: one byte more, so its measurement is not the manifest's")
-            say(_reason(ended.expect(4)))
+            say("refused: one byte more in intersection.py is another measurement")
+            self._say_reasons(say, ended.expect(4, "A204"))
 
     def refuse_second_instance(self) -> None:
         """The right program, once more."""
@@ -192,8 +196,8 @@ class Story:
                 self.stage.marble_command("intersection", HERE / "intersection.py"),
                 self.stage.marble_environ("second", "tdx"),
             )
-            say("refused: the manifest allows one activation, so nobody starts over with other lists")
-            say(_reason(ended.expect(4, "MaxActivations")))
+            say("refused: the manifest allows one, so nobody tries again with other lists")
+            self._say_reasons(say, ended.expect(4, "A202"))
 
     def refuse_eavesdropper(self) -> None:
         """Somebody between a company and the deployment, with a certificate of his own."""
@@ -203,10 +207,10 @@ class Story:
                 ended.expect(4, "nothing was sent")
                 if middle.overheard or not middle.refused:
                     raise StepFailed(f"expected a broken handshake and no byte, got {middle.overheard} bytes overheard")
-            say("refused by alice before she sent a byte: his certificate does not lead to the root")
+            say("refused by alice before she sent a byte: it does not lead to the root")
             with Eavesdropper(self.stage.endpoint) as middle:
-                self._enclasp("verify-eavesdropped", "verify", middle.address, *self.stage.references).expect(4)
-            say("refused by verify: he passes on the coordinator's evidence, which is of another key")
+                self._enclasp("verify-eavesdropped", "verify", middle.address, *self.stage.references).expect(4, "V131")
+            say("refused by verify (V131): the evidence passed on is of another key than the connection")
 
     def show_changed_manifest(self) -> None:
         """Somebody wants the company to believe in another law than the one in force."""
@@ -214,13 +218,13 @@ class Story:
             other = self.stage.folder / "other.yaml"
             text = self.stage.agreed_text().replace("MaxActivations: 1", "MaxActivations: 9")
             other.write_text(text, encoding="utf-8")
-            verifying = ("verify", self.stage.endpoint, "--manifest", str(other))
-            ended = self._enclasp("other", *verifying, *self.stage.references)
-            ended.expect(5, "MaxActivations: 9", "MaxActivations: 1")
-            say("refused by verify (exit code 5), with the line that differs:")
-            for line in f"{ended.out}\n{ended.err}".splitlines():
-                if "MaxActivations:" in line:
-                    say(line.strip())
+            verifying = ("verify", self.stage.endpoint, "--manifest", str(other), "-o", "json")
+            ended = self._enclasp("other", *verifying, *self.stage.references).expect(5)
+            found = json.loads(ended.out)["manifest"]["difference"]
+            if (found["yours"].strip(), found["active"].strip()) != ("MaxActivations: 9", "MaxActivations: 1"):
+                raise StepFailed(f"expected the changed line, got {found}")
+            say("refused by verify (exit code 5), which shows the line that differs")
+            say(f"line {found['line']}: yours {found['yours'].strip()}, active {found['active'].strip()}")
 
     def next_commands(self) -> str:
         """What to type next, with the real ports and paths."""
@@ -248,18 +252,31 @@ class Story:
         environ = self.stage.marble_environ(name, platform)
         self.processes.start(name, self.stage.marble_command(name, HERE / f"{name}.py"), environ)
 
+    def _say_reasons(self, say: Callable[[str], None], ended: Ended) -> None:
+        """What a refused marble learns, and what the operator's log says of it."""
+        learned = re.search(r"marble verification failed: (.*?)(?: \(hint|$)", ended.err, re.MULTILINE)
+        if learned is None:
+            raise StepFailed(f"expected the reason of a refusal, got:\n{ended.err}")
+        say(f"it learns: {learned[1]}")
+        log = (self.stage.folder / "coordinator.log").read_text(encoding="utf-8").splitlines()
+        refusals = [json.loads(line) for line in log if '"marble refused"' in line]
+        for reason in refusals[-1]["reason"].splitlines():
+            if "expected" in reason:
+                say(f"the log:   {_short_hex(reason.strip()).removeprefix("marble 'intersection': ")}")
+
     def _facts(self, verified: dict[str, Any], common: int, receipt: int) -> Facts:
         packages = yaml.load(self.stage.agreed.read_bytes(), yaml.BaseLoader)["Packages"]
-        root = load_root(self.stage.root("alice"))
+        intermediate, root = load_pem_chain(self.stage.root("alice").read_bytes())
+        (vendor,) = load_pem_chain((self.stage.simulation / "trust.pem").read_bytes())
         claims = verified["claims"]
         return Facts(
-            vendor="simulated vendor root",
+            vendor=_common_name(vendor),
             coordinator_platform=verified["platform"],
             coordinator_measurement=claims["measurements"]["mrtd"],
             tcb_status=claims["tcb_status"],
-            root=root.subject.rfc4514_string(),
+            root=_common_name(root),
             manifest_digest=verified["manifest"]["fingerprint"],
-            intermediate="CN=MarbleRun Coordinator - Intermediate CA",
+            intermediate=_common_name(intermediate),
             intersection_measurement=packages["intersection"]["TDX"]["MRTD"],
             receipts_measurement=packages["receipts"]["SGX"]["MRENCLAVE"],
             common=common,
@@ -267,9 +284,12 @@ class Story:
         )
 
 
-def _reason(ended: Ended) -> str:
-    """The line in which a launcher says why it was refused."""
-    return next((line.strip() for line in ended.err.splitlines() if "refused" in line), ended.err.strip())
+def _common_name(certificate: x509.Certificate) -> str:
+    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
+def _short_hex(text: str) -> str:
+    return re.sub(r"\b([0-9a-f]{4})[0-9a-f]{24,}([0-9a-f]{4})\b", r"\1…\2", text)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ class Facts:
 def picture(facts: Facts) -> str:
     """A tree in plain Unicode, at most 100 columns wide."""
     return f"""\
- {facts.vendor}   SIMULATED: a real one is Intel's root
+ {facts.vendor}, SIMULATED
  └─ evidence  {facts.coordinator_platform}, measurement {_short(facts.coordinator_measurement)}, TCB {facts.tcb_status}
     └─ ROOT CERTIFICATE  {facts.root}   ◀ the one thing that alice and bob verified
        │                 carries the evidence, and manifest sha256 {_short(facts.manifest_digest)}

@@ -49,7 +49,7 @@ class Processes:
         """Start a program that goes on running; its output goes to NAME.log."""
         with open(self.folder / f"{name}.log", "wb") as log:
             self.running[name] = subprocess.Popen(
-                command, env={**os.environ, **environ}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                command, env=_environ(environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
 
@@ -61,7 +61,7 @@ class Processes:
         """Start a program that ends by itself; `gather` waits for it.  Returns its name."""
         with open(self.folder / f"{name}.out", "wb") as out, open(self.folder / f"{name}.err", "wb") as err:
             self.running[name] = subprocess.Popen(
-                command, env={**os.environ, **(environ or {})}, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                command, env=_environ(environ or {}), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 start_new_session=True,
             )  # fmt: skip
         return name
@@ -109,6 +109,14 @@ class Processes:
             self.stop(name)
 
 
+def _environ(more: Mapping[str, str]) -> dict[str, str]:
+    """Ours, without what somebody exported for another coordinator or marble."""
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith(_OTHERS) or name == "ENCLASP_DEBUG"
+    }
+    return {**ours, **more}
+
+
 def free_ports(count: int) -> tuple[int, ...]:
     """Ports of the loopback address that nobody listens on just now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -116,3 +124,6 @@ def free_ports(count: int) -> tuple[int, ...]:
     for each in sockets:
         each.close()
     return ports
+
+
+_OTHERS = ("ENCLASP_", "EDG_", "MARBLE")
