@@ -262,7 +262,7 @@ class Story:
         refusals = [json.loads(line) for line in log if '"marble refused"' in line]
         for reason in refusals[-1]["reason"].splitlines():
             if "expected" in reason:
-                say(f"the log:   {_short_hex(reason.strip()).removeprefix("marble 'intersection': ")}")
+                say("the log:   " + _short_hex(reason.strip()).removeprefix("marble 'intersection': "))
 
     def _facts(self, verified: dict[str, Any], common: int, receipt: int) -> Facts:
         packages = yaml.load(self.stage.agreed.read_bytes(), yaml.BaseLoader)["Packages"]
