@@ -1,8 +1,9 @@
 """Which roots, endorsements and reference values the user chose; read from his files."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -74,10 +75,24 @@ def read_endorsements(collateral: Path | None) -> "Endorsements":
 
 
 def read_reference(reference: Path) -> "tuple[ReferenceValues, ...]":
-    """The alternatives in a document of reference values.  Raises ManifestInvalid, Problem if it demands nothing."""
+    """The alternatives in a document of reference values.  Raises ManifestInvalid, Problem."""
     from coordinator.manifest.package import parse_reference
 
-    alternatives = parse_reference(read_input(reference), name=str(reference))
-    if not alternatives:
-        raise Problem(f"{reference}: expected reference values, got none", exit_codes.INVALID, "U506")
-    return alternatives
+    return parse_reference(_without_client_options(read_input(reference), reference), name=str(reference))
+
+
+def _without_client_options(raw: bytes, reference: Path) -> bytes:
+    """A MarbleRun `era-config.json` less the two options in it that say how to connect (contract, 6.1)."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw
+    if not isinstance(document, dict) or _CLIENT_OPTIONS.isdisjoint(document):
+        return raw
+    if document.get("InsecureSkipVerify"):
+        text = f"{reference}: InsecureSkipVerify asks for no verification at all"
+        raise Problem(text, exit_codes.INVALID, "U506", "remove it; to talk without verification give --insecure")
+    return json.dumps({key: value for key, value in document.items() if key not in _CLIENT_OPTIONS}).encode()
+
+
+_CLIENT_OPTIONS: Final = frozenset({"InsecureSkipVerify", "Nonce"})

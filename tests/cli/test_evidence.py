@@ -1,5 +1,6 @@
 """`enclasp evidence show|verify`: verdicts, exit codes, and the document that scripts rely on."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,36 @@ def test_a_genuine_root_cannot_be_given_as_a_simulated_one(enclasp: Enclasp, fol
     ended = verify(enclasp, folder, "--trust", folder / "not_a_root.pem")
     assert ended.code == 3
     assert "trust anchor" in ended.err
+
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "dcap"
+VERDICTS = {
+    "UpToDate": "affirming",
+    "SWHardeningNeeded": "warning",
+    "ConfigurationNeeded": "warning",
+    "ConfigurationAndSWHardeningNeeded": "warning",
+}
+
+
+@pytest.mark.parametrize("case", sorted(VECTORS.glob("*/case.json")), ids=lambda case: case.parent.name)
+def test_evidence_of_real_hardware_gets_its_verdict(enclasp: Enclasp, case: Path) -> None:
+    said = json.loads(case.read_text())
+    expected = said["expect"]
+    verdict = VERDICTS.get(expected.get("tcb_status"), "contraindicated")
+    if expected["verdict"] == "debug":
+        verdict = "contraindicated"
+    if expected["verdict"] == "no-collateral":
+        verdict = "none"
+    at = ("--at", said["verify_at"]) if said["verify_at"] else ()
+
+    ended = enclasp("evidence", "verify", case.parent, *at, "-o", "json")
+
+    assert ended.code == (0 if verdict == "affirming" else 4)
+    assert ended.document["verdict"] == verdict
+    assert ended.document["simulated"] is False
+    if "tcb_status" in expected:
+        assert ended.document["claims"]["tcb_status"] == expected["tcb_status"]
+        assert sorted(ended.document["claims"]["advisories"]) == sorted(expected["advisory_ids"])
+    for name in ("mrtd", "mrenclave"):
+        if name in said["measurements"]:
+            assert ended.document["claims"]["measurements"][name] == said["measurements"][name]

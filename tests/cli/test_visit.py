@@ -1,6 +1,7 @@
 """Commands that talk to a coordinator: verified first, exact bytes, and an exit code for each way it can end."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -254,10 +255,42 @@ def test_quiet_leaves_only_the_result(enclasp: Enclasp, door: Door) -> None:
 
 
 def test_errors_as_json_are_one_document_on_stderr(enclasp: Enclasp, door: Door) -> None:
-    import json
-
     ended = enclasp("verify", "127.0.0.1:1", *door.flags, "-o", "json")
     error = json.loads(ended.err)["error"]
     assert error["code"] == "N301"
     assert error["hint"]
     assert ended.out == b""
+
+
+def test_the_era_config_of_marblerun_is_a_document_of_reference_values(
+    enclasp: Enclasp, door: Door, tmp_path: Path
+) -> None:
+    era = {
+        "UniqueID": "",
+        "SignerID": "ab" * 32,
+        "ProductID": 3,
+        "SecurityVersion": 1,
+        "Debug": False,
+        "InsecureSkipVerify": False,
+        "AcceptedTCBStatuses": ["UpToDate", "SWHardeningNeeded"],
+        "AcceptedAdvisories": None,
+        "Nonce": None,
+    }
+    file = tmp_path / "era-config.json"
+    file.write_text(json.dumps(era))
+    ended = enclasp("verify", door.endpoint, "--reference", file, *door.flags[2:])
+    assert ended.code == 4
+    assert "evidence.kind: expected sgx, found tdx" in ended.err
+
+    file.write_text(json.dumps({**era, "InsecureSkipVerify": True}))
+    ended = enclasp("verify", door.endpoint, "--reference", file, *door.flags[2:])
+    assert ended.code == 3
+    assert "error[U506]" in ended.err
+
+
+def test_reference_values_that_demand_nothing_are_refused(enclasp: Enclasp, door: Door, tmp_path: Path) -> None:
+    for text in ("", "{}", "TDX: {}\n", "[]"):
+        (tmp_path / "reference").write_text(text)
+        ended = enclasp("verify", door.endpoint, "--reference", tmp_path / "reference", *door.flags[2:])
+        assert ended.code == 3, text
+        assert "reference" in ended.err
