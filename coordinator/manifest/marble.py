@@ -58,7 +58,7 @@ class _Marble:
             parameters=parameters,
             tls=names,
             secret_binding=not view.flag("DisableSecretBinding"),
-            secrets=frozenset(used | shown) & frozenset(self._secrets),
+            secrets=frozenset(name for name in used | shown if name in self._secrets),
         )
 
     def _parameters(self, view: View) -> Parameters:

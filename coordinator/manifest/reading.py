@@ -1,5 +1,6 @@
 """What both readers share: limits, and the list of remarks."""
 
+from collections import Counter
 from typing import Final
 
 from coordinator.manifest.document import Document, Member, Place
@@ -22,6 +23,9 @@ class Reading:
         self.compatible = compatible
         self.findings: list[Finding] = []
         self._nodes = 0
+        self._refused: set[str] = set()
+        self._refused_below: set[str] = set()
+        self._counts: Counter[Severity] = Counter()
 
     def error(self, code: str, place: Place, message: str, hint: str) -> Finding:
         """An error, not yet in the list."""
@@ -29,21 +33,30 @@ class Reading:
 
     def refuse(self, code: str, place: Place, message: str, hint: str) -> None:
         """An error in both modes."""
-        self.findings.append(self.error(code, place, message, hint))
+        self._add(Severity.ERROR, code, place, message, hint)
 
     def warn(self, code: str, place: Place, message: str, hint: str) -> None:
         """A warning in both modes."""
-        self.findings.append(self.document.finding(Severity.WARNING, code, place, message, hint))
+        self._add(Severity.WARNING, code, place, message, hint)
 
     def remark(self, code: str, place: Place, message: str, hint: str) -> None:
         """An error in strict mode, a warning in compatible mode."""
-        severity = Severity.WARNING if self.compatible else Severity.ERROR
-        self.findings.append(self.document.finding(severity, code, place, message, hint))
+        self._add(Severity.WARNING if self.compatible else Severity.ERROR, code, place, message, hint)
 
     def is_refused(self, pointer: str, *, below: bool = False) -> bool:
         """Whether there is an error at this place already (or below it), so that others would only follow from it."""
-        errors = (finding.path for finding in self.findings if finding.severity is Severity.ERROR)
-        return any(path == pointer or (below and path.startswith(pointer + "/")) for path in errors)
+        return pointer in self._refused or (below and pointer in self._refused_below)
+
+    def _add(self, severity: Severity, code: str, place: Place, message: str, hint: str) -> None:
+        if severity is Severity.ERROR:
+            self._refused.add(place.pointer)
+            parent = place.pointer
+            while parent:
+                parent = parent.rpartition("/")[0]
+                self._refused_below.add(parent)
+        self._counts[severity] += 1
+        if self._counts[severity] <= MAX_FINDINGS:
+            self.findings.append(self.document.finding(severity, code, place, message, hint))
 
     def count(self, place: Place, depth: int) -> None:
         """One more value at this depth.  Raises Unreadable beyond the limits."""
@@ -63,6 +76,8 @@ class Reading:
                 self.remark("E002", member.place, message, "remove one of the two")
 
 
+# Of each severity; nobody reads more, and a hostile document shall not make us hold more.
+MAX_FINDINGS: Final = 1000
 MAX_BYTES: Final = 8 << 20
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 1_000_000

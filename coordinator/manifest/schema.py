@@ -329,13 +329,13 @@ _CONFIG: Final = _struct(
 
 MANIFEST: Final[Schema] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "$id": "https://enclasp.dev/schema/manifest.schema.json",
+    "$id": "urn:enclasp:manifest:1",
     "title": "Enclasp manifest",
     **_struct(
         "What may run, proven by which evidence, with which parameters, secrets and certificates.",
         {
-            "Packages": {**_map(PACKAGE, "Programs by name."), "minProperties": 1},
-            "Marbles": {**_map(_MARBLE, "Services by name."), "minProperties": 1},
+            "Packages": {**_map(PACKAGE, "Programs by name."), "type": "object", "minProperties": 1},
+            "Marbles": {**_map(_MARBLE, "Services by name."), "type": "object", "minProperties": 1},
             "Secrets": _map(_SECRET, "Secrets by name."),
             "TLS": _map(_TLS_TAG, "TLS tags by name."),
             "Users": _map(_USER, "Not yet supported."),

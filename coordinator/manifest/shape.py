@@ -64,7 +64,7 @@ class _Shaper:
             members = tuple(self._entries(node, schema["additionalProperties"]))
         else:
             given = self._given(node, properties, owner)
-            written = {member.key.casefold() for member in node.members} - {key.casefold() for key in given}
+            written = {member.key.casefold() for member in node.members if member.key not in properties}
             for key in schema.get("required", ()):
                 optional = self._reading.compatible and key in _OPTIONAL_IN_GO
                 if key not in given and key.casefold() not in written and not optional:
