@@ -84,7 +84,7 @@ async def activate(
                     return await _attempt(settings, uuid, issuer, expected, world)
                 except rpc.RpcFailed as failure:
                     if failure.status not in _TRY_AGAIN:
-                        hint = _HINTS.get(failure.status, "")
+                        hint = "" if "hint:" in failure.reason else _HINTS.get(failure.status, "")
                         raise ActivationRefused("A260", failure.status.name, failure.reason, hint) from failure
                     await waiting.after(failure.reason)
                 except _NoEvidence as failure:
@@ -160,7 +160,11 @@ class _Waiting:
         self.reason = "no answer yet"
 
     async def after(self, reason: str) -> None:
-        """Wait between half and all of the present pause, then double it up to MAX_DELAY_SECONDS."""
+        """Wait between half and all of the present pause, then double it up to MAX_DELAY_SECONDS.
+
+        Of the reason the first line is told; further ones are hints for a refusal.
+        """
+        reason = reason.partition("\n")[0]
         delay = self._longest * (0.5 + self._world.chance() / 2)
         if reason != self.reason:
             place = self._settings.coordinator

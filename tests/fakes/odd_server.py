@@ -21,7 +21,12 @@ Reply: TypeAlias = Callable[[h2.connection.H2Connection, int], None]
 
 @asynccontextmanager
 async def odd_server(
-    pki: MarblePki, reply: Reply, *, more: Reply | None = None, alpn: str = "h2"
+    pki: MarblePki,
+    reply: Reply,
+    *,
+    more: Reply | None = None,
+    alpn: str = "h2",
+    newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> AsyncIterator[int]:
     """reply: called with connection and stream once a request has ended; more: whenever the client gives room.
 
@@ -29,6 +34,7 @@ async def odd_server(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols([alpn])
+    context.maximum_version = newest
     load_identity(context, pem(pki.marble_root), private_pem(pki.intermediate_key))
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

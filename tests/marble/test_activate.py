@@ -114,7 +114,7 @@ async def test_a_marble_waits_for_a_coordinator_that_is_not_ready(
     pki: MarblePki, sleeper: Sleeper, code: StatusCode, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "marble")
-    refusals = [(code, "no manifest yet")] * 2 + [(code, "waits for recovery")]
+    refusals = [(code, "no manifest yet")] * 2 + [(code, "waits for recovery\n  hint: recover it")]
     async with FakeCoordinator(pki, refusals=refusals).running() as coordinator:
         await join(coordinator, sleeper)
     assert [0.5, 1.0, 2.0] == sleeper.pauses
@@ -179,6 +179,14 @@ async def test_a_refusal_is_final_and_says_why(
         with pytest.raises(ActivationRefused, match=rf"refused the activation \({code.name}\): because") as refused:
             await join(coordinator, sleeper)
     assert ([], exit_code) == (sleeper.pauses, refused.value.exit_code)
+
+
+@pytest.mark.parametrize("reason", ["no", "no (hint: measure it again)"])
+async def test_a_refusal_has_one_hint(pki: MarblePki, sleeper: Sleeper, reason: str) -> None:
+    async with FakeCoordinator(pki, refusals=[(StatusCode.PERMISSION_DENIED, reason)]).running() as coordinator:
+        with pytest.raises(ActivationRefused) as refused:
+            await join(coordinator, sleeper)
+    assert 1 == str(refused.value).count("hint: ")
 
 
 async def test_waiting_ends_with_the_time_out_and_tells_the_last_reason(

@@ -1,6 +1,7 @@
 """One call over real sockets: right answers arrive, odd ones end in one clear failure, nothing grows without end."""
 
 import asyncio
+import ssl
 from datetime import datetime
 
 import h2.connection
@@ -120,6 +121,19 @@ async def test_a_door_for_another_protocol_is_named_as_such(pki: MarblePki, me: 
     async with odd_server(pki, lambda http, stream: None, alpn="http/1.1") as port:
         failed = await failure(port, me)
     assert failed.reason == "the server speaks no gRPC: expected the coordinator's marble door"
+
+
+async def test_tls_1_2_is_enough(pki: MarblePki, me: Identity) -> None:
+    async with odd_server(pki, whole(b"\0\0\0\0\1x"), newest=ssl.TLSVersion.TLSv1_2) as port:
+        answered, _ = await ask(port, me)
+    assert b"x" == answered
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
+async def test_tls_1_1_is_not(pki: MarblePki, me: Identity) -> None:
+    async with odd_server(pki, whole(b"\0\0\0\0\1x"), newest=ssl.TLSVersion.TLSv1_1) as port:
+        failed = await failure(port, me)
+    assert rpc.Status.UNAVAILABLE == failed.status
 
 
 def trailers_only(*headers: tuple[str, str]) -> Reply:
