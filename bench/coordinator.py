@@ -36,8 +36,8 @@ class Coordinator:
         self.folder = folder
         self.client_port, self.mesh_port = _free_ports(2)
         self._log = folder / "bench.log"
-        profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
-        command = ["-m", "coordinator.cli.main", "coordinator", "run", "--dev", "--state-dir", str(folder)]
+        program = ["-m", "bench.profiled", str(profile)] if profile else ["-m", "coordinator.cli.main"]
+        command = [*program, "coordinator", "run", "--dev", "--state-dir", str(folder)]
         environment = os.environ | {
             "EDG_COORDINATOR_CLIENT_ADDR": f"127.0.0.1:{self.client_port}",
             "EDG_COORDINATOR_MESH_ADDR": f"127.0.0.1:{self.mesh_port}",
@@ -45,7 +45,7 @@ class Coordinator:
         with self._log.open("ab") as log:
             begin = time.perf_counter()
             self._process = subprocess.Popen(
-                [sys.executable, *profiler, *command],
+                [sys.executable, *command],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
