@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import coordinator
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import Output, write_file
@@ -202,6 +203,5 @@ def _digest(text: str) -> bytes | None:
 
 
 def _data(name: str) -> bytes:
-    from importlib.resources import files
-
-    return files("manifests").joinpath(name).read_bytes()
+    """A file of `manifests/`, which lies beside our packages, in the repository as in an installation."""
+    return (Path(coordinator.__path__[0]).parent / "manifests" / name).read_bytes()

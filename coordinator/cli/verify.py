@@ -13,7 +13,8 @@ from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, visits
 
 if TYPE_CHECKING:
-    from coordinator.client.verify import Difference, ManifestDiffers, VerificationRefused, VerifiedDeployment
+    from coordinator.client.difference import Difference
+    from coordinator.client.verify import ManifestDiffers, VerificationRefused, VerifiedDeployment
 
 
 @click.command()

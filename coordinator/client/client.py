@@ -15,6 +15,7 @@ from urllib.parse import quote as percent_encode
 
 from cryptography import x509
 
+from attestation.anchors import MALFORMED
 from coordinator.client.errors import AnswerInvalid, InRecovery, NotAuthorised, RequestRefused, WrongState
 from coordinator.client.transport import Exchange, Request
 
@@ -141,7 +142,7 @@ def refuse_recovery(status: Status) -> None:
 def _chain(pem: str) -> tuple[x509.Certificate, x509.Certificate]:
     try:
         certificates = x509.load_pem_x509_certificates(pem.encode())
-    except ValueError as cause:
+    except MALFORMED as cause:
         raise AnswerInvalid("N303", "quote: the certificate chain cannot be read") from cause
     if len(certificates) != 2:
         raise AnswerInvalid(

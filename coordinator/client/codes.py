@@ -62,6 +62,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "each check above says what was expected and what was found; "
         "update the reference values only if you know why they changed",
     ),
+    "V137": (
+        "the root certificate is not signed by its own key",
+        "somebody changed it: take it from the coordinator again, with `enclasp certificate root`",
+    ),
     "V136": (
         "no manifest is set",
         "set it with `enclasp manifest set FILE ENDPOINT`, then verify again",

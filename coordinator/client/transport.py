@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
-
+from attestation.anchors import MALFORMED
 from coordinator.client.endpoint import Endpoint
 from coordinator.client.errors import AnswerInvalid, NotPinned, Unreachable
 from pki.certificates import load_der
@@ -126,7 +125,7 @@ def key_digest(certificate_der: bytes) -> bytes:
     """
     try:
         return fingerprint(public_of_known_kind(load_der(certificate_der).public_key()))
-    except UnsupportedAlgorithm as cause:
+    except MALFORMED as cause:
         raise ValueError(f"certificate: {cause}") from cause
 
 

@@ -5,7 +5,6 @@ fresh evidence over the root certificate and our nonce, the connection's own cer
 root certificate, and then, over connections pinned to that root, the manifest.
 """
 
-import difflib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from attestation import binding
+from attestation.anchors import MALFORMED
 from attestation.appraisal import Outcome, Verdict, judge
 from attestation.certificate import evidence_of
 from attestation.checks import Check, Status, failed, not_checked, passed
@@ -24,16 +24,17 @@ from attestation.errors import EvidenceFormatError
 from attestation.evidence import recognise
 from attestation.verify import Verifier
 from coordinator.client.client import ActiveManifest, CoordinatorClient, QuoteAnswer, refuse_recovery
+from coordinator.client.difference import Difference, differing_lines
 from coordinator.client.errors import ClientError, Distrusted, WrongState
 from coordinator.client.transport import Exchange, key_digest
-from pki.certificates import CertificateFormatError, der
+from pki.certificates import der
 from pki.keys import public_of_known_kind, spki_der
 from pki.manifest_digest import manifest_digest_of
 
 NONCE_BYTES = 32
 _DESIGN = "design.md, 3"
 _CONTRACT = "MarbleRun contract, 1.15"
-_OWN_CHECKS = ("connection.certificate", "chain.intermediate", "quote.format", "root.evidence")
+_OWN_CHECKS = ("connection.certificate", "chain.intermediate", "quote.format", "root.signature", "root.evidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +82,17 @@ class VerificationRefused(Distrusted):
 class ManifestDiffers(ClientError):
     """The coordinator is good, but its manifest is not the expected one."""
 
-    def __init__(self, message: str, difference: "Difference | None") -> None:
+    def __init__(self, message: str, difference: Difference | None) -> None:
         self.difference = difference
         super().__init__("V130", message)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """line: from 1, of the first line that differs; yours, active: its text, None where the document has ended.
-
-    unified: the whole difference, line by line, in the form of `diff -u`.
-    """
-
-    line: int
-    yours: str | None
-    active: str | None
-    unified: tuple[str, ...]
-
-
 def verify_answer(answer: QuoteAnswer, nonce: bytes, expectation: Expectation, *, now: datetime) -> VerifiedDeployment:
     """Judge a coordinator's answer to `nonce`.  Raises VerificationRefused with every check."""
-    checks = [_connection_check(answer), _intermediate_check(answer)]
+    checks = [
+        _connection_check(answer),
+        _signature_check("chain.intermediate", answer.intermediate, answer.root, "V132"),
+    ]
     verdict: Verdict | None = None
     try:
         evidence = recognise(answer.evidence)
@@ -181,20 +172,6 @@ def expect_manifest(deployment: VerifiedDeployment, expected: bytes, *, name: st
         raise ManifestDiffers(f"the active manifest differs from {name}; {cause}", difference) from cause
 
 
-def differing_lines(yours: bytes, active: bytes, *, name: str) -> Difference | None:
-    """The first line in which two documents differ, and the whole difference; None if they are the same bytes."""
-    if yours == active:
-        return None
-    ours, theirs = yours.splitlines(keepends=True), active.splitlines(keepends=True)
-    pairs = enumerate(zip(ours, theirs, strict=False))
-    index = next((i for i, (one, other) in pairs if one != other), min(len(ours), len(theirs)))
-    left, right = [_line_text(line) for line in ours], [_line_text(line) for line in theirs]
-    unified = tuple(difflib.unified_diff(left, right, f"yours: {name}", "active", lineterm=""))
-    return Difference(
-        index + 1, left[index] if index < len(left) else None, right[index] if index < len(right) else None, unified
-    )
-
-
 def verify_coordinator(
     exchange: Exchange, expectation: Expectation, *, nonce: bytes, now: datetime
 ) -> tuple[VerifiedDeployment, CoordinatorClient]:
@@ -224,28 +201,26 @@ class _Embedded:
 
 def _embedded(root: x509.Certificate, expectation: Expectation, *, now: datetime) -> _Embedded:
     wanted = "evidence over the root key and the manifest's digest"
+    own_signature = _signature_check("root.signature", root, root, "V137")
     try:
         digest = manifest_digest_of(root)
         evidence = evidence_of(root)
         spki = spki_der(public_of_known_kind(root.public_key()))
-    except (CertificateFormatError, EvidenceFormatError, ValueError) as cause:
-        return _Embedded(b"", None, (failed("root.evidence", wanted, str(cause), _DESIGN, code="V135"),))
+    except (*MALFORMED, EvidenceFormatError) as cause:
+        refused = failed("root.evidence", wanted, str(cause), _DESIGN, code="V135")
+        return _Embedded(b"", None, (refused, own_signature))
     if evidence is None:
-        return _Embedded(
-            digest,
-            None,
-            (not_checked("root.evidence", wanted, "no evidence in the certificate", _DESIGN, code="V133"),),
-        )
+        absent = not_checked("root.evidence", wanted, "no evidence in the certificate", _DESIGN, code="V133")
+        return _Embedded(digest, None, (absent, own_signature))
     verification = expectation.verifier.verify(evidence, binding.of_root_key(spki, digest), now=now)
     verdict = judge(verification, expectation.reference)
-    details = tuple(replace(check, name=f"root.{check.name}") for check in verdict.checks)
+    found = f"{verdict.platform} evidence, {verdict.outcome}"
     if verdict.outcome is Outcome.AFFIRMING:
-        summary = passed("root.evidence", wanted, f"{verdict.platform} evidence, {verdict.outcome}", _DESIGN)
+        summary = passed("root.evidence", wanted, found, _DESIGN)
     else:
-        summary = failed(
-            "root.evidence", wanted, f"{verdict.platform} evidence, {verdict.outcome}", _DESIGN, code="V135"
-        )
-    return _Embedded(digest, verdict, (summary, *details))
+        summary = failed("root.evidence", wanted, found, _DESIGN, code="V135")
+    details = (replace(check, name=f"root.{check.name}") for check in verdict.checks)
+    return _Embedded(digest, verdict, (summary, own_signature, *details))
 
 
 def _connection_check(answer: QuoteAnswer) -> Check:
@@ -256,13 +231,12 @@ def _connection_check(answer: QuoteAnswer) -> Check:
     return failed(name, expected, found, source, "the TLS peer is not the coordinator of the answer", code="V131")
 
 
-def _intermediate_check(answer: QuoteAnswer) -> Check:
-    name, source = "chain.intermediate", "MarbleRun contract, 4"
-    expected = f"signed by the root certificate {_fingerprint(der(answer.root))}"
+def _signature_check(name: str, certificate: x509.Certificate, issuer: x509.Certificate, code: str) -> Check:
+    expected, source = f"signed by the root certificate {_fingerprint(der(issuer))}", "MarbleRun contract, 4"
     try:
-        answer.intermediate.verify_directly_issued_by(answer.root)
-    except (InvalidSignature, ValueError, TypeError) as cause:
-        return failed(name, expected, str(cause) or "another signature", source, code="V132")
+        certificate.verify_directly_issued_by(issuer)
+    except (*MALFORMED, InvalidSignature) as cause:
+        return failed(name, expected, str(cause) or "another signature", source, code=code)
     return passed(name, expected, "it is", source)
 
 
@@ -287,14 +261,3 @@ def _sentence(check: Check) -> str:
 
 def _fingerprint(certificate_der: bytes) -> str:
     return f"sha256 {hashlib.sha256(certificate_der).hexdigest()}"
-
-
-def _line_text(line: bytes) -> str:
-    """A line for people.  Other ends than a plain newline, and bytes that are no text, are spelled out."""
-    try:
-        text = line.removesuffix(b"\n").decode("utf-8")
-    except UnicodeDecodeError:
-        return ascii(line)
-    if not line.endswith((b"\n", b"\r")):
-        return text + " (no newline at the end)"
-    return text if text.replace("\t", "").isprintable() else ascii(line)
