@@ -12,7 +12,14 @@ from attestation.errors import EndorsementFormatError
 from pki.oids import SIMULATED_VENDOR
 
 # What `cryptography` raises for certificates, keys and revocation lists that somebody made up.
-MALFORMED = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
+MALFORMED = (
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 
 
 @dataclass(frozen=True, slots=True)

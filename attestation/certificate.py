@@ -12,6 +12,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat import asn1
 
+from attestation.anchors import MALFORMED
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import MAX_EVIDENCE_BYTES, Evidence, recognise
 from attestation.kinds import Kind
@@ -40,8 +41,8 @@ def evidence_of(certificate: x509.Certificate) -> Evidence | None:
         extension = certificate.extensions.get_extension_for_oid(CMW).value
     except x509.ExtensionNotFound:
         return None
-    except ValueError as error:
-        raise EvidenceFormatError(f"certificate extensions: expected DER, got {error}") from error
+    except MALFORMED as error:
+        raise EvidenceFormatError(f"certificate extensions: expected X.509, got {error}") from error
     if not isinstance(extension, x509.UnrecognizedExtension):
         raise EvidenceFormatError("CMW extension: expected raw bytes")
     return _read_record(extension.value)

@@ -130,7 +130,7 @@ def _no_path(path: tuple[x509.Certificate, ...], others: Sequence[x509.Certifica
     named = [c for c in (*others, last) if c.subject == last.issuer]
     root = next((c for c in named if is_issued_by(last, c)), None)
     if not named:
-        problem = f"'{wanted}', the issuer of '{common_name(last.subject)}', is neither a trust anchor nor in the chain"
+        problem = f"'{common_name(last.subject)}' is not signed by a trust anchor, and '{wanted}' is not in the chain"
         return Path(path, None, False, problem, codes.CHAIN)
     if root is None:
         problem = f"'{common_name(last.subject)}' is not signed by '{wanted}', whose name it bears"

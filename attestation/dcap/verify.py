@@ -38,7 +38,7 @@ from attestation.kinds import Kind
 _DCAP: Final = "Intel SGX ECDSA QuoteLibReference DCAP API, quote verification"
 _PCK_PROFILE: Final = "Intel SGX PCK Certificate and CRL Profile Specification"
 _COLLATERALS_KEPT: Final = 64
-_QUOTING_ENCLAVES_KEPT: Final = 512
+_QUOTING_ENCLAVES_KEPT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class QuoteFindings:
 
 
 @dataclass(frozen=True, slots=True)
-class QuotingEnclave:
+class EnclaveFindings:
     """What holds, at any time, of the part of a quote that stays the same from quote to quote of one machine."""
 
     checks: tuple[Check, ...]
@@ -124,7 +124,7 @@ def format_check(problem: str) -> Check:
     )
 
 
-def verify_quoting_enclave(raw: bytes, anchors: TrustAnchors) -> QuotingEnclave:
+def verify_quoting_enclave(raw: bytes, anchors: TrustAnchors) -> EnclaveFindings:
     """Chain of the PCK certificate, QE report signature, attestation key binding.
 
     raw: as `SignaturePart.quoting_enclave`.  Raises EvidenceFormatError if it cannot be split.
@@ -132,7 +132,7 @@ def verify_quoting_enclave(raw: bytes, anchors: TrustAnchors) -> QuotingEnclave:
     part = parse_quoting_enclave_part(raw)
     report = parse_enclave_report(part.report)
     key = p256_point(part.attestation_key)
-    start = QuotingEnclave((_binding_check(part, report, key),), (), key, report, None, None, False, "", ())
+    start = EnclaveFindings((_binding_check(part, report, key),), (), key, report, None, None, False, "", ())
     if part.certification_type != CertificationType.PCK_CHAIN:
         return replace(start, checks=(*start.checks, _no_pck(part.certification_type)))
     try:
@@ -178,7 +178,7 @@ def _binding_check(part: QuotingEnclavePart, report: EnclaveReport, key: ec.Elli
     )
 
 
-def _signature_check(enclave: QuotingEnclave, signature: bytes, data: bytes) -> Check:
+def _signature_check(enclave: EnclaveFindings, signature: bytes, data: bytes) -> Check:
     holds = enclave.key is not None and is_signed_by(enclave.key, signature, data)
     return settled(
         holds,
@@ -259,7 +259,7 @@ def _no_collateral(endorsements: Endorsements, kind: Kind, platform: PckPlatform
     )
 
 
-def _chain_against_collateral(enclave: QuotingEnclave, collateral: VerifiedCollateral) -> tuple[Check, Check]:
+def _chain_against_collateral(enclave: EnclaveFindings, collateral: VerifiedCollateral) -> tuple[Check, Check]:
     """No certificate of the quote is revoked, and collateral and quote have the same vendor."""
     revoked = next((serial for serial in enclave.serials if serial in collateral.revoked), None)
     crl = settled(

@@ -10,6 +10,7 @@ from attestation.binding import Bound, Unbound
 from attestation.checks import Check, Status
 from attestation.claims import TcbPolicy, TcbStatus
 from attestation.codes import CODES
+from attestation.evidence import recognise
 from attestation.kinds import Kind
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.simulation.issue import Enclave, QuotingEnclave, TrustDomain
@@ -218,3 +219,26 @@ def test_simulated_evidence_is_refused_in_words_where_nobody_configured_its_root
     assert "--trust" in check.hint
     configured = Verifier(anchors, vendor.endorsements).verify(evidence, Unbound(), now=now)
     assert (True, True) == (configured.genuine, configured.simulated)
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"), [(Kind.SGX, 3), (Kind.SGX, 4), (Kind.SGX, 5), (Kind.TDX, 4), (Kind.TDX, 5)]
+)
+def test_every_version_of_quote_gives_the_same_claims(
+    vendor: SimulatedVendor, verifier: Verifier, now, kind: Kind, version: int
+) -> None:
+    quoting_enclave = QuotingEnclave(vendor.machine, kind)
+    if kind is Kind.SGX:
+        evidence = quoting_enclave.quote_enclave(ENCLAVE, b"\1" * 64, version)
+    else:
+        evidence = quoting_enclave.quote_trust_domain(DOMAIN, b"\1" * 64, version)
+
+    attested = verifier.verify(recognise(evidence.raw), Bound(b"\1" * 64, "ones"), now=now).attested()
+
+    assert appraise(attested, (SGX, TDX)).accepted
+    assert "f0f1f2f3f4f5" == attested.claims.details["fmspc"]
+
+
+def test_every_code_of_a_check_is_explained() -> None:
+    assert all(title and hint for title, hint in CODES.values())
+    assert {"V1"} == {code[:2] for code in CODES}

@@ -18,6 +18,7 @@ from attestation.errors import EndorsementFormatError, EvidenceFormatError
 from attestation.evidence import Evidence, recognise, with_open_enclave_header
 from attestation.kinds import Kind
 from attestation.sgx.format import flag_names
+from attestation.simulation.issue import QuotingEnclave, TrustDomain
 from attestation.simulation.vendor import SimulatedVendor
 from attestation.tdx import format as tdx_format
 
@@ -161,3 +162,33 @@ def test_a_certificate_without_the_sgx_extension_names_no_platform(vendor: Simul
 def test_an_open_enclave_header_is_taken_off(case: Callable) -> None:
     quote = case("sgx-02").quote
     assert Evidence(Kind.SGX, quote) == recognise(with_open_enclave_header(quote))
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "at least 48 bytes, got 0"),
+        (b"\6" + bytes(99), "expected an SGX or TDX quote of version 3, 4 or 5, got version 6"),
+        (b"\4\0\2\0\x82" + bytes(99), "TEE type 00000082"),
+        (bytes(64 * 1024 + 1), "at most 65536 bytes"),
+        (b"\1\0\0\0\2\0\0\0" + b"\xff" * 8 + bytes(99), "Open Enclave header: announces"),
+    ],
+)
+def test_bytes_that_are_no_evidence_are_refused_in_words(raw: bytes, words: str) -> None:
+    with pytest.raises(EvidenceFormatError, match=words):
+        recognise(raw)
+
+
+def test_a_signature_section_must_add_up(vendor: SimulatedVendor) -> None:
+    quote = QuotingEnclave(vendor.machine, Kind.TDX).quote_trust_domain(TrustDomain(bytes(48)), bytes(64), 5).raw
+    signed = dcap_format.parse_signed_part(quote, Kind.TDX)
+    part = dcap_format.parse_signature_part(quote, signed)
+    assert 5 == dcap_format.parse_quoting_enclave_part(part.quoting_enclave).certification_type
+
+    for at, words in ((48, "quote body type"), (706 + 128, "outer certification data"), (706 + 130, "announces")):
+        changed = bytearray(quote)
+        changed[at] ^= 1
+        with pytest.raises(EvidenceFormatError, match=words):
+            dcap_format.parse_signature_part(bytes(changed), dcap_format.parse_signed_part(bytes(changed), Kind.TDX))
+    with pytest.raises(EvidenceFormatError, match="announces"):
+        dcap_format.parse_quoting_enclave_part(part.quoting_enclave[:-1])

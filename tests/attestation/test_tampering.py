@@ -1,9 +1,13 @@
 """Whoever changes evidence is found out, and no bytes make the verifier fail in any other way than by its checks."""
 
+import base64
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +18,7 @@ from attestation.endorsements import Endorsements
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence, recognise
 from attestation.kinds import Kind
+from attestation.simulation.intel_pki import pem
 from attestation.simulation.issue import QuotingEnclave, TrustDomain
 from attestation.simulation.vendor import SimulatedVendor
 from attestation.verify import Verifier
@@ -45,6 +50,30 @@ def test_a_flipped_bit_in_a_signed_region_is_found(
 
         assert not verification.genuine
         assert any(check.status is Status.FAILED and check.code for check in verification.checks)
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_a_flipped_bit_in_a_certificate_of_the_quote_is_found(
+    vendor: SimulatedVendor, verifier: Verifier, now, position: int
+) -> None:
+    chain = x509.load_pem_x509_certificates(vendor.machine.chain_pem)
+    whole = chain[position].public_bytes(Encoding.DER)
+    chosen = random.Random(f"{SEED} certificate {position}")
+
+    for at in chosen.sample(range(len(whole)), 150):
+        changed = bytearray(whole)
+        changed[at] ^= 1 << chosen.randrange(8)
+        parts = [pem(c) for c in chain]
+        parts[position] = b"".join(
+            (b"-----BEGIN CERTIFICATE-----\n", base64.encodebytes(changed), b"-----END CERTIFICATE-----\n")
+        )
+        machine = replace(vendor.machine, chain_pem=b"".join(parts))
+        evidence = QuotingEnclave(machine, Kind.TDX).quote_trust_domain(TrustDomain(bytes(48)), bytes(64))
+
+        verification = verifier.verify(evidence, Unbound(), now=now)
+
+        # The root in the quote is not believed, so it may be anything that can be read.
+        assert position == 2 or not verification.genuine
 
 
 @pytest.mark.parametrize("name", REGIONS)
