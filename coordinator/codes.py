@@ -1,4 +1,4 @@
-"""What a message code is.  Each room has its table (`codes.py`: code -> title, hint); the command line merges them.
+"""Every message code, in one table.  Each room has its own (`codes.py`: code -> title, hint); here they meet.
 
 E0xx manifest, V1xx evidence, A2xx activation, N3xx network and collateral, R4xx sealing and recovery,
 U5xx people and updates (design.md, 9).
@@ -7,6 +7,13 @@ U5xx people and updates (design.md, 9).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from attestation.codes import CODES as ATTESTATION
+from coordinator.client.codes import CODES as CLIENT
+from coordinator.decisions.errors import CODES as DECISIONS
+from coordinator.journal.codes import CODES as JOURNAL
+from coordinator.manifest.codes import CODES as MANIFEST
+from marble.codes import CODES as MARBLE
 
 RoomCodes: TypeAlias = Mapping[str, tuple[str, str]]
 
@@ -44,3 +51,49 @@ def merge(tables: Iterable[RoomCodes]) -> Mapping[str, Message]:
                 raise ValueError(f"message code {code}: two meanings, '{known.title}' and '{title}'")
             merged[code] = Message(code, title, hint)
     return dict(sorted(merged.items()))
+
+
+_COMMAND_LINE: Final[RoomCodes] = {
+    "U501": (
+        "a file cannot be read or written",
+        "check its name and your permissions",
+    ),
+    "U502": (
+        "these bytes are no evidence that this version knows",
+        "it reads SGX quotes of version 3 to 5 and TDX quotes of version 4 and 5, as quote.bin, "
+        "with or without an Open Enclave header",
+    ),
+    "U503": (
+        "a certificate cannot be read",
+        "expected is PEM: blocks that begin with -----BEGIN CERTIFICATE-----",
+    ),
+    "U504": (
+        "reference values are missing",
+        "without them any genuine program would do; a development coordinator writes `reference.yaml` into its "
+        "state directory, a release comes with its own (MarbleRun's era-config.json is read too)",
+    ),
+    "U505": (
+        "this part of Enclasp is not installed",
+        "install it with its extra, for example: pip install 'enclasp[coordinator]'",
+    ),
+    "U506": (
+        "a document of reference values cannot be used",
+        "it has the grammar of one package of a manifest: TDX: {MRTD: ...} or SGX: {MRENCLAVE: ...}",
+    ),
+    "U507": (
+        "the configuration is refused",
+        "the text names the setting, what was expected and what was got",
+    ),
+    "U508": (
+        "the message code is not known",
+        "codes look like V130; `enclasp explain --all` prints all of them",
+    ),
+    "U509": (
+        "evidence, endorsements or a trust anchor cannot be used",
+        "the text names the field, what was expected and what was got",
+    ),
+}
+
+MESSAGES: Final[Mapping[str, Message]] = merge(
+    (ATTESTATION, MANIFEST, DECISIONS, MARBLE, JOURNAL, CLIENT, _COMMAND_LINE)
+)

@@ -19,7 +19,7 @@ def explain(output: Output, code: str | None, everything: bool) -> None:
     enclasp explain V130
     enclasp explain --all -o json
     """
-    from coordinator.cli.messages import MESSAGES
+    from coordinator.codes import MESSAGES
 
     if everything:
         messages = list(MESSAGES.values())

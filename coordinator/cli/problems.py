@@ -118,7 +118,7 @@ def _of_system(error: Exception) -> Problem | None:
 
 
 def _hint(problem: Problem) -> str:
-    from coordinator.cli.messages import MESSAGES
+    from coordinator.codes import MESSAGES
 
     message = MESSAGES.get(problem.code)
     return problem.hint or ("" if message is None else message.hint)

@@ -11,8 +11,7 @@ import attestation
 import coordinator
 import marble
 import pki
-from coordinator.cli.messages import MESSAGES
-from coordinator.codes import FAMILIES, merge
+from coordinator.codes import FAMILIES, MESSAGES, merge
 from tests.cli.conftest import Enclasp
 
 CODE = re.compile(r"[EVANRU][0-9]{3}")
