@@ -1,6 +1,7 @@
 """Composition root: configuration to issuer, verifier, vault, Coordinator and doors.  The only place that wires."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -78,6 +79,7 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer)
         await runners[-1].setup()
         await web.TCPSite(runners[-1], config.prometheus.host or None, config.prometheus.port).start()
     _announce(config, issuer, coordinator, observer)
+    gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
     code = await _until_stopped(coordinator, observer)
     for server in servers:
         server.close()

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from attestation.issue import Issuer
-from attestation.verify import Verifier
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from attestation.binding import of_certificate, of_root_key
 from attestation.checks import failed
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence, recognise, with_open_enclave_header
+from attestation.issue import Issuer
 from attestation.kinds import Kind
+from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
 from coordinator.decisions import activate_marble as joins
 from coordinator.decisions.decision import admit
@@ -135,6 +135,10 @@ class Coordinator:
 
     async def set_manifest(self, raw: bytes) -> Manifest:
         """Set the first manifest.  Raises WrongPhase, ManifestRefused, NotServing."""
+        return await asyncio.shield(asyncio.ensure_future(self._set_manifest(raw)))
+
+    async def _set_manifest(self, raw: bytes) -> Manifest:
+        """The whole of it, even if the caller hangs up: the journal and the State must not part."""
         async with self._setting:
             self._check_serving()
             admit(self._state, Ask.SET_MANIFEST)
@@ -180,14 +184,8 @@ class Coordinator:
         for event in decision.events:
             self._become(replay(self._state, event))
         self._used.add(admission.evidence_digest)
+        durable.add_done_callback(lambda written: self._granted(written, admission, now))
         await self._durable(durable)
-        self._env.observer.activated(
-            admission.marble.type,
-            admission.uuid,
-            now,
-            simulated=admission.attested.simulated,
-            evidence=admission.evidence_digest.hex(),
-        )
         return decision.reply
 
     async def failure(self) -> JournalError:
@@ -246,6 +244,17 @@ class Coordinator:
             uuid=joins.canonical_uuid(request.uuid),
             csr=joins.read_csr(request.csr),
         )
+
+    def _granted(self, written: "asyncio.Future[None]", admission: joins.Admission, now: datetime) -> None:
+        """Say an activation aloud once it is durable, even if the marble has hung up."""
+        if not written.cancelled() and written.exception() is None:
+            self._env.observer.activated(
+                admission.marble.type,
+                admission.uuid,
+                now,
+                simulated=admission.attested.simulated,
+                evidence=admission.evidence_digest.hex(),
+            )
 
     def _parse(self, raw: bytes) -> Manifest:
         try:
