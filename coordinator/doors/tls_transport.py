@@ -446,8 +446,16 @@ class TlsServerProtocol(asyncio.Protocol):
         if self._peer_done or self._raw.is_closing():
             self._raw.close()
         else:
-            self._raw.write_eof()
+            self._close_our_half()
             self._steer_reading()
+
+    def _close_our_half(self) -> None:
+        """FIN, if it can be sent now; otherwise close_notify, which is on its way, must do."""
+        if not self._raw.get_write_buffer_size():
+            try:
+                self._raw.write_eof()
+            except OSError:  # the peer has reset the connection; connection_lost will follow
+                self._raw.abort()
 
     def _linger_is_over(self) -> None:
         """Time is up, unless the socket has not yet taken our last bytes; then it is up when the peer has stalled."""
