@@ -74,18 +74,20 @@ class SimulatedVendor:
         return parse_bundle(self.bundle())
 
     def bundle(self, *, revoked: Sequence[int] = (), validity: timedelta = VALIDITY) -> bytes:
-        """The collateral bundle for both kinds.  revoked: serial numbers of PCK certificates."""
+        """The collateral bundle for both kinds.  revoked: serial numbers, on the lists of both issuers."""
         return encode_bundle(tuple(self.collateral(kind, revoked=revoked, validity=validity) for kind in Kind))
 
     def collateral(self, kind: Kind, *, revoked: Sequence[int] = (), validity: timedelta = VALIDITY) -> dict[str, str]:
         """One QuoteCollateralV3, binary values in hex."""
         issued, ends = self.made_at - timedelta(days=1), self.made_at + validity
+        root_crl = revocation_list(self.root.subject, self.root_key, issued, ends, revoked)
+        pck_crl = revocation_list(self.platform_ca.subject, self.platform_ca_key, issued, ends, revoked)
         levels, identity = tcb_info(kind, issued, ends), qe_identity(kind, issued, ends)
         signers = pem(self.tcb_signer, self.root).decode()
         return {
             "pck_crl_issuer_chain": pem(self.platform_ca, self.root).decode(),
-            "root_ca_crl": revocation_list(self.root.subject, self.root_key, issued, ends, ()).hex(),
-            "pck_crl": revocation_list(self.platform_ca.subject, self.platform_ca_key, issued, ends, revoked).hex(),
+            "root_ca_crl": root_crl.hex(),
+            "pck_crl": pck_crl.hex(),
             "tcb_info_issuer_chain": signers,
             "tcb_info": levels,
             "tcb_info_signature": sign(self.tcb_key, levels.encode()).hex(),

@@ -14,6 +14,7 @@ from attestation.appraisal import DefaultPolicy, Outcome, judge
 from attestation.binding import Unbound
 from attestation.checks import Status
 from attestation.claims import TcbStatus
+from attestation.dcap.signature import sign
 from attestation.endorsements import Endorsements, encode_bundle, parse_bundle
 from attestation.errors import EndorsementFormatError
 from attestation.evidence import Evidence
@@ -68,6 +69,18 @@ def test_a_revoked_machine_is_refused_and_another_is_not(
 
     assert ["pck.crl"] == failed(verifier.verify(quote(machine), Unbound(), now=now))
     assert verifier.verify(quote(vendor.machine), Unbound(), now=now).genuine
+
+
+def test_a_vendors_certificate_that_its_root_revoked_is_refused(
+    vendor: SimulatedVendor, anchors: TrustAnchors, now: datetime
+) -> None:
+    signer = Verifier(anchors, parse_bundle(vendor.bundle(revoked=[vendor.tcb_signer.serial_number])))
+    names = ["collateral.tcb-info-signer-revocation", "collateral.qe-identity-signer-revocation"]
+    assert names == failed(signer.verify(quote(vendor.machine), Unbound(), now=now))
+
+    ca = Verifier(anchors, parse_bundle(vendor.bundle(revoked=[vendor.platform_ca.serial_number])))
+    names = ["collateral.pck-crl-issuer-revocation", "pck.crl"]
+    assert names == failed(ca.verify(quote(vendor.machine), Unbound(), now=now))
 
 
 def test_of_several_collaterals_the_one_that_holds_now_is_used(
@@ -139,8 +152,6 @@ def test_only_the_tcb_signing_certificate_may_sign_collateral(
 def test_a_signed_document_of_another_shape_is_refused(
     vendor: SimulatedVendor, anchors: TrustAnchors, now: datetime
 ) -> None:
-    from attestation.dcap.signature import sign
-
     document = json.loads(vendor.collateral(Kind.TDX)["tcb_info"])
     for change in ({"version": 9}, {"tcbLevels": [{}]}, {"fmspc": "f0f1f2f3f4f5", "tdxModule": None}):
         body = json.dumps(document | change)
