@@ -39,7 +39,7 @@ def main(keep: bool) -> int:
     folder = Path(tempfile.mkdtemp(prefix="enclasp-demo-"))
     story = Story(Stage(folder, Ports(*free_ports(4))), Narrator(), Processes(folder))
     leave = False
-    with _terminated_as_interrupted():
+    with _interrupting(story.processes):
         try:
             story.tell()
             leave = keep
@@ -53,7 +53,7 @@ def main(keep: bool) -> int:
             return INTERRUPTED
         finally:
             if not leave:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave programs behind
+                story.processes.interrupted = True  # whatever comes now must not keep us from cleaning up
                 story.processes.stop_all()
                 shutil.rmtree(folder, ignore_errors=True)
     if leave:
@@ -293,11 +293,11 @@ def _short_hex(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that everything is cleaned up."""
+def _interrupting(processes: Processes) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the demo, which then ends everything that it started."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        processes.interrupt()
 
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
     before = [signal.signal(number, interrupt) for number in numbers]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 PATIENCE_SECONDS = 30
 
@@ -44,14 +45,20 @@ class Processes:
 
     folder: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    starting: bool = False
+    interrupted: bool = False
+
+    def interrupt(self) -> None:
+        """For a signal handler: raise KeyboardInterrupt, once, and never between a start and its being remembered."""
+        if not self.interrupted:
+            self.interrupted = True
+            if not self.starting:
+                raise KeyboardInterrupt
 
     def start(self, name: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
         """Start a program that goes on running; its output goes to NAME.log."""
         with open(self.folder / f"{name}.log", "wb") as log:
-            self.running[name] = subprocess.Popen(
-                command, env=_environ(environ), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+            self._launch(name, command, environ, log, log)
 
     def run(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> Ended:
         """Start a program that ends by itself, and wait for that.  Raises StepFailed if it does not end in time."""
@@ -60,10 +67,7 @@ class Processes:
     def spawn(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
         """Start a program that ends by itself; `gather` waits for it.  Returns its name."""
         with open(self.folder / f"{name}.out", "wb") as out, open(self.folder / f"{name}.err", "wb") as err:
-            self.running[name] = subprocess.Popen(
-                command, env=_environ(environ or {}), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                start_new_session=True,
-            )  # fmt: skip
+            self._launch(name, command, environ or {}, out, err)
         return name
 
     def gather(self, name: str) -> Ended:
@@ -96,17 +100,36 @@ class Processes:
 
     def stop(self, name: str) -> None:
         """End a program and everything that it started: SIGTERM, and SIGKILL after 3 seconds."""
-        process = self.running.pop(name)
+        process = self.running[name]
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(3)
+        del self.running[name]
 
     def stop_all(self) -> None:
         """End everything, the last started first."""
         for name in reversed(tuple(self.running)):
             self.stop(name)
+
+    def _launch(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], out: BinaryIO, err: BinaryIO
+    ) -> None:
+        self.starting = True
+        try:
+            self.running[name] = subprocess.Popen(
+                command,
+                env=_environ(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        finally:
+            self.starting = False
+        if self.interrupted:
+            raise KeyboardInterrupt
 
 
 def _environ(more: Mapping[str, str]) -> dict[str, str]:

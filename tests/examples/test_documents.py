@@ -3,12 +3,14 @@
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
 
 from coordinator.cli import exit_codes
+from coordinator.cli.check import check_document
 from coordinator.cli.main import enclasp
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +47,12 @@ def test_every_command_in_the_documents_exists_with_its_flags(page: Path) -> Non
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readmes_first_manifest_is_accepted() -> None:
+    (first,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    findings = check_document(first.encode(), name="README", compatible=False, now=datetime(2026, 11, 25, tzinfo=UTC))
+    assert () == findings
 
 
 def test_the_table_of_exit_codes_is_complete() -> None:
