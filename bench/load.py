@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from attestation.issue import find_issuer
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
+from attestation.issue import find_issuer
 from bench.documents import marble_type
 from bench.http2 import CallFailed, UnaryCall, farewell, opening
 from bench.marbles import PreparedMarble, client_context, client_end, prepare

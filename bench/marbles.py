@@ -11,7 +11,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from attestation.issue import Issuer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +19,7 @@ from OpenSSL import SSL
 
 from attestation.binding import of_certificate
 from attestation.evidence import with_open_enclave_header
+from attestation.issue import Issuer
 from bench.http2 import unary_request
 from marble.protocol import METHOD, ActivationRequest, encode_request
 

@@ -1,8 +1,8 @@
 """What is measured, and how.  Every figure of the server is CPU time of the coordinator's process (all threads).
 
 Each activation is one marble as in `bench/marbles.py` on a new TCP + TLS 1.3 + HTTP/2 connection.  The coordinator
-verifies every quote and writes every activation durably.  Between rounds, while nothing else of ours runs, the unit U
-is sampled; a row's U is the median of the samples around its own rounds.
+verifies every quote and writes every activation durably.  The unit U is sampled around and during every round; a
+row's U is the median of its own samples.
 """
 
 import statistics
@@ -14,20 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from attestation.issue import find_issuer
-from attestation.simulation.measure import measure_program
-from attestation.verify import Verifier
-
 from attestation.anchors import TrustAnchors
 from attestation.binding import Bound
 from attestation.endorsements import parse_bundle
+from attestation.issue import find_issuer
 from attestation.kinds import Kind
+from attestation.simulation.measure import measure_program
+from attestation.verify import Verifier
 from bench.coordinator import Coordinator
 from bench.documents import manifest
 from bench.figures import Activation, Case, Figures, Growth, Start, Status, Verification
 from bench.generator import Generator
 from bench.load import Plan, Result
-from bench.process import Usage
 from bench.unit import UnitMeter
 
 _CLIENTS: Final = 8
@@ -131,7 +129,7 @@ def _activation(
     unit.sample()
     for _ in range(effort.rounds):
         load.prepare(effort.per_round)
-        rounds.append(_cost(coordinator, load.activate))
+        rounds.append(_cost(coordinator, load.activate, unit))
         unit.sample()
     results = [result for result, _ in rounds]
     count = effort.rounds * effort.per_round
@@ -155,7 +153,7 @@ def _activation(
 def _status(coordinator: Coordinator, load: Generator, case: Case, count: int, unit: UnitMeter) -> Status:
     first_sample = len(unit.samples)
     unit.sample()
-    result, cpu_ms = _cost(coordinator, lambda: load.status(count))
+    result, cpu_ms = _cost(coordinator, lambda: load.status(count), unit)
     unit.sample()
     p50_ms, p99_ms = _percentiles([result])
     return Status(
@@ -171,7 +169,7 @@ def _growth(coordinator: Coordinator, load: Generator, marks: Sequence[int], uni
         while done < mark:
             count = min(_BATCH, mark - done)
             load.prepare(count)
-            _, cost = _cost(coordinator, load.activate)
+            _, cost = _cost(coordinator, load.activate, unit)
             cpu_ms += cost
             done += count
             unit.sample()
@@ -213,10 +211,11 @@ def _verifications(simulation: Path, folder: Path, count: int, unit: UnitMeter) 
     return rows
 
 
-def _cost(coordinator: Coordinator, work: Callable[[], Result]) -> tuple[Result, float]:
+def _cost(coordinator: Coordinator, work: Callable[[], Result], unit: UnitMeter) -> tuple[Result, float]:
     """What the work found, and the CPU milliseconds that the coordinator used for it and for what it left behind."""
-    before: Usage = coordinator.usage()
-    result = work()
+    before = coordinator.usage()
+    with unit.beside():
+        result = work()
     time.sleep(_SETTLE_SECONDS)
     return result, coordinator.usage().cpu_ms - before.cpu_ms
 

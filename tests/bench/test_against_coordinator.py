@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from attestation.simulation.measure import measure_program
 
+from attestation.simulation.measure import measure_program
 from bench.coordinator import Coordinator, CoordinatorFailed
 from bench.documents import manifest
 from bench.generator import Generator, LoadFailed
