@@ -232,7 +232,7 @@ class Coordinator:
         try:
             evidence = recognise(request.quote)
         except EvidenceFormatError as cause:
-            check = failed("evidence.format", "an SGX or TDX quote", str(cause), "contract 2.3", code="V100")
+            check = failed("evidence.format", "an SGX or TDX quote", str(cause), "contract 2.3", code="V101")
             raise NotAttested(marble.type, (check,), genuine=False) from cause
         verification = self._env.verifier.verify(evidence, of_certificate(leaf), now=now)
         attested = joins.check_evidence(deployment.manifest, marble, verification)
