@@ -15,7 +15,7 @@ from coordinator.manifest.errors import ManifestInvalid, Severity
 from coordinator.manifest.model import Package
 from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
-from coordinator.manifest.schema import PACKAGE
+from coordinator.manifest.schema import PACKAGE, TCB_STATUSES
 from coordinator.manifest.shape import named, shape
 from coordinator.manifest.view import View
 
@@ -176,7 +176,8 @@ def _marblerun(reading: Reading, view: View, is_used: bool) -> list[ReferenceVal
 
 
 def _tcb(view: View, default: frozenset[TcbStatus]) -> TcbPolicy:
-    statuses = frozenset(TcbStatus(text) for text in view.texts("AcceptedTCBStatuses"))
+    """The default holds only where no status is named, not even one that nobody knows (contract, 3.1)."""
+    statuses = frozenset(TcbStatus(text) for text in view.texts("AcceptedTCBStatuses") if text in TCB_STATUSES)
     given = bool(view.items("AcceptedTCBStatuses"))
     return TcbPolicy(statuses if given else default, frozenset(view.texts("AcceptedAdvisories")) or None)
 

@@ -136,8 +136,10 @@ class _Shaper:
         problem = self._scalar_problem(node, schema)
         if problem is None:
             return True
-        judge = self._reading.remark if "x-ignorable" in schema else self._reading.refuse
-        judge(problem[0], node.place, problem[1], problem[2])
+        if "x-ignorable" in schema:
+            self._reading.remark(problem[0], node.place, problem[1], problem[2])
+            return self._reading.compatible
+        self._reading.refuse(problem[0], node.place, problem[1], problem[2])
         return False
 
     def _scalar_problem(self, node: ScalarNode, schema: Schema) -> tuple[str, str, str] | None:

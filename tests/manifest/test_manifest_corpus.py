@@ -1,0 +1,65 @@
+"""Every document of the corpus is accepted or refused as MarbleRun does, or for a reason that stands here."""
+
+from pathlib import Path
+
+import pytest
+
+from coordinator.manifest.dry_run import check
+from coordinator.manifest.errors import Severity
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "manifest"
+VALID = sorted((VECTORS / "valid").iterdir())
+INVALID = sorted((VECTORS / "invalid").iterdir())
+# What MarbleRun accepts and our own style does not: letter case, unknown and repeated fields, packages that prove
+# nothing, names that no marble could start with.
+STRICTER = {
+    "v21-letter-case.json": {"E010"},
+    "v22-unknown-fields.json": {"E010"},
+    "v23-duplicate-keys.json": {"E002"},
+    "v25-unreferenced-package-unchecked.json": {"E021"},
+    "v36-empty-names.json": {"E011", "E028"},
+    "v43-relative-and-odd-file-paths.json": {"E028"},
+}
+LATER = {
+    "v06-secret-types.json",
+    "v07-secret-cert-fields.json",
+    "v08-templates.json",
+    "v10-users-roles.yaml",
+    "v11-recovery-single.json",
+    "v12-recovery-all.json",
+    "v13-recovery-threshold.yaml",
+    "v14-recovery-threshold-equals-n.json",
+    "v15-config-full.json",
+    "v19-infrastructures.json",
+    "v33-recovery-rsa1024.json",
+    "v37-update-threshold-first-action.json",
+    "v46-same-cert-other-whitespace.json",
+    "v47-cert-with-leading-text-and-chain.json",
+}
+
+
+def error_codes(path: Path, certificate_der: bytes, *, compatible: bool) -> set[str]:
+    findings = check(path.read_bytes(), name=path.name, compatible=compatible, certificate_der=certificate_der)
+    return {finding.code for finding in findings if finding.severity is Severity.ERROR}
+
+
+def test_the_corpus_is_there() -> None:
+    assert (len(VALID), len(INVALID)) == (35, 73)
+
+
+@pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
+def test_a_valid_document_is_accepted_or_waits_for_a_later_version(path: Path, certificate_der: bytes) -> None:
+    compatible = error_codes(path, certificate_der, compatible=True)
+    assert bool(compatible) == (path.name in LATER)
+    assert all(code.startswith("E09") for code in compatible)
+    strict = error_codes(path, certificate_der, compatible=False)
+    assert {code for code in strict if not code.startswith("E09")} == STRICTER.get(path.name, set())
+
+
+@pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
+@pytest.mark.parametrize("compatible", [True, False], ids=["compatible", "strict"])
+def test_an_invalid_document_is_refused_for_what_is_wrong_with_it(
+    path: Path, compatible: bool, certificate_der: bytes
+) -> None:
+    codes = error_codes(path, certificate_der, compatible=compatible)
+    assert any(not code.startswith("E09") for code in codes)
