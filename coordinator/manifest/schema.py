@@ -35,7 +35,8 @@ def _any_case(*words: str) -> Schema:
 
 
 def _map(values: Schema, what: str) -> Schema:
-    return {"type": ["object", "null"], "additionalProperties": values, "description": what}
+    entry = {**values, "type": "object"} if values.get("type") == ["object", "null"] else values
+    return {"type": ["object", "null"], "additionalProperties": entry, "description": what}
 
 
 def _struct(what: str, properties: Schema, *, required: list[str] | None = None) -> Schema:

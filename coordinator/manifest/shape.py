@@ -120,7 +120,7 @@ class _Shaper:
         for member in node.by_key().values():
             value = member.node
             is_null = isinstance(value, ScalarNode) and value.value is None
-            if is_null and _all_kinds(schema) == {"object", "null"}:
+            if is_null and _all_kinds(schema) == {"object"}:
                 if not self._reading.compatible:
                     hint = "indent its fields below it, or write {}"
                     self._reading.refuse("E014", member.place, f"{named(member.place.pointer)} has no fields", hint)
