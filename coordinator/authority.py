@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from attestation.certificate import evidence_extension
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from attestation.certificate import evidence_extension
 from attestation.evidence import Evidence
 from coordinator.state.model import Authority
 from pki import oids

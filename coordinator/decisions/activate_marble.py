@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from attestation.appraisal import appraise
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from attestation.appraisal import appraise
 from attestation.verification import Attested, NotGenuine, Verification
 from coordinator.authority import issue_marble_leaf
 from coordinator.decisions.decision import Decision, admit

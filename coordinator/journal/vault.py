@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from attestation.issue import Issuer
-
 from coordinator.journal.errors import JournalError, KeyUnusable
 from coordinator.journal.journal import Entropy, Journal, NoJournal, read_keyring
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, parse_wrapped, unwrap, wrap
