@@ -6,19 +6,18 @@ makes us stop reading, too, and is cut off in the end.  Input that the applicati
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Any
 
 from OpenSSL import SSL
 
+from coordinator.doors.backlog import PIECE, Backlog
 from coordinator.doors.engine import TlsEngine, TlsFailed
 from coordinator.doors.gate import Gate, Turn
 from coordinator.doors.limits import TlsLimits
 
 _log = logging.getLogger(__name__)
-_PIECE = 64 * 1024
 _TO_PLAIN_HTTP = b"HTTP/1.0 400 Bad Request\r\n\r\nthis port speaks HTTPS only\n"
 
 
@@ -80,15 +79,15 @@ class TlsTransport(asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """As for any asyncio transport."""
-        self._connection.set_write_buffer_limits(high, low)
+        self._connection.backlog.set_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
         """Plaintext bytes that are not yet encrypted."""
-        return self._connection.backlog
+        return self._connection.backlog.size
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """(low, high)."""
-        return self._connection.low_water, self._connection.high_water
+        return self._connection.backlog.low_water, self._connection.backlog.high_water
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Queue data; it is encrypted as the peer takes it.  Ignored once the transport is closing."""
@@ -141,14 +140,11 @@ class TlsServerProtocol(asyncio.Protocol):
         self._answer_owed = False
         self._application_told = False
         self._lingered_bytes = 0
-        self._queue: deque[memoryview] = deque()
         self._emission_scheduled = False
         self._writing_paused = False
         self.application = asyncio.Protocol()  # which ignores everything, until the handshake is complete
         self.application_pauses = False
-        self.backlog = 0
-        self.high_water = limits.write_high_water
-        self.low_water = limits.write_high_water // 4
+        self.backlog = Backlog(limits.write_high_water)
 
     # The socket's transport calls these.
 
@@ -178,12 +174,11 @@ class TlsServerProtocol(asyncio.Protocol):
         self._engine.feed(data)
         if self._phase is _Phase.HANDSHAKE:
             self._handshake()
-        if self._phase is _Phase.OPEN:
-            self._deliver()
+        self._go_on()
 
     def eof_received(self) -> bool:
         """FIN.  Without close_notify it may be a truncation, which both of our protocols notice by themselves."""
-        self._deliver()
+        self._go_on()
         self._end_of_input()
         return self._phase in (_Phase.OPEN, _Phase.CLOSING)
 
@@ -207,8 +202,7 @@ class TlsServerProtocol(asyncio.Protocol):
             self._cancel(timer)
         if self._turn:
             self._gate.leave(self._turn)
-        self._queue.clear()
-        self.backlog = 0
+        self.backlog.clear()
         self._tell_application_of_loss(exc)
 
     # The handshake.
@@ -233,9 +227,10 @@ class TlsServerProtocol(asyncio.Protocol):
         except TlsFailed as failure:
             self._fail(failure)
             return
-        self._send_output()
         if complete:
             self._open()
+        else:
+            self._send_output()
 
     def _open(self) -> None:
         assert self._turn
@@ -261,8 +256,7 @@ class TlsServerProtocol(asyncio.Protocol):
     def _fail(self, failure: TlsFailed) -> None:
         """Send the alert and close; nothing of the application's is sent any more."""
         _log.debug("TLS failed: %s", failure, extra={"peer": self.socket_info("peername")})
-        self._queue.clear()
-        self.backlog = 0
+        self.backlog.clear()
         self._send_output()
         if failure.plain_http and not self._raw.is_closing():
             self._raw.write(_TO_PLAIN_HTTP)
@@ -270,25 +264,32 @@ class TlsServerProtocol(asyncio.Protocol):
 
     # Input.
 
+    def _go_on(self) -> None:
+        """Hand up what arrived, and send what the application wrote meanwhile together with TLS's own answers."""
+        if self._phase is _Phase.OPEN:
+            self._emission_scheduled = True  # below, which spares each write its own
+            self._deliver()
+            self._emit()
+            self._send_output()
+
     def _deliver(self) -> None:
         """Hand decrypted data up, in pieces, until the application pauses or nothing is left."""
         while self._phase is _Phase.OPEN and not self.application_pauses and not self._peer_done:
             pieces, size, ended = [], 0, False
             try:
-                while size < _PIECE and (piece := self._engine.decrypt()):
+                while size < PIECE and (piece := self._engine.decrypt()):
                     pieces.append(piece)
                     size += len(piece)
-                ended = size < _PIECE and piece is None
+                ended = size < PIECE and piece is None
             except TlsFailed as failure:
                 self._fail(failure)
                 return
-            self._send_output()  # answers to key updates
             if pieces:
                 self._answer_owed = True
                 self.application.data_received(b"".join(pieces))
             if ended:
                 self._end_of_input()
-            elif size < _PIECE:
+            elif size < PIECE:
                 return
 
     def _end_of_input(self) -> None:
@@ -302,7 +303,7 @@ class TlsServerProtocol(asyncio.Protocol):
         self.application.eof_received()
         if self._answer_owed:
             self._close_after(self._limits.answer_seconds)
-        elif self.backlog or self._socket_full:
+        elif self.backlog.size or self._socket_full:
             self._close_after(self._limits.quiet_seconds)
         else:
             self.close()
@@ -321,7 +322,7 @@ class TlsServerProtocol(asyncio.Protocol):
         if self.application_pauses:
             self.application_pauses = False
             self._steer_reading()
-            self._loop.call_soon(self._deliver)
+            self._loop.call_soon(self._go_on)
 
     def _steer_reading(self) -> None:
         """Read from the socket only what somebody will take."""
@@ -343,13 +344,11 @@ class TlsServerProtocol(asyncio.Protocol):
         """Queue plaintext.  Many small writes of one turn of the event loop become few records."""
         if self._phase is not _Phase.OPEN or not data:
             return
-        view = memoryview(data if isinstance(data, bytes) else bytes(data))
-        self._queue.append(view)
-        self.backlog += len(view)
+        self.backlog.add(data)
         self._answer_owed = False
         if self._peer_done:
             self._close_after(self._limits.quiet_seconds)
-        if self.backlog >= _PIECE:
+        if self.backlog.size >= PIECE:
             self._emit()
         elif not self._emission_scheduled:
             self._emission_scheduled = True
@@ -359,10 +358,9 @@ class TlsServerProtocol(asyncio.Protocol):
     def _emit(self) -> None:
         """Encrypt and send while the socket takes it."""
         self._emission_scheduled = False
-        while self._queue and not self._socket_full and self._phase in (_Phase.OPEN, _Phase.CLOSING):
-            piece = self._next_piece()
+        while self.backlog.size and not self._socket_full and self._phase in (_Phase.OPEN, _Phase.CLOSING):
             try:
-                self._engine.encrypt(piece)
+                self._engine.encrypt(self.backlog.take())
             except TlsFailed as failure:
                 self._fail(failure)
                 return
@@ -370,42 +368,20 @@ class TlsServerProtocol(asyncio.Protocol):
             if self._raw.is_closing():
                 return
         self._steer_application()
-        if self._phase is _Phase.CLOSING and not self._queue and not self._socket_full:
+        if self._phase is _Phase.CLOSING and not self.backlog.size and not self._socket_full:
             self._say_goodbye()
-
-    def _next_piece(self) -> memoryview:
-        first = self._queue.popleft()
-        if len(first) > _PIECE:
-            self._queue.appendleft(first[_PIECE:])
-            first = first[:_PIECE]
-        parts, size = [first], len(first)
-        while self._queue and size + len(self._queue[0]) <= _PIECE:
-            parts.append(self._queue.popleft())
-            size += len(parts[-1])
-        self.backlog -= size
-        return first if len(parts) == 1 else memoryview(b"".join(parts))
 
     def _send_output(self) -> None:
         if not self._raw.is_closing() and (ciphertext := self._engine.output()):
             self._raw.write(ciphertext)
 
-    def set_write_buffer_limits(self, high: int | None, low: int | None) -> None:
-        """As asyncio's transports: high defaults to four times low, or to the door's; low to a quarter of high."""
-        if high is None:
-            high = self._limits.write_high_water if low is None else 4 * low
-        low = high // 4 if low is None else low
-        if not high >= low >= 0:
-            raise ValueError(f"write buffer limits: expected high >= low >= 0, got {high} and {low}")
-        self.high_water, self.low_water = high, low
-        self._steer_application()
-
     def _steer_application(self) -> None:
         if self._phase is not _Phase.OPEN:
             return
-        if not self._writing_paused and self.backlog > self.high_water:
+        if not self._writing_paused and self.backlog.size > self.backlog.high_water:
             self._writing_paused = True
             self.application.pause_writing()
-        elif self._writing_paused and self.backlog <= self.low_water:
+        elif self._writing_paused and self.backlog.size <= self.backlog.low_water:
             self._writing_paused = False
             self.application.resume_writing()
 
