@@ -54,6 +54,13 @@ async def test_a_list_that_is_refused_can_be_mended_and_sent_again(example: Any)
     assert LISTS.common == alice.common
 
 
+async def test_a_list_over_the_limit_is_refused_and_the_service_goes_on(example: Any) -> None:
+    with pytest.raises(company.ListRefused, match="413"):
+        await take_part(example, "alice", "x" * (33 * 1024 * 1024))
+    alice, _ = await asyncio.gather(take_part(example, "alice", LISTS.alice), take_part(example, "bob", LISTS.bob))
+    assert LISTS.common == alice.common
+
+
 async def test_whoever_is_not_in_the_manifest_gets_nothing(example: Any) -> None:
     company.make_keys(example.folder / "stranger", "alice", example.now)
     with pytest.raises(company.Unreachable, match="does our certificate stand in the manifest"):
