@@ -209,23 +209,35 @@ class Door:
 async def serve(environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM.  environ: what the coordinator and the launcher gave us."""
     identity = Identity.from_environ(environ)
-    named = {
-        company: x509.load_pem_x509_certificate(environ[f"{company.upper()}_CERTIFICATE"].encode())
-        for company in COMPANIES
-    }
+    receipts, address = _setting(environ, "RECEIPTS_ADDRESS"), _setting(environ, "INTERSECTION_ADDRESS")
+    named = {_certificate(environ, company): company for company in COMPANIES}
     context = identity.server_context()
-    context.load_verify_locations(cadata="".join(c.public_bytes(Encoding.PEM).decode() for c in named.values()))
-    async with grpc.aio.secure_channel(environ["RECEIPTS_ADDRESS"], identity.grpc_channel_credentials()) as channel:
-        certificates = {certificate.public_bytes(Encoding.DER): company for company, certificate in named.items()}
-        runner = web.AppRunner(Door(certificates, Meeting(channel.unary_unary(RECORD, None, None))).application())
+    context.load_verify_locations(cadata="".join(ssl.DER_cert_to_PEM_cert(certificate) for certificate in named))
+    async with grpc.aio.secure_channel(receipts, identity.grpc_channel_credentials()) as channel:
+        runner = web.AppRunner(Door(named, Meeting(channel.unary_unary(RECORD, None, None))).application())
         await runner.setup()
-        host, _, port = environ["INTERSECTION_ADDRESS"].rpartition(":")
+        host, _, port = address.rpartition(":")
         await web.TCPSite(runner, host, int(port), ssl_context=context).start()
-        print(f"intersection: serving both companies at https://{host}:{port}", flush=True)
+        print(f"intersection: serving both companies at https://{address}", flush=True)
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         await stop.wait()
         await runner.cleanup()
+
+
+def _setting(environ: Mapping[str, str], name: str) -> str:
+    if not (value := environ.get(name)):
+        raise SystemExit(f"intersection: expected the variable {name}, got none; manifest.yaml or README.md sets it")
+    return value
+
+
+def _certificate(environ: Mapping[str, str], company: str) -> bytes:
+    """DER of a company's certificate, as the manifest has it."""
+    name = f"{company.upper()}_CERTIFICATE"
+    try:
+        return x509.load_pem_x509_certificate(_setting(environ, name).encode()).public_bytes(Encoding.DER)
+    except ValueError as bad:
+        raise SystemExit(f"intersection: {name}: expected {company}'s certificate, pasted into the manifest") from bad
 
 
 def _refuse(status: int, reason: str) -> web.Response:

@@ -148,37 +148,43 @@ class Desk:
 
 def main(environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM.  environ: what the coordinator and the launcher gave us."""
-    identity = Identity.from_environ(environ)
-    key = load_pem_private_key(environ["RECEIPT_KEY"].encode(), None)
+    identity, address = Identity.from_environ(environ), _setting(environ, "RECEIPTS_ADDRESS")
+    key = load_pem_private_key(_setting(environ, "RECEIPT_KEY").encode(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise SystemExit("receipts: RECEIPT_KEY: expected an EC key, as the manifest's secret receiptKey says")
-    folder = Path(environ["RECEIPTS_FOLDER"])
+    folder = Path(_setting(environ, "RECEIPTS_FOLDER"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _, intermediate = x509.load_pem_x509_certificates(environ["MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN"].encode())
-    chain = environ["RECEIPT_CERTIFICATE"] + intermediate.public_bytes(Encoding.PEM).decode()
-    store = Store(folder, bytes.fromhex(environ["STORE_KEY"]))
+    chain = _setting(environ, "RECEIPT_CERTIFICATE") + intermediate.public_bytes(Encoding.PEM).decode()
+    store = Store(folder, bytes.fromhex(_setting(environ, "STORE_KEY")))
     desk = Desk(
         Notary(key, chain),
         store,
         now=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
         draw=os.urandom,  # noqa: TID251 - shell: draws the nonce of a sealed file
     )
-    for number in store.numbers():
-        store.read(number)
+    try:
+        for number in store.numbers():
+            store.read(number)
+    except StoreDamaged as damaged:
+        raise SystemExit(f"receipts: {damaged}") from damaged
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 2 * MAX_STATEMENT)])
     methods = {"Record": grpc.unary_unary_rpc_method_handler(desk.record)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("common_customers.Receipts", methods),))
-    server.add_secure_port(environ["RECEIPTS_ADDRESS"], identity.grpc_server_credentials())
+    server.add_secure_port(address, identity.grpc_server_credentials())
     server.start()
-    print(
-        f"receipts: serving marbles {CALLER!r} at {environ['RECEIPTS_ADDRESS']}, {len(store.numbers())} receipts kept",
-        flush=True,
-    )
+    print(f"receipts: serving marbles {CALLER!r} at {address}, {len(store.numbers())} receipts kept", flush=True)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     stop.wait()
     server.stop(1).wait()
     return 0
+
+
+def _setting(environ: Mapping[str, str], name: str) -> str:
+    if not (value := environ.get(name)):
+        raise SystemExit(f"receipts: expected the variable {name}, got none; manifest.yaml or README.md sets it")
+    return value
 
 
 def _private(path: str, flags: int) -> int:

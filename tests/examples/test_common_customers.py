@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -156,3 +158,33 @@ def test_a_receipt_counts_with_its_signature_and_its_signer_only(example: Any) -
     other = type(coordinator)()
     with pytest.raises(company.Refused, match="no trusted anchor"):
         company.verify_receipt(receipt(company.RECEIPT_NAME), other.root, example.now)
+
+
+@pytest.mark.parametrize(
+    ("program", "missing", "reason"),
+    [
+        ("intersection", {"ALICE_CERTIFICATE": "PUT THE CERTIFICATE OF alice HERE"}, "expected alice's certificate"),
+        ("intersection", {"INTERSECTION_ADDRESS": ""}, "expected the variable INTERSECTION_ADDRESS"),
+        ("receipts", {"STORE_KEY": ""}, "expected the variable STORE_KEY"),
+    ],
+)
+def test_a_program_that_was_not_given_everything_says_what(
+    example: Any, program: str, missing: dict[str, str], reason: str
+) -> None:
+    given = {**example.intersection_environ, "INTERSECTION_ADDRESS": "127.0.0.1:1", **example.receipts_environ}
+    command = (sys.executable, str(Path(company.__file__).with_name(f"{program}.py")))
+    ended = example.processes.run("incomplete", command, {**given, **missing})
+    assert 1 == ended.code
+    assert reason in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_receipts_that_somebody_changed_keep_the_service_from_starting(example: Any) -> None:
+    example.processes.stop("receipts")
+    (example.folder / "receipts" / "receipt-000001.sealed").write_bytes(bytes(64))
+    command = (sys.executable, str(Path(company.__file__).with_name("receipts.py")))
+    ended = example.processes.run("damaged", command, example.receipts_environ)
+    assert (1, "receipts: receipt-000001.sealed: expected a receipt sealed by this deployment, got other bytes\n") == (
+        ended.code,
+        ended.err,
+    )
