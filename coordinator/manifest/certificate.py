@@ -37,12 +37,12 @@ def read_certificate(reading: Reading, secret: View, kind: SecretType) -> Certif
         )
     return CertificateTemplate(
         subject=_subject(reading, view.view("Subject")),
-        dns_names=_names(reading, view, "DNSNames"),
+        dns_names=_names(reading, view, "DNSNames", x509.DNSName),
         ip_addresses=_addresses(reading, view),
-        email_addresses=_names(reading, view, "EmailAddresses") or (),
+        email_addresses=_names(reading, view, "EmailAddresses", x509.RFC822Name) or (),
         uris=_uris(reading, view),
-        key_usage=view.number("KeyUsage") or None,
-        extended_key_usage=_usages(view),
+        key_usage=_key_usage(reading, view),
+        extended_key_usage=_usages(reading, view),
         is_ca=is_ca,
         max_path_length=path_length if path_length > 0 or zero else None,
         not_after=_not_after(reading, view),
@@ -81,14 +81,20 @@ def _subject(reading: Reading, view: View) -> x509.Name:
     return x509.Name(parts)
 
 
-def _names(reading: Reading, view: View, field: str) -> tuple[str, ...] | None:
+def _names(
+    reading: Reading, view: View, field: str, kind: type[x509.DNSName] | type[x509.RFC822Name]
+) -> tuple[str, ...] | None:
     if not view.has(field):
         return None
-    for item in view.items(field):
-        value = item.value if isinstance(item, ScalarNode) else None
-        if isinstance(value, str) and not value.isascii():
+    for item, text in zip(view.items(field), view.texts(field), strict=True):
+        if not text.isascii():
             hint = "write its ASCII form (punycode)"
-            reading.refuse("E025", item.place, f'{field}: "{value}" has characters outside ASCII', hint)
+            reading.refuse("E025", item.place, f'{field}: "{text}" has characters outside ASCII', hint)
+            continue
+        try:
+            kind(text)
+        except ValueError:
+            reading.refuse("E025", item.place, f'{field}: "{text}" cannot be in a certificate', "correct it")
     return view.texts(field)
 
 
@@ -119,17 +125,28 @@ def _uris(reading: Reading, view: View) -> tuple[str, ...]:
     return tuple(uris)
 
 
-def _usages(view: View) -> tuple[str, ...] | None:
+def _key_usage(reading: Reading, view: View) -> int | None:
+    """Go's bits.  encipherOnly and decipherOnly mean something only beside keyAgreement (RFC 5280, 4.2.1.3)."""
+    usage = view.number("KeyUsage") or 0
+    if usage & 0x180 and not usage & 0x10:
+        message = f"KeyUsage {usage} has encipherOnly or decipherOnly without keyAgreement"
+        reading.refuse("E025", view.place("KeyUsage"), message, "add 16, or remove them")
+    return usage or None
+
+
+def _usages(reading: Reading, view: View) -> tuple[str, ...] | None:
     """Extended key usages as dotted object identifiers."""
     if not view.has("ExtKeyUsage") and not view.has("UnknownExtKeyUsage"):
         return None
-    known = [_EXTENDED[number] for number in _numbers(view.items("ExtKeyUsage"))]
-    other = [
-        ".".join(str(number) for number in _numbers(item.items))
-        for item in view.items("UnknownExtKeyUsage")
-        if isinstance(item, ListNode)
-    ]
-    return (*known, *other)
+    usages = [_EXTENDED[number] for number in _numbers(view.items("ExtKeyUsage"))]
+    for item in view.items("UnknownExtKeyUsage"):
+        dotted = ".".join(str(number) for number in _numbers(item.items)) if isinstance(item, ListNode) else ""
+        try:
+            usages.append(x509.ObjectIdentifier(dotted).dotted_string)
+        except ValueError:
+            message = f'UnknownExtKeyUsage: "{dotted}" is no object identifier'
+            reading.refuse("E025", item.place, message, "write it as a list such as [1, 3, 6, 1, 5, 5, 7, 3, 1]")
+    return tuple(usages)
 
 
 def _numbers(items: Sequence[Node]) -> list[int]:

@@ -57,7 +57,7 @@ def placeholder_context(manifest: Manifest, *, certificate_der: bytes) -> Mappin
             size=secret.size,
             shared=secret.shared,
             user_defined=secret.user_defined,
-            valid_days=0 if not secret.type.is_certificate else secret.valid_days,
+            valid_days=secret.valid_days,
             cert_der=certificate_der if secret.type.is_certificate else None,
             public=public_der if secret.type.is_certificate and not secret.user_defined else key,
             private=key,

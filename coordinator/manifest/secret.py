@@ -22,7 +22,7 @@ def read_secrets(reading: Reading, members: tuple[Member, ...]) -> Mapping[str, 
 
 def _secret(reading: Reading, name: str, view: View) -> Secret:
     if not view.text("Type"):
-        return Secret(name, SecretType.SYMMETRIC_KEY, 0, False, False, DEFAULT_DAYS)
+        return Secret(name, SecretType.SYMMETRIC_KEY, 0, False, False, 0)
     kind = SecretType(view.text("Type"))
     size = view.number("Size") or 0
     shared, user_defined = view.flag("Shared"), view.flag("UserDefined")
@@ -50,7 +50,9 @@ def _secret(reading: Reading, name: str, view: View) -> Secret:
     if valid_days and certificate.not_after:
         message = f'secret "{name}" has both ValidFor and Cert.NotAfter'
         reading.refuse("E024", view.place("ValidFor"), message, "keep one of them")
-    return Secret(name, kind, size, shared, user_defined, valid_days or DEFAULT_DAYS, certificate)
+    if kind.is_certificate and not user_defined:
+        valid_days = valid_days or DEFAULT_DAYS
+    return Secret(name, kind, size, shared, user_defined, valid_days, certificate)
 
 
 def _size_problem(kind: SecretType, size: int, shared: bool) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ Events come from libyaml; one document, no anchors, no tags; the tree is ours, s
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import yaml
@@ -73,9 +74,10 @@ class YamlReader:
         return MapNode(tuple(members), place)
 
     def _member(self, event: Any, pointer: str, depth: int) -> Member:
-        key_place = _place(event, pointer)
         if not isinstance(event, yaml.ScalarEvent) or event.anchor is not None or event.tag is not None:
-            raise Unreadable(self._reading.error("E003", key_place, "a key must be plain text", "quote it"))
+            raise Unreadable(
+                self._reading.error("E003", _place(event, pointer), "a key must be plain text", "quote it")
+            )
         key = event.value
         child = step(pointer, key)
         key_place = _place(event, child)
@@ -112,6 +114,7 @@ class YamlReader:
         return Place(line, column, 1, "")
 
 
+@lru_cache(maxsize=4096)
 def resolve_plain(text: str) -> tuple[Scalar, tuple[str, str, Scalar] | None]:
     """What an unquoted scalar means (YAML 1.2.2, 10.3.2), and where other YAML tools read it differently:
     (code, message, what MarbleRun's command line reads)."""
@@ -169,8 +172,8 @@ def _is_plain(event: Any) -> bool:
 
 def _place(event: Any, pointer: str) -> Place:
     start, end = event.start_mark, event.end_mark
-    width = end.column - start.column if end.line == start.line else 1
-    return Place(start.line, start.column, max(1, width), pointer)
+    line, column = start.line, start.column
+    return Place(line, column, (end.column - column or 1) if end.line == line else 1, pointer)
 
 
 _STR_TAG: Final = "tag:yaml.org,2002:str"

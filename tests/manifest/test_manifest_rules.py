@@ -38,7 +38,7 @@ def test_a_manifest_is_read_whole(document: Document, parsed: Parse) -> None:
     assert web.parameters.argv == ("web",)
     assert web.parameters.files["/etc/web"].source == b"\x00\x01\x02"
     assert manifest.secrets["session"].size == 256
-    assert manifest.secrets["session"].valid_days == 365
+    assert manifest.secrets["session"].valid_days == 0
     assert manifest.secrets["site"].type is SecretType.CERT_ECDSA
     assert manifest.secrets["site"].valid_days == 30
     assert manifest.tls["door"].incoming == (TlsIncoming("8443", "site", False),)
@@ -99,6 +99,10 @@ def test_the_fingerprint_is_of_the_exact_bytes(document: Document) -> None:
         ("Secrets/site/Cert", {"URIs": [{"Host": "x"}]}, "E025"),
         ("Secrets/site/Cert", {"Subject": {"Country": ["Germany"]}}, "E025"),
         ("Secrets/site/Cert", "AAAA", "E025"),
+        ("Secrets/site/Cert", {"EmailAddresses": ["a b <c>"]}, "E025"),
+        ("Secrets/site/Cert", {"UnknownExtKeyUsage": [[9, 99]]}, "E025"),
+        ("Secrets/site/Cert", {"KeyUsage": 128}, "E025"),
+        ("Secrets/site/Cert", {"Subject": {"CommonName": "x" * 65}}, "E025"),
         ("Secrets/site/Cert", {"OCSPServer": ["http://x"]}, "E095"),
         ("Secrets/site/Cert", {"Subject": {"ExtraNames": [{}]}}, "E095"),
         ("Secrets/session/Cert", {"DNSNames": ["x"]}, "E025"),

@@ -107,6 +107,7 @@ def test_a_debug_package_needs_no_identity_but_a_warning(document: dict[str, Any
     document["Packages"]["web"] = {"Debug": True}
     result = parsed(document)
     (values,) = result.manifest.packages["web"].alternatives
+    assert isinstance(values, SgxReferenceValues)
     assert values.debug
     assert result.manifest.packages["web"].debug
     assert [finding.code for finding in result.findings] == ["E021", "E029"]
@@ -115,6 +116,7 @@ def test_a_debug_package_needs_no_identity_but_a_warning(document: dict[str, Any
 def test_in_compatible_mode_an_unknown_status_never_matches(document: dict[str, Any], parsed: Parse) -> None:
     document["Packages"]["web"] = {"UniqueID": "01" * 32, "AcceptedTCBStatuses": ["Outdated"]}
     (values,) = parsed(document, compatible=True).manifest.packages["web"].alternatives
+    assert isinstance(values, SgxReferenceValues)
     assert values.tcb == TcbPolicy()
 
 

@@ -145,7 +145,7 @@ def _slice(arguments: Sequence[Value]) -> Value:
     end = _position(arguments[2], length) if len(arguments) > 2 else length
     start = _position(arguments[1], length) if len(arguments) > 1 else 0
     if start > end:
-        raise FunctionError(f"slice from {start} to {end} ends before it starts")
+        raise FunctionError("the slice ends before it starts")
     return text_of(bytes_of(value)[start:end]) if isinstance(value, str) else value[start:end]
 
 
@@ -153,7 +153,7 @@ def _position(value: Value, last: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise FunctionError(f"a position is a whole number, not {go_type(value)}")
     if not 0 <= value <= last:
-        raise FunctionError(f"index out of range: {value}")
+        raise FunctionError("index out of range")
     return value
 
 

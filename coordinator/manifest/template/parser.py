@@ -182,7 +182,6 @@ class _Parser:
     def _command(self) -> Command:
         operands: list[Operand] = []
         while True:
-            self._peek_past_space()
             if self._peek_past_space().token in _OPERANDS:
                 self._skip_space()
                 operands.append(self._operand())
@@ -280,6 +279,8 @@ class _Parser:
         return self._ahead[0]
 
     def _peek_past_space(self) -> Lexeme:
+        if self._ahead and self._ahead[0].token is not Token.SPACE:
+            return self._ahead[0]
         index = 0
         while True:
             if index == len(self._ahead):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 from coordinator.manifest.template.errors import TemplateError
@@ -53,8 +54,8 @@ class Template:
         """Read a template for a place.  Raises TemplateError."""
         if b"{{" not in source:
             return cls.plain(source, place, origin)
-        nodes = parse(text_of(source), _FUNCTION_NAMES[place])
-        return cls(source, used_secrets(nodes), place, nodes, origin)
+        nodes, secrets = _parsed(source, place)
+        return cls(source, secrets, place, nodes, origin)
 
     @classmethod
     def plain(cls, source: bytes, place: Place, origin: Origin | None = None) -> "Template":
@@ -79,6 +80,13 @@ class Template:
                 0, "the rendered value has NUL bytes, which no environment variable can hold", "use hex"
             )
         return rendered
+
+
+@lru_cache(maxsize=1024)
+def _parsed(source: bytes, place: Place) -> tuple[tuple[Node, ...], frozenset[str]]:
+    """Many marbles have the same templates, so each is parsed once."""
+    nodes = parse(text_of(source), _FUNCTION_NAMES[place])
+    return nodes, used_secrets(nodes)
 
 
 def _root(context: Mapping[str, Any]) -> Group:
