@@ -204,9 +204,9 @@ class Story:
         with self.narrator.step("eavesdropper") as say:
             with Eavesdropper(self.stage.door) as middle:
                 ended = self.processes.run("eavesdropped", self.stage.take_part("alice", middle.address))
-                ended.expect(4, "nothing was sent")
-                if middle.overheard or not middle.refused:
-                    raise StepFailed(f"expected a broken handshake and no byte, got {middle.overheard} bytes overheard")
+            ended.expect(4, "nothing was sent")
+            if middle.overheard or not middle.refused:
+                raise StepFailed(f"expected a broken handshake and no byte, got {middle.overheard} bytes overheard")
             say("refused by alice before she sent a byte: it does not lead to the root")
             with Eavesdropper(self.stage.endpoint) as middle:
                 self._enclasp("verify-eavesdropped", "verify", middle.address, *self.stage.references).expect(4, "V131")

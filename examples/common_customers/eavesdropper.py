@@ -3,6 +3,7 @@
 The attack of the demo, and as real as the rest: whoever connects through it without checking the certificate is read.
 """
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -23,6 +24,7 @@ class Eavesdropper:
     """A TLS proxy on loopback in front of `target` (HOST:PORT).  Use it with `with`; `address` is where it listens.
 
     overheard: bytes of plaintext that clients sent through it.  refused: handshakes that clients broke off.
+    It runs in a thread of its own; the counts are settled when the `with` has ended.
     """
 
     def __init__(self, target: str) -> None:
@@ -30,59 +32,61 @@ class Eavesdropper:
         self._target = (host, int(port))
         self._context = _own_context()
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.overheard = 0
         self.refused = 0
-        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._accept(),), daemon=True)
+        self._stop = asyncio.Event()
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        self._loop.close()
+        self._listener.close()
 
-    def _accept(self) -> None:
+    async def _accept(self) -> None:
+        stopped = asyncio.create_task(self._stop.wait())
         while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return  # closed: the demo is done with us
-            with client:
-                client.settimeout(5)
-                self._listen_in(client)
+            accepted = asyncio.create_task(self._loop.sock_accept(self._listener))
+            await asyncio.wait({stopped, accepted}, return_when=asyncio.FIRST_COMPLETED)
+            if not accepted.done():
+                accepted.cancel()
+                return
+            await self._listen_in(accepted.result()[0])
 
-    def _listen_in(self, client: socket.socket) -> None:
+    async def _listen_in(self, client: socket.socket) -> None:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
         try:
-            with self._context.wrap_socket(client, server_side=True) as inside:
-                first = inside.recv(65536)
-                self.overheard += len(first)
-                if first:
-                    self._pass_on(inside, first)
+            transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, client, ssl=self._context)
         except OSError:
             self.refused += 1
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        beyond, onward = await asyncio.open_connection(*self._target, ssl=_blind_context())
+        await asyncio.gather(self._copy(reader, onward, overhear=True), self._copy(beyond, writer, overhear=False))
 
-    def _pass_on(self, inside: ssl.SSLSocket, first: bytes) -> None:
-        blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        blind.check_hostname = False
-        blind.verify_mode = ssl.CERT_NONE
-        with socket.create_connection(self._target, 5) as raw, blind.wrap_socket(raw) as outside:
-            back = threading.Thread(target=_copy, args=(outside, inside), daemon=True)
-            back.start()
-            outside.sendall(first)
-            while more := inside.recv(65536):
-                self.overheard += len(more)
-                outside.sendall(more)
-            outside.shutdown(socket.SHUT_RDWR)
-            back.join()
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, overhear: bool) -> None:
+        with contextlib.suppress(OSError):
+            while some := await source.read(65536):
+                self.overheard += len(some) if overhear else 0
+                target.write(some)
+                await target.drain()
+        target.close()
 
 
-def _copy(source: ssl.SSLSocket, target: ssl.SSLSocket) -> None:
-    with contextlib.suppress(OSError):
-        while more := source.recv(65536):
-            target.sendall(more)
+def _blind_context() -> ssl.SSLContext:
+    """TLS towards the target, whoever it is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _own_context() -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,18 @@ async def test_somebody_in_the_middle_overhears_nothing(example: Any) -> None:
         await take_part(example, "alice", LISTS.alice, middle.address)
     assert middle.overheard == 0
     assert middle.refused == 1
+
+
+async def test_whoever_does_not_look_is_overheard(example: Any) -> None:
+    with Eavesdropper(example.address) as middle:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        host, _, port = middle.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
+        writer.write(b"my customers")
+        assert b"" == await reader.read()
+        writer.close()
+    assert (12, 0) == (middle.overheard, middle.refused)
 
 
 async def test_another_marble_of_the_deployment_cannot_take_the_lists(example: Any) -> None:
