@@ -12,7 +12,7 @@ from attestation.kinds import Kind
 
 
 class TcbStatus(StrEnum):
-    """Intel's TCB statuses (Intel PCS API, TCB info), and ours for "no level matches"."""
+    """Intel's TCB statuses (Intel PCS API, TCB info); ours for "no level matches", and for platforms without levels."""
 
     UP_TO_DATE = "UpToDate"
     SW_HARDENING_NEEDED = "SWHardeningNeeded"
@@ -22,6 +22,7 @@ class TcbStatus(StrEnum):
     OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
     REVOKED = "Revoked"
     NOT_SUPPORTED = "NotSupported"
+    NOT_APPLICABLE = "NotApplicable"
 
 
 @dataclass(frozen=True, slots=True)

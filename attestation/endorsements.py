@@ -93,10 +93,9 @@ def _collateral(item: object, place: str) -> DcapCollateral:
     binaries = {name: _hex(texts[name], f"{place}/{name}") for name in _BINARIES}
     raw = {name: texts[name].encode() for name in (*_CHAINS, *_DOCUMENTS)} | binaries
     tcb_info = _json_object(raw["tcb_info"], f"{place}/tcb_info")
-    try:
-        kind = Kind(str(tcb_info.get("id", "SGX")).lower())
-    except ValueError as error:
-        raise EndorsementFormatError(f"{place}/tcb_info/id: expected SGX or TDX, got {tcb_info['id']!r:.60}") from error
+    kind = _KINDS.get(str(tcb_info.get("id", "SGX")))
+    if kind is None:
+        raise EndorsementFormatError(f"{place}/tcb_info/id: expected SGX or TDX, got {tcb_info['id']!r:.60}")
     fmspc = str(tcb_info.get("fmspc", "")).lower()
     return DcapCollateral(kind, fmspc, _ca(raw["pck_crl_issuer_chain"]), **raw)
 
@@ -138,6 +137,7 @@ def _hex(value: str, place: str) -> bytes:
         raise EndorsementFormatError(f"{place}: expected hex digits, got {value!r:.40}") from error
 
 
+_KINDS: Final[Mapping[str, Kind]] = {"SGX": Kind.SGX, "TDX": Kind.TDX}
 _CHAINS: Final = ("pck_crl_issuer_chain", "tcb_info_issuer_chain", "qe_identity_issuer_chain")
 _DOCUMENTS: Final = ("tcb_info", "qe_identity")
 _BINARIES: Final = ("root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature")

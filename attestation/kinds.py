@@ -8,3 +8,8 @@ class Kind(StrEnum):
 
     SGX = "sgx"
     TDX = "tdx"
+    SEV_SNP = "sev-snp"
+    NITRO = "nitro"
+    CCA = "cca"
+    NVIDIA_GPU = "nvidia-gpu"
+    AZURE_VTPM = "azure-vtpm"

@@ -4,9 +4,9 @@ from typing import Final
 
 from cryptography.x509 import ObjectIdentifier
 
-# Our own arc: 2.25.<UUID as a number>, which needs no registration (ITU-T X.667).
-# UUID 375eea63-136a-4047-af29-d21e5eab56f5.
-_OURS: Final = "2.25.73600369606316655087120170735540852469"
+# Our own arc below 2.25.  Every arc is below 2^31: Go's x509 refuses certificates with a larger one
+# (docs/decisions/0005-small-oid-arc.md).
+_OURS: Final = "2.25.928967267"
 
 MANIFEST_DIGEST: Final = ObjectIdentifier(f"{_OURS}.1")
 """Root certificate: digest of the manifest in force.  Source: design.md, 3."""
