@@ -165,6 +165,7 @@ class UnaryProtocol(asyncio.Protocol):
             self._idle.cancel()
         call = self._calls[event.stream_id] = Call(event.stream_id, ended=event.stream_ended is not None)
         if self._draining:
+            self._release(call)
             return  # above the last stream id of our GOAWAY: `_send_answers` refuses it
         self._last_stream_id = event.stream_id
         limit = self._limits.deadline_seconds
