@@ -25,7 +25,7 @@ def carrier(now, *extensions: x509.ExtensionType) -> x509.Certificate:
     return certificate("a root", KEY, "a root", KEY, now, timedelta(days=1), extra=extensions)
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [Kind.SGX, Kind.TDX])
 def test_evidence_comes_out_of_a_certificate_as_it_went_in(vendor: SimulatedVendor, now, kind: Kind) -> None:
     quoting_enclave = QuotingEnclave(vendor.machine, kind)
     if kind is Kind.SGX:

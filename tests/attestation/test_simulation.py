@@ -68,12 +68,12 @@ def test_a_folder_without_a_vendor_is_refused_with_the_next_step(tmp_path: Path,
 def test_without_an_environment_it_says_what_was_looked_for(program: list[str], folder: Path) -> None:
     with pytest.raises(NoDevice, match="ENCLASP_SIMULATION is not set"):
         find_issuer({}, program)
-    with pytest.raises(NoDevice, match="expected sgx or tdx, got 'riscv'"):
+    with pytest.raises(NoDevice, match="expected tdx or sgx, got 'riscv'"):
         issuer(folder, program, "riscv")
     assert Kind.TDX is find_issuer({"ENCLASP_SIMULATION": str(folder)}, program).kind
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [Kind.SGX, Kind.TDX])
 def test_issued_evidence_is_accepted_with_the_folders_trust_and_collateral(
     folder: Path, program: list[str], kind: Kind, now
 ) -> None:
