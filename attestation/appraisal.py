@@ -149,6 +149,8 @@ def _default(verification: Verification) -> Appraisal:
     name, wanted = "policy.tcb-status", TcbStatus.UP_TO_DATE
     if claims.tcb_status is None:
         status = missing(name, wanted.value, "unknown without endorsements", _DEFAULT_POLICY, codes.NO_ENDORSEMENTS)
+    elif claims.tcb_status is TcbStatus.NOT_APPLICABLE:
+        status = settled(True, name, "no status: the platform has none", "none", _DEFAULT_POLICY, codes.TCB_STATUS)
     else:
         holds = claims.tcb_status is wanted
         status = settled(holds, name, wanted.value, claims.tcb_status.value, _DEFAULT_POLICY, codes.TCB_STATUS)
