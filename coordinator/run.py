@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from coordinator.program import own_program
 from coordinator.rest import app, metrics
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
-from coordinator.service import Coordinator, Environment
+from coordinator.service import Coordinator, Environment, NotWritten
 from coordinator.state.events import EventFormatError
 from coordinator.state.model import Authority
 from coordinator.state.phase import Phase
@@ -45,13 +46,20 @@ EXIT_STOPPED: Final = 6
 def serve(config: Config, environ: Mapping[str, str]) -> int:
     """Run a coordinator until a signal or a failure; returns the exit code."""
     configure_logging(config.log_level)
+    _allow_many_connections()
     observer = Observer(VERSION)
     try:
         return asyncio.run(_serve(config, environ, observer))
-    except (AttestationError, JournalError, EventFormatError, ReplayFailed, Refused, OSError) as cause:
+    except (AttestationError, JournalError, EventFormatError, ReplayFailed, Refused, NotWritten, OSError) as cause:
         observer.error("the coordinator cannot start", reason=str(cause))
         print(f"error: the coordinator cannot start: {cause}", file=sys.stderr)
         return EXIT_INPUT
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system lets us have: the doors take 10,000 connections each (design.md, 10)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(config: Config, environ: Mapping[str, str], observer: Observer) -> int:
