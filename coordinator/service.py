@@ -57,6 +57,10 @@ class NotServing(Exception):
     """The Coordinator has stopped: its memory may be ahead of its journal, so it answers nothing more."""
 
 
+class NotWritten(Exception):
+    """The state could not be written: nothing has changed, and the same request may be sent again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What a Coordinator stands on.  names: its DNS names and addresses; snapshot_every: records between snapshots."""
@@ -134,7 +138,7 @@ class Coordinator:
         return chain, raw
 
     async def set_manifest(self, raw: bytes) -> Manifest:
-        """Set the first manifest.  Raises WrongPhase, ManifestRefused, NotServing."""
+        """Set the first manifest.  Raises WrongPhase, ManifestRefused, NotWritten, NotServing."""
         return await asyncio.shield(asyncio.ensure_future(self._set_manifest(raw)))
 
     async def _set_manifest(self, raw: bytes) -> Manifest:
@@ -155,14 +159,16 @@ class Coordinator:
                 entropy=self._env.entropy,
             )
             bodies = [encode_event(event) for event in decision.events]
+            state = await self._in_thread(lambda: replay_all(decision.events))
             try:
                 self._journal = await self._in_thread(
                     lambda: self._env.vault.found(bodies, manifest.config.seal_mode.value)
                 )
             except JournalError as failure:
                 self._env.observer.error("manifest was not set: the state cannot be written", reason=str(failure))
-                raise
-            self._become(replay_all(decision.events))
+                text = "manifest was not set: the state cannot be written; the coordinator's log says why"
+                raise NotWritten(text) from failure
+            self._become(state)
             self._root_evidence = self._issue_for(self.authority, b"")
             self._env.observer.info("manifest set", fingerprint=manifest.fingerprint, marbles=len(manifest.marbles))
             return manifest

@@ -11,7 +11,7 @@ from coordinator.decisions.errors import Refused
 from coordinator.observe import Observer
 from coordinator.rest import errors
 from coordinator.rest.routes import MANIFEST_BYTES, ROUTES, Route
-from coordinator.service import Coordinator, NotServing
+from coordinator.service import Coordinator, NotServing, NotWritten
 from coordinator.wire.v2 import BodyInvalid
 
 REQUEST_SECONDS = 30.0
@@ -57,8 +57,8 @@ def make_runner(coordinator: Coordinator, observer: Observer) -> web.AppRunner:
             return _too_large(route, int(large.actual_size) if hasattr(large, "actual_size") else route.body_limit + 1)
         except (Refused, BodyInvalid) as refusal:
             return errors.refused(refusal, route.version)
-        except NotServing as stopped:
-            return errors.error(503, str(stopped))
+        except (NotServing, NotWritten) as failure:
+            return errors.error(503, str(failure))
         except asyncio.CancelledError:
             raise
         except Exception:

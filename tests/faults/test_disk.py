@@ -1,0 +1,113 @@
+"""A disk that is full, unusable, shared or tampered with: a clear error, and the old state is intact."""
+
+import resource
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import grpc
+import pytest
+
+from attestation.simulation import vendor
+from tests.faults.clients import ask, document, marbles_of, outcome, phase, root, run_to_its_end
+from tests.support.coordinator_process import CoordinatorProcess
+
+Begin = Callable[..., CoordinatorProcess]
+
+EXIT_CANNOT_START = 3
+EXIT_JOURNAL_FAILED = 6
+
+
+def test_a_full_disk_stops_the_coordinator_and_the_old_state_opens_again(
+    tmp_path: Path, program: Path, begin: Begin
+) -> None:
+    running = begin(tmp_path / "dev")
+    assert 200 == ask(running.client_address, "/manifest", document(program))[0]
+    make, shown = marbles_of(running, program), root(running.client_address)
+    granted = 0
+    assert outcome(running.mesh_address, make("limited"))[0] is grpc.StatusCode.OK
+    let_no_file_grow(running)
+    code, details = outcome(running.mesh_address, make("limited"))
+    assert grpc.StatusCode.UNAVAILABLE == code
+    assert "the coordinator has stopped; its log says why" in details
+    assert EXIT_JOURNAL_FAILED == running.process.wait(20)
+    assert "the journal failed; stopping" in running.log
+    assert "cannot write" in running.log
+    assert "check free space" in running.log
+
+    running = begin(tmp_path / "dev")
+    assert shown == root(running.client_address)
+    while outcome(running.mesh_address, make("limited"))[0] is grpc.StatusCode.OK:
+        granted += 1
+    assert granted == 9, "the one that was refused for want of space is not counted, the one before is"
+
+
+def test_a_full_disk_refuses_a_manifest_and_a_later_one_is_taken(tmp_path: Path, program: Path, begin: Begin) -> None:
+    running = begin(tmp_path / "dev")
+    shown = root(running.client_address)
+    let_no_file_grow(running)
+    status, body = ask(running.client_address, "/manifest", document(program))
+    assert 503 == status
+    assert b"the state cannot be written" in body
+    assert 2 == phase(running.client_address)
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert 200 == ask(running.client_address, "/manifest", document(program))[0]
+    running.kill()
+    running = begin(tmp_path / "dev")
+    assert 3 == phase(running.client_address)
+    assert shown.public_key() == root(running.client_address).public_key()
+
+
+def let_no_file_grow(running: CoordinatorProcess) -> None:
+    """From now on every write that makes a file longer than the write-ahead log is now fails, as on a full disk."""
+    size = (running.folder / "state" / "journal.db-wal").stat().st_size
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("dev", [True, False])
+def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path, dev: bool) -> None:
+    vendor.create(tmp_path / "simulation")
+    (tmp_path / "file").write_text("in the way")
+    place = tmp_path / "file" / "state"
+    options = ("--dev", "--state-dir", str(place)) if dev else ("--state-dir", str(place))
+    done = run_to_its_end(*options, ENCLASP_SIMULATION=str(tmp_path / "simulation"))
+    assert EXIT_CANNOT_START == done.returncode, done.stderr
+    assert str(place) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_coordinator_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path, begin: Begin) -> None:
+    running = begin(tmp_path / "dev")
+    done = run_to_its_end("--dev", "--state-dir", str(running.folder))
+    assert EXIT_CANNOT_START == done.returncode, done.stderr
+    assert f"{running.folder / 'state'}" in done.stderr
+    assert "journal.lock is held by another coordinator" in done.stderr
+    assert "hint: stop the other coordinator" in done.stderr
+    assert 2 == phase(running.client_address)
+
+
+def test_a_flipped_byte_in_the_journal_is_refused_and_the_record_is_named(
+    tmp_path: Path, program: Path, begin: Begin
+) -> None:
+    running = begin(tmp_path / "dev")
+    assert 200 == ask(running.client_address, "/manifest", document(program))[0]
+    make = marbles_of(running, program)
+    for _ in range(2):
+        assert outcome(running.mesh_address, make("limited"))[0] is grpc.StatusCode.OK
+    assert 0 == running.stop()
+    flip_a_byte_of_record(running, 3)
+    done = run_to_its_end("--dev", "--state-dir", str(running.folder))
+    assert EXIT_CANNOT_START == done.returncode, done.stderr
+    assert "journal: record 3: " in done.stderr
+    assert "Traceback" not in done.stderr
+    flip_a_byte_of_record(running, 3)
+    running = begin(tmp_path / "dev")
+    assert 3 == phase(running.client_address), "undone, it opens: nothing was changed by the refusal"
+
+
+def flip_a_byte_of_record(running: CoordinatorProcess, number: int) -> None:
+    with closing(sqlite3.connect(running.folder / "state" / "journal.db")) as database, database:
+        (sealed,) = database.execute("SELECT sealed FROM records WHERE number = ?", (number,)).fetchone()
+        changed = sealed[:-20] + bytes([sealed[-20] ^ 1]) + sealed[-19:]
+        database.execute("UPDATE records SET sealed = ? WHERE number = ?", (changed, number))
