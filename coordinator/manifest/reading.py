@@ -1,6 +1,7 @@
 """What both readers share: limits, and the list of remarks."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 from coordinator.manifest.document import Document, Member, Place
@@ -42,6 +43,10 @@ class Reading:
     def remark(self, code: str, place: Place, message: str, hint: str) -> None:
         """An error in strict mode, a warning in compatible mode."""
         self._add(Severity.WARNING if self.compatible else Severity.ERROR, code, place, message, hint)
+
+    def hide_line(self) -> None:
+        """Keep the text of the last remark's line out of reports: it holds a secret."""
+        self.findings[-1] = replace(self.findings[-1], source_line="")
 
     def is_refused(self, pointer: str, *, below: bool = False) -> bool:
         """Whether there is an error at this place already (or below it), so that others would only follow from it."""

@@ -37,6 +37,7 @@ def _secret(reading: Reading, name: str, view: View) -> Secret:
         if view.has(key) and not user_defined:
             message = f'secret "{name}": {key} in a manifest is readable by everybody who may read the manifest'
             reading.remark("E024", view.place(key), message, "remove it; the value is generated")
+            reading.hide_line()
     is_judged = not user_defined and not reading.is_refused(step(view.owner.pointer, "Size"))
     problem = _size_problem(kind, size, shared) if is_judged else None
     if problem:

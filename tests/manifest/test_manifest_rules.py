@@ -287,6 +287,12 @@ def test_the_end_of_validity_is_kept_in_utc(document: Document, parsed: Parse) -
     assert parsed(document).manifest.secrets["s"].certificate.not_after == "2031-05-06T05:08:09Z"
 
 
+def test_a_secret_that_stands_in_the_document_is_not_shown_again(document: Document, refused: Refuse) -> None:
+    (finding,) = refused(put(document, "Secrets/session/Private", "aHVzaCE="))
+    assert finding.code == "E024"
+    assert "aHVzaCE=" not in repr(finding)
+
+
 def test_a_hostile_document_cannot_make_us_hold_a_remark_for_each_of_its_values(
     document: Document, refused: Refuse
 ) -> None:
