@@ -52,13 +52,18 @@ class Eavesdropper:
 
     async def _accept(self) -> None:
         stopped = asyncio.create_task(self._stop.wait())
+        victims = set[asyncio.Task[None]]()
         while True:
             accepted = asyncio.create_task(self._loop.sock_accept(self._listener))
             await asyncio.wait({stopped, accepted}, return_when=asyncio.FIRST_COMPLETED)
             if not accepted.done():
                 accepted.cancel()
-                return
-            await self._listen_in(accepted.result()[0])
+                break
+            victims.add(asyncio.create_task(self._listen_in(accepted.result()[0])))
+        if victims:
+            _, still_talking = await asyncio.wait(victims, timeout=1)
+            for victim in still_talking:
+                victim.cancel()
 
     async def _listen_in(self, client: socket.socket) -> None:
         reader = asyncio.StreamReader()
