@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.common_customers.intersection import ListRefused, intersect, parse_customers
@@ -40,6 +40,7 @@ def test_what_is_no_customer_list_is_refused_by_line_and_not_by_content(body: by
     assert "secret" not in str(refused.value)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda rest: b"email,name\n" + rest))
 def test_no_bytes_make_the_parser_fail_in_any_other_way(body: bytes) -> None:
     try:

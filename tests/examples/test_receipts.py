@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.common_customers.intersection import CustomerList, statement
@@ -49,6 +49,7 @@ def test_a_deeply_nested_or_huge_statement_is_refused() -> None:
             parse_statement(raw)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.binary(max_size=100)
     | st.recursive(
