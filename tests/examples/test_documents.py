@@ -12,6 +12,7 @@ import pytest
 from coordinator.cli import exit_codes
 from coordinator.cli.check import check_document
 from coordinator.cli.main import enclasp
+from pki import oids
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -53,6 +54,18 @@ def test_the_readmes_first_manifest_is_accepted() -> None:
     (first,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     findings = check_document(first.encode(), name="README", compatible=False, now=datetime(2026, 11, 25, tzinfo=UTC))
     assert () == findings
+
+
+def test_the_object_identifiers_in_the_documents_are_ours() -> None:
+    for page in PAGES:
+        for found in re.findall(r"(?<![\d.])2\.25\.\d+\.\d+", page.read_text(encoding="utf-8")):
+            assert found == oids.MANIFEST_DIGEST.dotted_string, page.name
+
+
+def test_every_decision_stands_in_the_index() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs" / "decisions").glob("0*.md"):
+        assert f"({page.name})" in index, page.name
 
 
 def test_the_table_of_exit_codes_is_complete() -> None:
