@@ -108,7 +108,7 @@ def _reaches(found: tuple[int, ...], demanded: tuple[int, ...]) -> bool:
 
 
 def _svn_level(levels: tuple[SvnLevel, ...], svn: int) -> SvnLevel | None:
-    return next((level for level in levels if svn >= level.tcb.isvsvn), None)
+    return next((level for level in levels if svn >= level.isvsvn), None)
 
 
 def _platform_check(info: TcbInfo, platform: PckPlatform) -> Check:

@@ -5,21 +5,15 @@ Source: Intel PCS API v4 (and v3 for TCB info version 2), "Get TCB Info" and "Ge
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
-
-import msgspec
-from msgspec import Meta, Struct, field
+from typing import Final
 
 from attestation.claims import TcbStatus
+from attestation.dcap.document import JsonObject
 from attestation.errors import EndorsementFormatError
 from attestation.kinds import Kind
 
-T = TypeVar("T")
-Svn = Annotated[int, Meta(ge=0, le=65535)]
-
-
-class Hex(bytes):
-    """Bytes that stand in a document as hex digits."""
+_MAX_SVN: Final = 65535
+_COMPONENTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +28,40 @@ class Level:
     advisories: tuple[str, ...]
 
 
-class SvnOnly(Struct, frozen=True):
-    """`tcb` of QE identities and TDX module identities."""
+@dataclass(frozen=True, slots=True)
+class SvnLevel:
+    """A level of a QE identity or TDX module identity: at least this ISVSVN has this status."""
 
-    isvsvn: Svn
-
-
-class SvnLevel(Struct, frozen=True, rename="camel"):
-    """A level of a QE identity or TDX module identity."""
-
-    tcb: SvnOnly
+    isvsvn: int
     tcb_date: datetime
     tcb_status: TcbStatus
-    advisories: tuple[str, ...] = field(default=(), name="advisoryIDs")
+    advisories: tuple[str, ...]
 
 
-class TdxModule(Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class TdxModule:
     """Who signs a TDX module, and the attributes that it must have.  id and levels: of module identities only."""
 
-    mrsigner: Hex
-    attributes: Hex
-    attributes_mask: Hex
-    id: str = ""
-    tcb_levels: tuple[SvnLevel, ...] = ()
+    mrsigner: bytes
+    attributes: bytes
+    attributes_mask: bytes
+    id: str
+    tcb_levels: tuple[SvnLevel, ...]
 
 
-class QeIdentity(Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True, slots=True)
+class QeIdentity:
     """Intel's description of a quoting enclave."""
 
     id: str
-    version: int
     issue_date: datetime
     next_update: datetime
-    miscselect: Hex
-    miscselect_mask: Hex
-    attributes: Hex
-    attributes_mask: Hex
-    mrsigner: Hex
-    isvprodid: Svn
+    miscselect: bytes
+    miscselect_mask: bytes
+    attributes: bytes
+    attributes_mask: bytes
+    mrsigner: bytes
+    isvprodid: int
     tcb_levels: tuple[SvnLevel, ...]
 
 
@@ -92,89 +82,82 @@ class TcbInfo:
 
 def parse_tcb_info(raw: bytes) -> TcbInfo:
     """TCB info of version 2 or 3.  Raises EndorsementFormatError."""
-    wire = _decode(raw, _TcbInfo, "TCB info")
-    if wire.version not in (2, 3) or wire.id not in ("SGX", "TDX"):
-        raise EndorsementFormatError(f"TCB info: expected version 2 or 3 for SGX or TDX, got {wire.version}, {wire.id}")
-    kind = Kind(wire.id.lower())
-    if kind is Kind.TDX and wire.tdx_module is None:
+    document = JsonObject.parse(raw, "TCB info")
+    version, name = document.number("version", 100), document.text("id", "SGX")
+    if version not in (2, 3) or name not in ("SGX", "TDX"):
+        raise EndorsementFormatError(f"TCB info: expected version 2 or 3 for SGX or TDX, got {version}, {name:.20}")
+    kind = Kind(name.lower())
+    if kind is Kind.TDX and "tdxModule" not in document:
         raise EndorsementFormatError("TCB info: expected tdxModule for TDX")
     return TcbInfo(
         kind=kind,
-        issue_date=wire.issue_date,
-        next_update=wire.next_update,
-        fmspc=wire.fmspc,
-        pce_id=wire.pce_id,
-        evaluation_number=wire.tcb_evaluation_data_number,
-        levels=tuple(_level(level, wire.version, kind) for level in wire.tcb_levels),
-        tdx_module=wire.tdx_module,
-        tdx_module_identities=wire.tdx_module_identities,
+        issue_date=document.moment("issueDate"),
+        next_update=document.moment("nextUpdate"),
+        fmspc=document.hex("fmspc"),
+        pce_id=document.hex("pceId"),
+        evaluation_number=document.number("tcbEvaluationDataNumber", 2**31, 0),
+        levels=tuple(_level(level, version, kind) for level in document.objects("tcbLevels")),
+        tdx_module=_module(document.member("tdxModule")) if "tdxModule" in document else None,
+        tdx_module_identities=tuple(_module(m) for m in document.objects("tdxModuleIdentities", [])),
     )
 
 
 def parse_qe_identity(raw: bytes) -> QeIdentity:
     """QE identity of version 2.  Raises EndorsementFormatError."""
-    identity = _decode(raw, QeIdentity, "QE identity")
-    if identity.version != 2:
-        raise EndorsementFormatError(f"QE identity: expected version 2, got {identity.version}")
-    return identity
+    document = JsonObject.parse(raw, "QE identity")
+    if (version := document.number("version", 100)) != 2:
+        raise EndorsementFormatError(f"QE identity: expected version 2, got {version}")
+    return QeIdentity(
+        id=document.text("id"),
+        issue_date=document.moment("issueDate"),
+        next_update=document.moment("nextUpdate"),
+        miscselect=document.hex("miscselect"),
+        miscselect_mask=document.hex("miscselectMask"),
+        attributes=document.hex("attributes"),
+        attributes_mask=document.hex("attributesMask"),
+        mrsigner=document.hex("mrsigner"),
+        isvprodid=document.number("isvprodid", _MAX_SVN),
+        tcb_levels=tuple(_svn_level(level) for level in document.objects("tcbLevels")),
+    )
 
 
-class _Level(Struct, frozen=True, rename="camel"):
-    """A TCB level as it stands in the document; the names inside `tcb` depend on the version."""
-
-    tcb: dict[str, Any]
-    tcb_date: datetime
-    tcb_status: TcbStatus
-    advisories: tuple[str, ...] = field(default=(), name="advisoryIDs")
-
-
-class _TcbInfo(Struct, frozen=True, rename="camel"):
-    version: int
-    issue_date: datetime
-    next_update: datetime
-    fmspc: Hex
-    pce_id: Hex
-    tcb_levels: tuple[_Level, ...]
-    tcb_evaluation_data_number: int = 0
-    id: str = "SGX"
-    tdx_module: TdxModule | None = None
-    tdx_module_identities: tuple[TdxModule, ...] = ()
-
-
-class _Component(Struct, frozen=True):
-    svn: Annotated[int, Meta(ge=0, le=255)]
-
-
-def _level(level: _Level, version: int, kind: Kind) -> Level:
-    tdx = _components(level.tcb.get("tdxtcbcomponents")) if kind is Kind.TDX else None
+def _level(level: JsonObject, version: int, kind: Kind) -> Level:
+    tcb = level.member("tcb")
     if version == 2:
-        sgx = _components([{"svn": level.tcb.get(f"sgxtcbcomp{i:02}svn")} for i in range(1, 17)])
+        sgx = tuple(tcb.number(f"sgxtcbcomp{i:02}svn", 255) for i in range(1, _COMPONENTS + 1))
     else:
-        sgx = _components(level.tcb.get("sgxtcbcomponents"))
-    pce_svn = level.tcb.get("pcesvn")
-    if not isinstance(pce_svn, int):
-        raise EndorsementFormatError(f"TCB info: expected a number as pcesvn, got {type(pce_svn).__name__}")
-    return Level(sgx, tdx, pce_svn, level.tcb_status, level.tcb_date, level.advisories)
+        sgx = _components(tcb, "sgxtcbcomponents")
+    return Level(
+        sgx=sgx,
+        tdx=_components(tcb, "tdxtcbcomponents") if kind is Kind.TDX else None,
+        pce_svn=tcb.number("pcesvn", _MAX_SVN),
+        status=level.one_of("tcbStatus", TcbStatus),
+        date=level.moment("tcbDate"),
+        advisories=level.texts("advisoryIDs"),
+    )
 
 
-def _components(value: object) -> tuple[int, ...]:
-    try:
-        components = msgspec.convert(value, tuple[_Component, ...])
-    except msgspec.ValidationError as error:
-        raise EndorsementFormatError(f"TCB info, TCB components: {error}") from error
-    if len(components) != 16:
-        raise EndorsementFormatError(f"TCB info: expected 16 TCB components, got {len(components)}")
-    return tuple(c.svn for c in components)
+def _components(tcb: JsonObject, name: str) -> tuple[int, ...]:
+    components = tuple(component.number("svn", 255) for component in tcb.objects(name))
+    if len(components) != _COMPONENTS:
+        raise EndorsementFormatError(f"TCB info: expected {_COMPONENTS} TCB components, got {len(components)}")
+    return components
 
 
-def _decode(raw: bytes, shape: type[T], what: str) -> T:
-    try:
-        return msgspec.json.decode(raw, type=shape, dec_hook=_hex)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EndorsementFormatError(f"{what}: {error}") from error
+def _svn_level(level: JsonObject) -> SvnLevel:
+    return SvnLevel(
+        isvsvn=level.member("tcb").number("isvsvn", _MAX_SVN),
+        tcb_date=level.moment("tcbDate"),
+        tcb_status=level.one_of("tcbStatus", TcbStatus),
+        advisories=level.texts("advisoryIDs"),
+    )
 
 
-def _hex(_: type, value: object) -> Hex:
-    if not isinstance(value, str):
-        raise ValueError(f"expected hex digits, got {type(value).__name__}")
-    return Hex(bytes.fromhex(value))
+def _module(module: JsonObject) -> TdxModule:
+    return TdxModule(
+        mrsigner=module.hex("mrsigner"),
+        attributes=module.hex("attributes"),
+        attributes_mask=module.hex("attributesMask"),
+        id=module.text("id", ""),
+        tcb_levels=tuple(_svn_level(level) for level in module.objects("tcbLevels", [])),
+    )
