@@ -108,4 +108,5 @@ def _subject(name: x509.Name, dns_names: tuple[str, ...]) -> x509.Name:
     if name.get_attributes_for_oid(NameOID.COMMON_NAME):
         return name
     common = dns_names[0] if len(dns_names) == 1 else DEFAULT_COMMON_NAME
-    return x509.Name([*name, x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    own = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    return x509.Name([*name.rdns, own])
