@@ -68,8 +68,9 @@ def render(
     manifest: Manifest, marble: Marble, identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]
 ) -> Parameters:
     """Everything for one marble.  secrets: the values of `marble.secrets`.  Raises RenderFailed."""
-    context = _context(identity, texts, secrets)
     wanted = marble.parameters
+    is_plain = all(template.is_plain for template in (*wanted.files.values(), *wanted.env.values()))
+    context = {} if is_plain else _context(identity, texts, secrets)
     files = {path: _render(marble, path, value, context, Place.FILE) for path, value in wanted.files.items()}
     env = {name: _render(marble, name, value, context, Place.ENV) for name, value in wanted.env.items()}
     env.update(_reserved(manifest, marble, identity, texts, secrets))

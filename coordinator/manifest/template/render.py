@@ -62,6 +62,11 @@ class Template:
         """A value without actions: `NoTemplates`, or nothing to expand."""
         return cls(source, frozenset(), place, (), origin)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the value is `source`, whatever the context."""
+        return not self.nodes
+
     def render(self, context: Mapping[str, Any], place: Place) -> bytes:
         """The value for one marble.
 
