@@ -65,7 +65,7 @@ def test_the_object_identifiers_in_the_documents_are_ours() -> None:
 def test_every_decision_stands_in_the_index() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs" / "decisions").glob("0*.md"):
-        assert f"({page.name})" in index, page.name
+        assert f"({page.name})" in index, f"{page.name}: add it to docs/decisions/README.md"
 
 
 def test_the_table_of_exit_codes_is_complete() -> None:
