@@ -1,8 +1,10 @@
 """Whom do we believe?  The vendor's root, built in; and simulated roots, which only an operator can add."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,6 +22,12 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
 )
+
+
+class Vendor(StrEnum):
+    """Whose hardware it is; the value is the module in `attestation/roots` with the vendor's own roots."""
+
+    INTEL = "intel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,12 @@ class TrustAnchors:
     @staticmethod
     def genuine() -> "TrustAnchors":
         """Only the vendors' own roots."""
-        return TrustAnchors((_intel(),))
+        return TrustAnchors(tuple(anchor for vendor in Vendor for anchor in _genuine(vendor)))
+
+    def of(self, vendor: Vendor) -> "TrustAnchors":
+        """The anchors that bear the name of one of this vendor's roots: no vendor speaks for another."""
+        names = _root_names(vendor)
+        return TrustAnchors(tuple(a for a in self.anchors if a.certificate.subject in names))
 
     def with_simulated(self, root_pem: bytes) -> "TrustAnchors":
         """These anchors and a simulated vendor's root.
@@ -116,26 +129,11 @@ def common_name(name: x509.Name) -> str:
 
 
 @cache
-def _intel() -> Anchor:
-    return Anchor(x509.load_pem_x509_certificate(_INTEL_SGX_ROOT_CA), simulated=False)
+def _genuine(vendor: Vendor) -> tuple[Anchor, ...]:
+    roots = import_module(f"attestation.roots.{vendor.value}").GENUINE_ROOTS
+    return tuple(Anchor(x509.load_pem_x509_certificate(pem), simulated=False) for pem in roots)
 
 
-# Intel SGX Root CA, https://certificates.trustedservices.intel.com/IntelSGXRootCA.der
-# (SHA-256 44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3); it signs for SGX and TDX.
-_INTEL_SGX_ROOT_CA = b"""-----BEGIN CERTIFICATE-----
-MIICjzCCAjSgAwIBAgIUImUM1lqdNInzg7SVUr9QGzknBqwwCgYIKoZIzj0EAwIw
-aDEaMBgGA1UEAwwRSW50ZWwgU0dYIFJvb3QgQ0ExGjAYBgNVBAoMEUludGVsIENv
-cnBvcmF0aW9uMRQwEgYDVQQHDAtTYW50YSBDbGFyYTELMAkGA1UECAwCQ0ExCzAJ
-BgNVBAYTAlVTMB4XDTE4MDUyMTEwNDUxMFoXDTQ5MTIzMTIzNTk1OVowaDEaMBgG
-A1UEAwwRSW50ZWwgU0dYIFJvb3QgQ0ExGjAYBgNVBAoMEUludGVsIENvcnBvcmF0
-aW9uMRQwEgYDVQQHDAtTYW50YSBDbGFyYTELMAkGA1UECAwCQ0ExCzAJBgNVBAYT
-AlVTMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEC6nEwMDIYZOj/iPWsCzaEKi7
-1OiOSLRFhWGjbnBVJfVnkY4u3IjkDYYL0MxO4mqsyYjlBalTVYxFP2sJBK5zlKOB
-uzCBuDAfBgNVHSMEGDAWgBQiZQzWWp00ifODtJVSv1AbOScGrDBSBgNVHR8ESzBJ
-MEegRaBDhkFodHRwczovL2NlcnRpZmljYXRlcy50cnVzdGVkc2VydmljZXMuaW50
-ZWwuY29tL0ludGVsU0dYUm9vdENBLmRlcjAdBgNVHQ4EFgQUImUM1lqdNInzg7SV
-Ur9QGzknBqwwDgYDVR0PAQH/BAQDAgEGMBIGA1UdEwEB/wQIMAYBAf8CAQEwCgYI
-KoZIzj0EAwIDSQAwRgIhAOW/5QkR+S9CiSDcNoowLuPRLsWGf/Yi7GSX94BgwTwg
-AiEA4J0lrHoMs+Xo5o/sX6O9QWxHRAvZUGOdRQ7cvqRXaqI=
------END CERTIFICATE-----
-"""
+@cache
+def _root_names(vendor: Vendor) -> frozenset[x509.Name]:
+    return frozenset(anchor.certificate.subject for anchor in _genuine(vendor))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
@@ -12,6 +12,7 @@ from attestation.errors import EndorsementFormatError
 from attestation.kinds import Kind
 
 BUNDLE_FORMAT: Final = "enclasp-collateral/1"
+SECTIONS: Final = (Kind.SEV_SNP, Kind.NITRO, Kind.CCA, Kind.NVIDIA_GPU, Kind.AZURE_VTPM)
 MAX_BUNDLE_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -40,9 +41,15 @@ class DcapCollateral:
 
 @dataclass(frozen=True, slots=True)
 class Endorsements:
-    """All collateral that a Verifier may use."""
+    """All collateral that a Verifier may use.
+
+    sections: of a bundle, by platform, still JSON; files: that lay beside the evidence, by file name.  Each room reads
+    its own section and files, and verifies everything that it takes from them.
+    """
 
     dcap: tuple[DcapCollateral, ...] = ()
+    sections: Mapping[Kind, tuple[object, ...]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @staticmethod
     def none() -> "Endorsements":
@@ -59,7 +66,9 @@ class Endorsements:
 
     def and_those(self, others: "Endorsements") -> "Endorsements":
         """Both."""
-        return Endorsements(self.dcap + others.dcap)
+        kinds = {*self.sections, *others.sections}
+        sections = {kind: (*self.sections.get(kind, ()), *others.sections.get(kind, ())) for kind in kinds}
+        return Endorsements(self.dcap + others.dcap, sections, {**self.files, **others.files})
 
 
 def parse_bundle(raw: bytes) -> Endorsements:
@@ -75,15 +84,25 @@ def parse_bundle(raw: bytes) -> Endorsements:
         return Endorsements((_collateral(document, "collateral"),))
     if document["format"] != BUNDLE_FORMAT:
         raise EndorsementFormatError(f"collateral: expected format '{BUNDLE_FORMAT}', got {document['format']!r:.60}")
-    items = document.get("dcap", [])
+    dcap = _items(document, "dcap")
+    sections = {kind: _items(document, kind.value) for kind in SECTIONS if kind.value in document}
+    return Endorsements(tuple(_collateral(item, f"collateral /dcap/{i}") for i, item in enumerate(dcap)), sections)
+
+
+def encode_bundle(
+    collateral: tuple[Mapping[str, str], ...], sections: Mapping[Kind, tuple[object, ...]] | None = None
+) -> bytes:
+    """A bundle of QuoteCollateralV3 objects (field names and values as Intel's, hex for binary ones), and sections."""
+    document = {"format": BUNDLE_FORMAT, "dcap": list(collateral)}
+    document |= {kind.value: list(items) for kind, items in (sections or {}).items()}
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def _items(document: Mapping[str, object], name: str) -> tuple[object, ...]:
+    items = document.get(name, [])
     if not isinstance(items, list):
-        raise EndorsementFormatError(f"collateral /dcap: expected a list, got {type(items).__name__}")
-    return Endorsements(tuple(_collateral(item, f"collateral /dcap/{i}") for i, item in enumerate(items)))
-
-
-def encode_bundle(collateral: tuple[Mapping[str, str], ...]) -> bytes:
-    """A bundle of QuoteCollateralV3 objects (field names and values as Intel's, hex for binary ones)."""
-    return json.dumps({"format": BUNDLE_FORMAT, "dcap": list(collateral)}, indent=1).encode() + b"\n"
+        raise EndorsementFormatError(f"collateral /{name}: expected a list, got {type(items).__name__}")
+    return tuple(items)
 
 
 def _collateral(item: object, place: str) -> DcapCollateral:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from attestation import codes
-from attestation.anchors import TrustAnchors
+from attestation.anchors import TrustAnchors, Vendor
 from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
 from attestation.checks import Check, Status, missing, settled
 from attestation.claims import Claims
@@ -36,7 +36,7 @@ class Verifier:
     """
 
     def __init__(self, anchors: TrustAnchors, endorsements: Endorsements) -> None:
-        self._dcap = QuoteVerifier(anchors, endorsements)
+        self._dcap = QuoteVerifier(anchors.of(Vendor.INTEL), endorsements)
 
     def verify(self, evidence: Evidence, binding: Binding, *, now: datetime) -> Verification:
         """Did that hardware say it, of this key, at this time?  Every check is in the answer.
