@@ -93,7 +93,7 @@ def encode_bundle(
     collateral: tuple[Mapping[str, str], ...], sections: Mapping[Kind, tuple[object, ...]] | None = None
 ) -> bytes:
     """A bundle of QuoteCollateralV3 objects (field names and values as Intel's, hex for binary ones), and sections."""
-    document = {"format": BUNDLE_FORMAT, "dcap": list(collateral)}
+    document: dict[str, object] = {"format": BUNDLE_FORMAT, "dcap": list(collateral)}
     document |= {kind.value: list(items) for kind, items in (sections or {}).items()}
     return json.dumps(document, indent=1).encode() + b"\n"
 
