@@ -1,0 +1,131 @@
+"""Do the certificates of a Nitro document lead to a trust anchor?  At any time: dates are kept for whoever judges them.
+
+The order is the document's: the root first, each certificate issued by the one before it, the enclave's own last.
+Source: AWS Nitro Enclaves NSM API, docs/attestation_process.md, 3.2.3 (semantical validation); RFC 5280, 6.1.
+Revocation is not looked at, as AWS documents ("CRL must be disabled when doing the validation"); its certificates live
+for hours and days instead.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from attestation import codes as common
+from attestation.anchors import MALFORMED, Anchor, common_name, is_issued_by, is_marked_simulated, key_digest
+from attestation.checks import Check, failed, passed
+from attestation.dcap.chain import Window, window_of
+from attestation.nitro.codes import CHAIN, CODES
+
+_PROFILE: Final = "NSM API attestation_process.md, 3.2.3"
+_CHAIN: Final = "nitro.chain"
+_EXPECTED: Final = "certificates from the enclave's to AWS's root, each issued by the one before it"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """key: of the enclave's certificate, on P-384.  windows: validity of every certificate, the root's too."""
+
+    checks: tuple[Check, ...]
+    simulated: bool
+    key: ec.EllipticCurvePublicKey | None = None
+    windows: tuple[Window, ...] = ()
+
+
+def verify_chain(certificate: bytes, cabundle: tuple[bytes, ...], *, anchors: tuple[Anchor, ...]) -> Chain:
+    """The enclave's certificate and those above it (DER, root first) against the anchors.  Never raises."""
+    try:
+        certificates = tuple(x509.load_der_x509_certificate(der) for der in (*cabundle, certificate))
+        for item in certificates:
+            _ = item.subject, item.issuer, item.extensions, item.not_valid_before_utc
+    except MALFORMED as error:
+        return Chain((_failed(f"a certificate that cannot be read: {type(error).__name__}", CHAIN),), False)
+    root, leaf = certificates[0], certificates[-1]
+    anchor = next((a for a in anchors if _is_same(a.certificate, root)), None)
+    if anchor is None:
+        return _no_anchor(root)
+    path = (anchor.certificate, *certificates[1:])
+    for position, (issuer, subject) in enumerate(pairwise(path)):
+        problem = _link_problem(issuer, subject, intermediates_below=len(path) - 2 - position)
+        if problem:
+            return Chain((_failed(problem, CHAIN),), anchor.simulated)
+    found = f"{len(path)} certificates to the {anchor.words}"
+    return Chain(
+        checks=(
+            passed(_CHAIN, _EXPECTED, found, _PROFILE),
+            passed("anchor.class", "a root that is a trust anchor", anchor.words, "trust anchors"),
+            _leaf_check(leaf),
+        ),
+        simulated=anchor.simulated,
+        key=_p384_key(leaf),
+        windows=tuple(window_of(item) for item in path),
+    )
+
+
+def _is_same(anchor: x509.Certificate, root: x509.Certificate) -> bool:
+    """By name and key, as anchors are compared."""
+    try:
+        return anchor.subject == root.subject and key_digest(anchor) == key_digest(root)
+    except MALFORMED:
+        return False
+
+
+def _link_problem(issuer: x509.Certificate, subject: x509.Certificate, *, intermediates_below: int) -> str:
+    """Why `issuer` did not or may not issue `subject`; empty if it did."""
+    names = f"'{common_name(subject.subject)}'", f"'{common_name(issuer.subject)}'"
+    if not is_issued_by(subject, issuer):
+        return f"{names[0]} is not signed by {names[1]}"
+    try:
+        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return f"{names[1]} does not say that it is a certification authority"
+    if not constraints.ca or not usage.key_cert_sign:
+        return f"{names[1]} is no certification authority, yet it issued {names[0]}"
+    if constraints.path_length is not None and constraints.path_length < intermediates_below:
+        return f"{names[1]} may have {constraints.path_length} authorities below it, got {intermediates_below}"
+    return ""
+
+
+def _leaf_check(leaf: x509.Certificate) -> Check:
+    """The enclave's certificate signs documents, not certificates."""
+    expected = "the enclave's certificate: on P-384, for signatures, no authority"
+    problem = "" if _p384_key(leaf) is not None else "a key that is not on P-384"
+    try:
+        if leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            problem = "a certification authority"
+        elif not leaf.extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature:
+            problem = "a certificate that is not for signatures"
+    except x509.ExtensionNotFound as error:
+        problem = f"a certificate without {error.oid._name}"
+    if problem:
+        return failed("nitro.leaf", expected, problem, _PROFILE, CODES[CHAIN][1], CHAIN)
+    return passed("nitro.leaf", expected, f"'{common_name(leaf.subject)}'", _PROFILE)
+
+
+def _p384_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey | None:
+    try:
+        key = certificate.public_key()
+    except MALFORMED:
+        return None
+    return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1) else None
+
+
+def _no_anchor(root: x509.Certificate) -> Chain:
+    try:
+        simulated, digest = is_marked_simulated(root), key_digest(root)
+    except MALFORMED:
+        return Chain((_failed("a root that cannot be read", CHAIN),), False)
+    kind = "a SIMULATED vendor's root" if simulated else "a root"
+    problem = f"{kind} '{common_name(root.subject)}' (key {digest}) that is not among the trust anchors"
+    code = common.SIMULATED if simulated else common.UNKNOWN_ROOT
+    wanted = "a root that is a trust anchor"
+    anchor = failed("anchor.class", wanted, problem, "trust anchors", common.CODES[code][1], code)
+    return Chain((_failed(problem, code), anchor), simulated)
+
+
+def _failed(found: str, code: str) -> Check:
+    hint = CODES[code][1] if code in CODES else common.CODES[code][1]
+    return failed(_CHAIN, _EXPECTED, found, _PROFILE, hint, code)
