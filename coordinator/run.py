@@ -28,9 +28,10 @@ from coordinator.journal.vault import Vault
 from coordinator.observe import Observer, configure_logging
 from coordinator.program import own_program
 from coordinator.rest import app, metrics
+from coordinator.rest.limits import RestLimits
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
-from coordinator.service import Coordinator, Environment, NotWritten
+from coordinator.service import Coordinator, Environment, TryAgain
 from coordinator.state.events import EventFormatError
 from coordinator.state.model import Authority
 from coordinator.state.phase import Phase
@@ -43,14 +44,14 @@ EXIT_STOPPED: Final = 6
 """The journal failed while serving: the state on disk is intact, the process is not to be trusted any more."""
 
 
-def serve(config: Config, environ: Mapping[str, str]) -> int:
-    """Run a coordinator until a signal or a failure; returns the exit code."""
+def serve(config: Config, environ: Mapping[str, str], limits: RestLimits = RestLimits()) -> int:  # noqa: B008 - frozen
+    """Run a coordinator until a signal or a failure; returns the exit code.  limits: of the front door."""
     configure_logging(config.log_level)
     _allow_many_connections()
     observer = Observer(VERSION)
     try:
-        return asyncio.run(_serve(config, environ, observer))
-    except (AttestationError, JournalError, EventFormatError, ReplayFailed, Refused, NotWritten, OSError) as cause:
+        return asyncio.run(_serve(config, environ, observer, limits))
+    except (AttestationError, JournalError, EventFormatError, ReplayFailed, Refused, TryAgain, OSError) as cause:
         observer.error("the coordinator cannot start", reason=str(cause))
         print(f"error: the coordinator cannot start: {cause}", file=sys.stderr)
         return EXIT_INPUT
@@ -62,7 +63,7 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(config: Config, environ: Mapping[str, str], observer: Observer) -> int:
+async def _serve(config: Config, environ: Mapping[str, str], observer: Observer, limits: RestLimits) -> int:
     issuer = find_issuer(environ, own_program())
     coordinator = Coordinator(
         Environment(
@@ -78,8 +79,9 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer)
         )
     )
     await _set_startup_manifest(config, coordinator, observer)
-    runners = [app.make_runner(coordinator, observer)]
-    servers = [await _open_front_door(config.client, coordinator, runners[0])]
+    front = await app.open_front_door(coordinator, observer, limits)
+    runners = [front.runner]
+    servers = [await _open_front_door(config.client, coordinator, front)]
     calls = UnaryServer(rpc.methods(coordinator, observer), RpcLimits())
     servers.append(await _open_marble_door(config.mesh, coordinator, calls))
     if config.prometheus is not None:
@@ -148,10 +150,7 @@ def _announce(config: Config, issuer: Issuer, coordinator: Coordinator, observer
     )
 
 
-async def _open_front_door(address: Address, coordinator: Coordinator, runner: web.AppRunner) -> asyncio.Server:
-    await runner.setup()
-    server = runner.server
-    assert server is not None, "a runner that was set up has a server"
+async def _open_front_door(address: Address, coordinator: Coordinator, front: app.FrontDoor) -> asyncio.Server:
     chooser = _chooser(
         coordinator,
         lambda authority: make_context(
@@ -161,7 +160,7 @@ async def _open_front_door(address: Address, coordinator: Coordinator, runner: w
             alpn=("http/1.1",),
         ),
     )
-    return await serve_tls(server, chooser, host=address.host or None, port=address.port, limits=TlsLimits())
+    return await serve_tls(front.connection, chooser, host=address.host or None, port=address.port, limits=TlsLimits())
 
 
 async def _open_marble_door(address: Address, coordinator: Coordinator, calls: UnaryServer) -> asyncio.Server:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
@@ -51,14 +51,16 @@ from pki.certificates import der, pem, serial_number
 from pki.keys import KeyAlgorithm, PrivateKey, generate, spki_der
 
 T = TypeVar("T")
+_MOST_SETTERS: Final = 4
+"""Manifests that are being set at a time, the waiting ones included: each may be 8 MiB long."""
 
 
 class NotServing(Exception):
     """The Coordinator has stopped: its memory may be ahead of its journal, so it answers nothing more."""
 
 
-class NotWritten(Exception):
-    """The state could not be written: nothing has changed, and the same request may be sent again."""
+class TryAgain(Exception):
+    """It could not be done now: nothing has changed, and the same request may be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Coordinator:
         self._used = SingleUse()
         self._since_snapshot = 0
         self._setting = asyncio.Lock()
+        self._setters = 0
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
         self._failed: asyncio.Future[JournalError] = asyncio.get_running_loop().create_future()
         self._state = self._start()
@@ -138,8 +141,13 @@ class Coordinator:
         return chain, raw
 
     async def set_manifest(self, raw: bytes) -> Manifest:
-        """Set the first manifest.  Raises WrongPhase, ManifestRefused, NotWritten, NotServing."""
-        return await asyncio.shield(asyncio.ensure_future(self._set_manifest(raw)))
+        """Set the first manifest.  Raises WrongPhase, ManifestRefused, TryAgain, NotServing."""
+        if self._setters == _MOST_SETTERS:
+            raise TryAgain(f"{_MOST_SETTERS} manifests are being set already; try again when they are done")
+        self._setters += 1
+        task = asyncio.ensure_future(self._set_manifest(raw))
+        task.add_done_callback(self._setter_done)
+        return await asyncio.shield(task)
 
     async def _set_manifest(self, raw: bytes) -> Manifest:
         """The whole of it, even if the caller hangs up: the journal and the State must not part."""
@@ -167,11 +175,14 @@ class Coordinator:
             except JournalError as failure:
                 self._env.observer.error("manifest was not set: the state cannot be written", reason=str(failure))
                 text = "manifest was not set: the state cannot be written; the coordinator's log says why"
-                raise NotWritten(text) from failure
+                raise TryAgain(text) from failure
             self._become(state)
             self._root_evidence = self._issue_for(self.authority, b"")
             self._env.observer.info("manifest set", fingerprint=manifest.fingerprint, marbles=len(manifest.marbles))
             return manifest
+
+    def _setter_done(self, _task: "asyncio.Task[Manifest]") -> None:
+        self._setters -= 1
 
     async def activate(self, request: ActivationRequest, leaf: bytes | None) -> Parameters:
         """Admit one marble.  leaf: the certificate that its TLS connection proved, DER.
@@ -308,7 +319,11 @@ class Coordinator:
         assert self._journal is not None, "only a journal grows"
         events = (*condense(self._state), EvidenceRemembered(self._used.newest()))
         self._since_snapshot = len(events)
-        written = self._journal.replace([encode_event(event) for event in events])
+        try:
+            written = self._journal.replace([encode_event(event) for event in events])
+        except JournalError as failure:  # of somebody else's append; what led here is durable
+            self._stop(failure)
+            return
         written.add_done_callback(self._snapshot_written)
 
     def _snapshot_written(self, written: "asyncio.Future[None]") -> None:

@@ -1,7 +1,9 @@
-"""The front door: an aiohttp application over the route table, with limits on bodies and time."""
+"""The front door: an aiohttp application over the route table, with limits on headers, bodies and time."""
 
 import asyncio
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 
 from aiohttp import web
@@ -10,19 +12,35 @@ from aiohttp.typedefs import Handler
 from coordinator.decisions.errors import Refused
 from coordinator.observe import Observer
 from coordinator.rest import errors
-from coordinator.rest.routes import MANIFEST_BYTES, ROUTES, Route
-from coordinator.service import Coordinator, NotServing, NotWritten
+from coordinator.rest.gatekeeper import BodyMemory, BodyTooLong, HeaderGuard, NoRoom
+from coordinator.rest.limits import RestLimits
+from coordinator.rest.logger import server_logger
+from coordinator.rest.routes import ROUTES, Call, Route
+from coordinator.service import Coordinator, NotServing, TryAgain
 from coordinator.wire.v2 import BodyInvalid
-
-REQUEST_SECONDS = 30.0
-IDLE_SECONDS = 120.0
-HEADER_BYTES = 16 * 1024
 
 _TABLE = {(route.method, route.path): route for route in ROUTES}
 
 
-def make_runner(coordinator: Coordinator, observer: Observer) -> web.AppRunner:
-    """The application, to be set up and mounted on a TLS door through `runner.server`."""
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """The application.  connection: makes the protocol of a new connection, to be mounted on a TLS door."""
+
+    runner: web.AppRunner
+    connection: Callable[[], asyncio.Protocol]
+
+
+async def open_front_door(coordinator: Coordinator, observer: Observer, limits: RestLimits) -> FrontDoor:
+    """The application, set up; `runner.cleanup()` ends it."""
+    runner = _make_runner(coordinator, observer, limits)
+    await runner.setup()
+    server = runner.server
+    assert server is not None, "a runner that was set up has a server"
+    return FrontDoor(runner, lambda: HeaderGuard(server(), limits))
+
+
+def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimits) -> web.AppRunner:
+    memory = BodyMemory(limits.bodies)
 
     @web.middleware
     async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -32,6 +50,7 @@ def make_runner(coordinator: Coordinator, observer: Observer) -> web.AppRunner:
         method = request.method.lower() if route != "other" else "other"
         size = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
         observer.request(method, route, response.status, monotonic() - begin, size)
+        _expect_next(request, response)
         return response
 
     async def answer(request: web.Request) -> web.Response:
@@ -42,40 +61,55 @@ def make_runner(coordinator: Coordinator, observer: Observer) -> web.AppRunner:
         if route is None:
             return errors.error(405, "")
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(limits.request_seconds):
                 return await _handle(route, request)
         except TimeoutError:
-            return errors.error(408, f"request not complete after {REQUEST_SECONDS:.0f} s")
+            return errors.error(408, f"request not complete after {limits.request_seconds:g} s")
 
     async def _handle(route: Route, request: web.Request) -> web.Response:
         if request.content_length is not None and request.content_length > route.body_limit:
             return _too_large(route, request.content_length)
-        request = request.clone(client_max_size=route.body_limit)
         try:
-            return await route.handler(coordinator, request)
-        except web.HTTPRequestEntityTooLarge as large:
-            return _too_large(route, int(large.actual_size) if hasattr(large, "actual_size") else route.body_limit + 1)
+            with memory.share() as share:
+                body = await share.read(aiter(request.content.iter_any()), route.body_limit)
+                return await route.handler(coordinator, Call(request.query, body))
+        except BodyTooLong as large:
+            return _too_large(route, large.got)
+        except NoRoom:
+            return errors.error(503, "too many large requests at a time; try again")
         except (Refused, BodyInvalid) as refusal:
             return errors.refused(refusal, route.version)
-        except (NotServing, NotWritten) as failure:
+        except (NotServing, TryAgain) as failure:
             return errors.error(503, str(failure))
-        except asyncio.CancelledError:
-            raise
+        except (web.RequestPayloadError, ConnectionError):  # broken chunks, or the caller hung up
+            return errors.error(400, "the body is not complete")
         except Exception:
             observer.error("request failed", route=route.path, exc_info=True)
             return errors.error(500, "internal error; the coordinator's log has the details")
 
-    app = web.Application(middlewares=[observed], client_max_size=MANIFEST_BYTES * 2)
+    app = web.Application(middlewares=[observed])
     app.router.add_route("*", "/{path:.*}", answer)
     return web.AppRunner(
         app,
         access_log=None,
+        logger=server_logger(),
         handle_signals=False,
-        keepalive_timeout=IDLE_SECONDS,
+        shutdown_timeout=limits.answer_seconds,
+        keepalive_timeout=limits.idle_seconds,
+        auto_decompress=False,  # MarbleRun takes bodies as they are, too
         max_headers=64,
-        max_line_size=HEADER_BYTES,
-        max_field_size=HEADER_BYTES,
+        max_line_size=limits.header,
+        max_field_size=limits.header,
     )
+
+
+def _expect_next(request: web.Request, response: web.StreamResponse) -> None:
+    """Watch the next header; or end the connection after this answer, if the request was not read to its end."""
+    guard = request.transport.get_protocol() if request.transport is not None else None
+    if isinstance(guard, HeaderGuard) and request.content.is_eof():
+        guard.answered()
+    else:
+        response.force_close()
 
 
 def _too_large(route: Route, size: int) -> web.Response:

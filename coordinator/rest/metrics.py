@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from coordinator.observe import Observer
+from coordinator.rest.logger import server_logger
 from coordinator.service import Coordinator
 
 
@@ -22,4 +23,4 @@ def make_runner(coordinator: Coordinator, observer: Observer) -> web.AppRunner:
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/events", events)
     app.router.add_get("/healthz", healthz)
-    return web.AppRunner(app, access_log=None, handle_signals=False)
+    return web.AppRunner(app, access_log=None, logger=server_logger(), handle_signals=False)

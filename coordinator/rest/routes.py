@@ -3,7 +3,7 @@
 What is not in the table is answered 405, as MarbleRun's clients rely on (contract 1.1).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from coordinator.decisions.errors import WrongPhase
 from coordinator.rest import errors
+from coordinator.rest.limits import MANIFEST_BYTES
 from coordinator.service import Coordinator
 from coordinator.wire import v1, v2
 
@@ -22,7 +23,15 @@ class Caller(Enum):
     ANYONE = "anyone who reaches the port"
 
 
-Handler: TypeAlias = Callable[[Coordinator, web.Request], Awaitable[web.Response]]
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler sees of a request: the parameters behind `?` (the first of each name), and the whole body."""
+
+    query: Mapping[str, str]
+    body: bytes
+
+
+Handler: TypeAlias = Callable[[Coordinator, Call], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +46,26 @@ class Route:
     body_limit: int = 64 * 1024
 
 
-async def _status_v1(coordinator: Coordinator, _request: web.Request) -> web.Response:
+async def _status_v1(coordinator: Coordinator, _call: Call) -> web.Response:
     phase = coordinator.phase
     return errors.success(v1.status(phase.value, phase.message))
 
 
-async def _status_v2(coordinator: Coordinator, _request: web.Request) -> web.Response:
+async def _status_v2(coordinator: Coordinator, _call: Call) -> web.Response:
     phase = coordinator.phase
     return errors.success(v2.status(phase.value, phase.message))
 
 
-async def _quote_v1(coordinator: Coordinator, _request: web.Request) -> web.Response:
+async def _quote_v1(coordinator: Coordinator, _call: Call) -> web.Response:
     return errors.success(v1.quote(*await coordinator.quote(b"")))
 
 
-async def _quote_v2(coordinator: Coordinator, request: web.Request) -> web.Response:
-    nonce = v2.decode_nonce(request.query.get("nonce", ""))
+async def _quote_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    nonce = v2.decode_nonce(call.query.get("nonce", ""))
     return errors.success(v2.quote(*await coordinator.quote(nonce)))
 
 
-async def _manifest_v1(coordinator: Coordinator, _request: web.Request) -> web.Response:
+async def _manifest_v1(coordinator: Coordinator, _call: Call) -> web.Response:
     try:
         deployment = coordinator.manifest()
     except WrongPhase:
@@ -65,23 +74,22 @@ async def _manifest_v1(coordinator: Coordinator, _request: web.Request) -> web.R
     return errors.success(v1.manifest(deployment.manifest_signature, manifest.fingerprint, manifest.raw))
 
 
-async def _manifest_v2(coordinator: Coordinator, _request: web.Request) -> web.Response:
+async def _manifest_v2(coordinator: Coordinator, _call: Call) -> web.Response:
     deployment = coordinator.manifest()
     manifest = deployment.manifest
     return errors.success(v2.manifest(deployment.manifest_signature, manifest.fingerprint, manifest.raw))
 
 
-async def _set_manifest_v1(coordinator: Coordinator, request: web.Request) -> web.Response:
-    await coordinator.set_manifest(await request.read())
+async def _set_manifest_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.set_manifest(call.body)
     return errors.success(None)
 
 
-async def _set_manifest_v2(coordinator: Coordinator, request: web.Request) -> web.Response:
-    await coordinator.set_manifest(v2.decode_manifest_set(await request.read()))
+async def _set_manifest_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.set_manifest(v2.decode_manifest_set(call.body))
     return errors.success(v2.manifest_set())
 
 
-MANIFEST_BYTES: Final = 8 * 1024 * 1024
 _BASE64_MANIFEST_BYTES: Final = MANIFEST_BYTES * 4 // 3 + 1024
 
 ROUTES: Final[tuple[Route, ...]] = (
