@@ -39,12 +39,13 @@ class TlsEngine:
 
     def output(self) -> bytes:
         """All bytes for the peer that have not been taken yet; empty if there are none."""
-        found = []
+        found = b""
         try:
-            while True:
-                found.append(self._ssl.bio_read(_CHUNK))
+            while len(piece := self._ssl.bio_read(_CHUNK)) == _CHUNK:  # less is the rest
+                found += piece
         except SSL.WantReadError:
-            return b"".join(found)
+            return found
+        return found + piece
 
     def handshake(self) -> bool:
         """Go on with the handshake: True when it is complete, False while the peer has to say more.

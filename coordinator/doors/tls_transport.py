@@ -6,9 +6,9 @@ makes us stop reading, too, and is cut off in the end.  Input that the applicati
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from OpenSSL import SSL
 
@@ -19,6 +19,17 @@ from coordinator.doors.limits import TlsLimits
 
 _log = logging.getLogger(__name__)
 _TO_PLAIN_HTTP = b"HTTP/1.0 400 Bad Request\r\n\r\nthis port speaks HTTPS only\n"
+
+
+_TLS_INFO: Final[Mapping[str, Callable[[TlsEngine], Any]]] = {
+    "peer_leaf_der": TlsEngine.peer_leaf_der,
+    "alpn": TlsEngine.protocol,
+    "tls_version": TlsEngine.version,
+    "cipher": TlsEngine.cipher,
+    "tls_group": TlsEngine.group,
+    "tls_exporter": lambda engine: engine.export,
+    "sslcontext": lambda engine: engine.context,
+}
 
 
 class _Phase(Enum):
@@ -40,16 +51,15 @@ class TlsTransport(asyncio.Transport):
     answered yet keeps the write side for `answer_seconds`, unless it closes by itself.
     """
 
-    def __init__(self, connection: "TlsServerProtocol", extra: dict[str, Any]) -> None:
+    def __init__(self, connection: "TlsServerProtocol", engine: TlsEngine) -> None:
         super().__init__()
         self._connection = connection
-        self._tls_info = extra
+        self._engine = engine
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See the class; `default` for names that nobody knows."""
-        if name in self._tls_info:
-            return self._tls_info[name]
-        return self._connection.socket_info(name, default)
+        ask = _TLS_INFO.get(name)
+        return self._connection.socket_info(name, default) if ask is None else ask(self._engine)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Carry another protocol from now on; only protocols that take bytes, no BufferedProtocol."""
@@ -236,19 +246,7 @@ class TlsServerProtocol(asyncio.Protocol):
         assert self._turn
         self._phase = _Phase.OPEN
         self._cancel(self._timer)
-        engine = self._engine
-        self._transport = TlsTransport(
-            self,
-            {
-                "peer_leaf_der": engine.peer_leaf_der(),
-                "alpn": engine.protocol(),
-                "tls_version": engine.version(),
-                "cipher": engine.cipher(),
-                "tls_group": engine.group(),
-                "tls_exporter": engine.export,
-                "sslcontext": engine.context,
-            },
-        )
+        self._transport = TlsTransport(self, self._engine)
         self.application = self._factory()
         self.application.connection_made(self._transport)
         self._gate.handshake_over(self._turn)
@@ -269,8 +267,11 @@ class TlsServerProtocol(asyncio.Protocol):
         if self._phase is _Phase.OPEN:
             self._emission_scheduled = True  # below, which spares each write its own
             self._deliver()
-            self._emit()
-            self._send_output()
+            if self.backlog.size:
+                self._emit()
+            else:
+                self._emission_scheduled = False
+                self._send_output()
 
     def _deliver(self) -> None:
         """Hand decrypted data up, in pieces, until the application pauses or nothing is left."""

@@ -34,7 +34,10 @@ from coordinator.rpc.status import RpcError, StatusCode
 _log = logging.getLogger(__name__)
 _WINDOW = 1024 * 1024
 _CONTROL_FRAMES_EARNED_BY_A_CALL = 10
-_CONFIGURATION = H2Configuration(client_side=False, header_encoding=None)
+# Header fields that we send are our own (calls.py), in the form that HTTP/2 wants; those of the peer are all checked.
+_CONFIGURATION = H2Configuration(
+    client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+)
 
 
 class UnaryProtocol(asyncio.Protocol):
@@ -64,8 +67,8 @@ class UnaryProtocol(asyncio.Protocol):
         self._writable = True
         self._draining = False
         self._last_stream_id = 0
-        self._idle: asyncio.TimerHandle | None = None
-        self._age: asyncio.TimerHandle | None = None
+        self._born = self._idle_since = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
 
     # The transport calls these.
 
@@ -89,8 +92,7 @@ class UnaryProtocol(asyncio.Protocol):
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW)
         self._flush()
-        self._idle = self._loop.call_later(self._limits.idle_seconds, self.drain)
-        self._age = self._loop.call_later(self._limits.age_seconds, self.drain)
+        self._drain_when_due()
 
     def data_received(self, data: bytes) -> None:
         """Frames."""
@@ -131,9 +133,8 @@ class UnaryProtocol(asyncio.Protocol):
         self._connections.discard(self)
         for call in tuple(self._calls.values()):
             self._forget(call)
-        for timer in (self._idle, self._age):
-            if timer:
-                timer.cancel()
+        if self._timer:
+            self._timer.cancel()
 
     # Closing.
 
@@ -148,6 +149,16 @@ class UnaryProtocol(asyncio.Protocol):
             self.transport.write(GoAwayFrame(0, last_stream_id=self._last_stream_id).serialize())
         self._close_if_done()
 
+    def _drain_when_due(self) -> None:
+        """Drain a connection that is too old or was idle for too long; otherwise look again when it could be."""
+        now = self._loop.time()
+        idle_since = now if self._calls else self._idle_since
+        due = min(self._born + self._limits.age_seconds, idle_since + self._limits.idle_seconds)
+        if due <= now:
+            self.drain()
+        else:
+            self._timer = self._loop.call_at(due, self._drain_when_due)
+
     def _close_if_done(self) -> None:
         if self._draining and not self._calls:
             self.transport.close()
@@ -161,8 +172,6 @@ class UnaryProtocol(asyncio.Protocol):
     # Events of h2.
 
     def _on_request(self, event: events.RequestReceived) -> None:
-        if self._idle:
-            self._idle.cancel()
         call = self._calls[event.stream_id] = Call(event.stream_id, ended=event.stream_ended is not None)
         if self._draining:
             self._release(call)
@@ -293,7 +302,8 @@ class UnaryProtocol(asyncio.Protocol):
                 return
             self._h2.send_data(stream_id, bytes(answer.rest[:window]))
             answer.rest = answer.rest[window:]
-            self._flush()
+            if answer.rest:
+                self._flush()
         if answer.rest:
             return
         if answer.trailers:
@@ -315,8 +325,7 @@ class UnaryProtocol(asyncio.Protocol):
             call.deadline.cancel()
         if call.task and call.task is not asyncio.current_task(self._loop):
             call.task.cancel()
-        if not self._calls and not self.transport.is_closing():
-            self._idle = self._loop.call_later(self._limits.idle_seconds, self.drain)
+        self._idle_since = self._loop.time()
 
     def _release(self, call: Call) -> None:
         """Give the memory of a request back."""

@@ -27,20 +27,13 @@ class FrameOutline:
 
     def follow(self, data: bytes) -> int:
         """How many frames that carry no part of a call begin in `data`.  Raises FrameTooLong."""
-        found, at = 0, 0
-        while True:
-            step = min(self._skip, len(data) - at)
-            self._skip -= step
-            at += step
-            if self._skip:
-                return found
-            header = self._header + data[at : at + _HEADER - len(self._header)]
-            at += len(header) - len(self._header)
-            if len(header) < _HEADER:
-                self._header = header
-                return found
-            self._header = b""
-            self._skip = int.from_bytes(header[:3], "big")
-            if self._skip > MAX_FRAME:
-                raise FrameTooLong(f"HTTP/2 frame: expected at most {MAX_FRAME} bytes, got {self._skip}")
-            found += header[3] not in _CARRIERS
+        data = self._header + data
+        found, at, size = 0, self._skip, len(data)
+        while at + _HEADER <= size:
+            length = int.from_bytes(data[at : at + 3], "big")
+            if length > MAX_FRAME:
+                raise FrameTooLong(f"HTTP/2 frame: expected at most {MAX_FRAME} bytes, got {length}")
+            found += data[at + 3] not in _CARRIERS
+            at += _HEADER + length
+        self._header, self._skip = data[at:], max(0, at - size)
+        return found
