@@ -37,6 +37,13 @@ def test_a_profiled_run_says_that_its_figures_are_worthless(run: Run, figures: F
     assert "compare nothing with it" not in as_markdown(run, figures)
 
 
+def test_a_slow_build_of_python_is_told(run: Run, figures: Figures) -> None:
+    slow = replace(run, machine={**run.machine, "python_optimised": False})
+
+    assert "built without optimisation" in as_markdown(slow, figures)
+    assert "built without optimisation" not in as_markdown(run, figures)
+
+
 def test_the_columns_of_a_table_are_aligned() -> None:
     lines = table(("a", "long"), [("1", "2"), ("333", "4")]).splitlines()
 
