@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -300,31 +300,38 @@ def _decode(stored: Any) -> SimulatedAmd:
         product=product,
         chip_id=bytes.fromhex(stored["chip_id"]),
         svns=stored["svns"],
-        vcek_key=_of_type(keys["vcek"], ec.EllipticCurvePrivateKey),
+        vcek_key=_p384(keys["vcek"]),
         vcek=certificates["vcek"],
-        vlek_key=_of_type(keys["vlek"], ec.EllipticCurvePrivateKey),
+        vlek_key=_p384(keys["vlek"]),
         vlek=certificates["vlek"],
         issuers=(certificates["ask"], certificates["asvk"], certificates["ark"]),
     )
     return SimulatedAmd(
         product=product,
-        ark_key=_of_type(keys["ark"], rsa.RSAPrivateKey),
+        ark_key=_rsa(keys["ark"]),
         ark=certificates["ark"],
-        ask_key=_of_type(keys["ask"], rsa.RSAPrivateKey),
+        ask_key=_rsa(keys["ask"]),
         ask=certificates["ask"],
-        asvk_key=_of_type(keys["asvk"], rsa.RSAPrivateKey),
+        asvk_key=_rsa(keys["asvk"]),
         asvk=certificates["asvk"],
         chip=chip,
         made_at=datetime.fromisoformat(stored["made_at"]),
     )
 
 
-_Key = TypeVar("_Key")
+def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def _of_type(key: object, wanted: type[_Key]) -> _Key:
-    if not isinstance(key, wanted):
-        raise ValueError(f"expected a key of type {wanted.__name__}")
+def _p384(key: object) -> ec.EllipticCurvePrivateKey:
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("a key of a leaf is not on an elliptic curve")
+    return key
+
+
+def _rsa(key: object) -> rsa.RSAPrivateKey:
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("a key of an authority is not of RSA")
     return key
 
 
