@@ -16,17 +16,17 @@ MAX_DEPTH: Final = 16
 _LARGEST: Final = 2**64
 
 
-def decode(raw: bytes, what: str, *, tags: frozenset[int] = frozenset()) -> object:
+def decode(raw: bytes, what: str, *, tags: frozenset[int] = frozenset(), indefinite: bool = False) -> object:
     """The one value that `raw` holds, of None, bool, int, bytes, str, list, dict and `cbor2.CBORTag` of `tags`.
 
-    what: a name of the bytes, for the error.  Raises EvidenceFormatError for everything else.
-    Source: RFC 8949; maps with duplicate keys are invalid by 5.6, indefinite lengths are left out on purpose.
+    what: a name of the bytes, for the error.  indefinite: whether strings, lists and maps may have no length in front.
+    Raises EvidenceFormatError for everything else.  Source: RFC 8949; duplicate keys are invalid by 5.6.
     """
     stream = io.BytesIO(raw)
     decoder = cbor2.CBORDecoder(
         stream,
         allow_duplicate_keys=False,
-        allow_indefinite=False,
+        allow_indefinite=indefinite,
         max_depth=MAX_DEPTH,
         semantic_decoders=_Tags(tags),
     )
@@ -46,9 +46,9 @@ def encode(value: object) -> bytes:
     return cbor2.dumps(value)
 
 
-def decode_map(raw: bytes, what: str) -> Mapping[object, object]:
+def decode_map(raw: bytes, what: str, *, indefinite: bool = False) -> Mapping[object, object]:
     """A map without tags in it.  Raises EvidenceFormatError."""
-    value = decode(raw, what)
+    value = decode(raw, what, indefinite=indefinite)
     if not isinstance(value, Mapping):
         raise EvidenceFormatError(f"{what}: expected a map, got {type(value).__name__}")
     return value

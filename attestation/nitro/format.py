@@ -66,7 +66,8 @@ def parse_document(raw: bytes) -> Document:
     envelope = parse_sign1(raw, _WHAT, tagged=False)
     if envelope.algorithm is not ALGORITHMS[ES384]:
         raise EvidenceFormatError(f"{_WHAT}: expected algorithm ES384, got {envelope.algorithm.name}")
-    fields = decode_map(envelope.payload, _WHAT)
+    # Nitro hypervisors of 2025 write the map without its length in front.
+    fields = decode_map(envelope.payload, _WHAT, indefinite=True)
     digest = _field(fields, "digest", str)
     if digest != "SHA384":
         raise EvidenceFormatError(f"{_WHAT}, digest: expected 'SHA384', got {digest!r:.40}")
