@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 from attestation import codes
@@ -57,11 +58,11 @@ class TcbPolicy:
 
     def appraise(self, claims: Claims, source: str) -> tuple[Check, ...]:
         """Status and, where the status is not UpToDate, every advisory.  Advisories compare without case."""
-        accepted = {TcbStatus.UP_TO_DATE, *self.accepted_statuses}
+        accepted, words = _accepted(self.accepted_statuses)
         status = settled(
             claims.tcb_status in accepted,
             "tcb.status",
-            " or ".join(s.value for s in TcbStatus if s in accepted),
+            words,
             claims.tcb_status.value if claims.tcb_status else "unknown",
             source,
             codes.TCB_STATUS,
@@ -79,6 +80,13 @@ class TcbPolicy:
             codes.ADVISORY,
         )
         return status, advisories
+
+
+@lru_cache(maxsize=256)
+def _accepted(besides: frozenset[TcbStatus]) -> tuple[frozenset[TcbStatus], str]:
+    """The statuses that are good enough, and the same in words."""
+    accepted = besides | {TcbStatus.UP_TO_DATE}
+    return accepted, " or ".join(status.value for status in TcbStatus if status in accepted)
 
 
 def source_of(sources: Mapping[str, str], field_name: str) -> str:

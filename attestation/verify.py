@@ -53,12 +53,13 @@ class Verifier:
         findings = self._dcap.verify(evidence.raw, signed, evidence.kind, td, now)
         binding_check = _binding_check(claims.report_data, binding)
         needed = findings.checks if binding_check.status is Status.NOT_CHECKED else (*findings.checks, binding_check)
+        short = [check for check in needed if check.status is not Status.PASSED]
         level = () if findings.tcb is None else (findings.tcb.level,)
         return Verification(
             evidence=evidence,
             claims=_with_platform(claims, findings),
-            genuine=all(check.status is Status.PASSED for check in needed),
-            complete=not any(check.status is Status.NOT_CHECKED for check in needed),
+            genuine=not short,
+            complete=all(check.status is not Status.NOT_CHECKED for check in short),
             simulated=findings.simulated,
             checks=(*findings.checks, *level, binding_check),
         )

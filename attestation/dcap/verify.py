@@ -31,7 +31,7 @@ from attestation.dcap.pck import CA_NAMES, LEAF_NAME, PckPlatform, parse_pck_pla
 from attestation.dcap.report import EnclaveReport, parse_enclave_report
 from attestation.dcap.signature import is_signed_by, p256_key, p256_point
 from attestation.dcap.tcb import TcbFindings, TdxTcb, assess
-from attestation.endorsements import Endorsements
+from attestation.endorsements import DcapCollateral, Endorsements
 from attestation.errors import EndorsementFormatError, EvidenceFormatError
 from attestation.kinds import Kind
 
@@ -52,6 +52,22 @@ class QuoteFindings:
 
 
 @dataclass(frozen=True, slots=True)
+class CollateralFindings:
+    """What holds of collateral at one time."""
+
+    checks: tuple[Check, ...]
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFindings:
+    """What holds, at any time, of a quoting enclave together with collateral.  tcb: None where it cannot be told."""
+
+    checks: tuple[Check, ...]
+    tcb: TcbFindings | None
+
+
+@dataclass(frozen=True, slots=True)
 class EnclaveFindings:
     """What holds, at any time, of the part of a quote that stays the same from quote to quote of one machine."""
 
@@ -67,15 +83,32 @@ class EnclaveFindings:
 
 
 class QuoteVerifier:
-    """Verifies DCAP quotes; remembers what it found about collateral and quoting enclaves (bounded, thread-safe)."""
+    """Verifies DCAP quotes; remembers what it found about collateral and quoting enclaves (bounded, thread-safe).
+
+    Time is judged in whole seconds, as certificates and collateral write it.
+    """
 
     def __init__(self, anchors: TrustAnchors, endorsements: Endorsements) -> None:
+        collateral = lru_cache(_COLLATERALS_KEPT)(partial(verify_collateral, anchors=anchors))
+        quoting_enclave = lru_cache(_QUOTING_ENCLAVES_KEPT)(partial(verify_quoting_enclave, anchors=anchors))
+
+        @lru_cache(_COLLATERALS_KEPT)
+        def collateral_at(unverified: DcapCollateral, now: datetime) -> CollateralFindings:
+            checks = collateral(unverified).checks_at(now)
+            return CollateralFindings(checks, all(check.status is Status.PASSED for check in checks))
+
+        @lru_cache(_QUOTING_ENCLAVES_KEPT)
+        def machine(enclave: bytes, unverified: DcapCollateral, td: TdxTcb | None) -> MachineFindings:
+            return _assess_machine(quoting_enclave(enclave), collateral(unverified), td)
+
         self._endorsements = endorsements
-        self._collateral = lru_cache(_COLLATERALS_KEPT)(partial(verify_collateral, anchors=anchors))
-        self._quoting_enclave = lru_cache(_QUOTING_ENCLAVES_KEPT)(partial(verify_quoting_enclave, anchors=anchors))
+        self._quoting_enclave = quoting_enclave
+        self._collateral_at = collateral_at
+        self._machine = machine
 
     def verify(self, raw: bytes, signed: SignedPart, kind: Kind, td: TdxTcb | None, now: datetime) -> QuoteFindings:
         """Every check of a quote.  signed: its parsed first part; td: for TDX."""
+        now = now.replace(microsecond=0)
         try:
             part = parse_signature_part(raw, signed)
             quoting_enclave = self._quoting_enclave(part.quoting_enclave)
@@ -95,23 +128,20 @@ class QuoteVerifier:
         if chosen is None:
             checks.append(_no_collateral(self._endorsements, kind, platform, quoting_enclave.ca))
             return QuoteFindings(tuple(checks), quoting_enclave.simulated, platform)
-        collateral, collateral_checks = chosen
-        checks += collateral_checks
-        checks += _chain_against_collateral(quoting_enclave, collateral)
-        if quoting_enclave.report is None or collateral.tcb_info is None or collateral.qe_identity is None:
-            return QuoteFindings(tuple(checks), quoting_enclave.simulated, platform)
-        tcb = assess(collateral.tcb_info, collateral.qe_identity, platform, quoting_enclave.report, td)
-        return QuoteFindings((*checks, *tcb.checks), quoting_enclave.simulated, platform, tcb)
+        collateral, findings = chosen
+        machine = self._machine(part.quoting_enclave, collateral, td)
+        checks += findings.checks
+        checks += machine.checks
+        return QuoteFindings(tuple(checks), quoting_enclave.simulated, platform, machine.tcb)
 
     def _choose(
         self, kind: Kind, platform: PckPlatform, ca: str, now: datetime
-    ) -> tuple[VerifiedCollateral, tuple[Check, ...]] | None:
+    ) -> tuple[DcapCollateral, CollateralFindings] | None:
         """The first collateral for the machine that holds now, with its checks; else the last that there is."""
         found = None
         for collateral in self._endorsements.of_platform(kind, platform.fmspc.hex(), ca):
-            verified = self._collateral(collateral)
-            found = verified, verified.checks_at(now)
-            if all(check.status is Status.PASSED for check in found[1]):
+            found = collateral, self._collateral_at(collateral, now)
+            if found[1].holds:
                 break
         return found
 
@@ -164,6 +194,15 @@ def verify_quoting_enclave(raw: bytes, anchors: TrustAnchors) -> EnclaveFindings
         ca=ca,
         serials=path.serials,
     )
+
+
+def _assess_machine(enclave: EnclaveFindings, collateral: VerifiedCollateral, td: TdxTcb | None) -> MachineFindings:
+    checks = _chain_against_collateral(enclave, collateral)
+    info, identity = collateral.tcb_info, collateral.qe_identity
+    if info is None or identity is None or enclave.report is None or enclave.platform is None:
+        return MachineFindings(checks, None)
+    tcb = assess(info, identity, enclave.platform, enclave.report, td)
+    return MachineFindings((*checks, *tcb.checks), tcb)
 
 
 def _binding_check(part: QuotingEnclavePart, report: EnclaveReport, key: ec.EllipticCurvePublicKey | None) -> Check:
