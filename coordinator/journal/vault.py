@@ -48,12 +48,18 @@ class Vault:
             wrapped = keyring.wrapped_keys.get(KEY_SOURCE)
             if wrapped is None:
                 raise KeyUnusable("key source", KEY_SOURCE, ", ".join(keyring.wrapped_keys) or "none")
-            sealing_key = self._issuer.sealing_key(parse_wrapped(wrapped).mode)
-            data_key = unwrap(wrapped, sealing_key, keyring.journal_id)
+            data_key = unwrap(wrapped, self._sealing_key(parse_wrapped(wrapped).mode), keyring.journal_id)
         except KeyUnusable as reason:
             return Locked(reason)
         journal, bodies = Journal.open(self._storage, data_key, entropy=self._entropy)
         return Opened(journal, bodies)
+
+    def _sealing_key(self, mode: str) -> bytes:
+        """For a mode that the storage names, which nothing proves yet.  Raises KeyUnusable if it is none of ours."""
+        try:
+            return self._issuer.sealing_key(mode)
+        except ValueError as cause:
+            raise KeyUnusable("seal mode", "one that this machine knows", repr(mode)) from cause
 
     def found(self, bodies: Sequence[bytes], mode: str) -> Journal:
         """A new journal that begins with `bodies`.  mode: the manifest's seal mode; Disabled keeps it in memory only.

@@ -1,5 +1,7 @@
 """A disk that is full, unusable, shared or tampered with: a clear error, and the old state is intact."""
 
+import asyncio
+import os
 import resource
 import sqlite3
 from collections.abc import Callable
@@ -9,7 +11,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from attestation.issue import find_issuer
 from attestation.simulation import vendor
+from coordinator.journal.vault import Locked, Vault
 from tests.faults.clients import ask, document, marbles_of, outcome, phase, root, run_to_its_end
 from tests.support.coordinator_process import CoordinatorProcess
 
@@ -104,6 +108,21 @@ def test_a_flipped_byte_in_the_journal_is_refused_and_the_record_is_named(
     flip_a_byte_of_record(running, 3)
     running = begin(tmp_path / "dev")
     assert 3 == phase(running.client_address), "undone, it opens: nothing was changed by the refusal"
+
+
+def test_a_seal_mode_that_nobody_knows_is_a_key_that_cannot_be_used(tmp_path: Path) -> None:
+    vendor.create(tmp_path / "simulation")
+    issuer = find_issuer({"ENCLASP_SIMULATION": str(tmp_path / "simulation")}, ["program"])
+    vault = Vault(tmp_path / "state", issuer, os.urandom)  # noqa: TID251 - a test's entropy
+    asyncio.run(vault.found([b"a"], "UniqueKey").close())
+    with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as database, database:
+        (wrapped,) = database.execute("SELECT value FROM meta WHERE name = 'key/cce'").fetchone()
+        changed = wrapped.replace(b"UniqueKey", b"OtherKey?")
+        assert changed != wrapped
+        database.execute("UPDATE meta SET value = ? WHERE name = 'key/cce'", (changed,))
+    locked = Vault(tmp_path / "state", issuer, os.urandom).open()  # noqa: TID251 - a test's entropy
+    assert isinstance(locked, Locked)
+    assert "seal mode: expected one that this machine knows, got 'OtherKey?'" in str(locked.reason)
 
 
 def flip_a_byte_of_record(running: CoordinatorProcess, number: int) -> None:
