@@ -4,8 +4,8 @@ Source: RFC 6960, 4.2; the responder's certificate is issued by the CA that issu
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -22,17 +22,20 @@ from attestation.nvidia_gpu.signature import p384_key
 from attestation.nvidia_gpu.steps import missing, settled
 
 _SPECIFICATION: Final = "RFC 6960, 4.2.2"
+_CERTIFICATES_KEPT: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
 class Answers:
-    """OCSP responses in any order."""
+    """OCSP responses in any order; remembers which of them are about a certificate (bounded, thread-safe)."""
 
-    responses: tuple[ocsp.OCSPResponse, ...]
+    def __init__(self, responses: tuple[ocsp.OCSPResponse, ...]) -> None:
+        self._responses = responses
+        self._about = lru_cache(_CERTIFICATES_KEPT)(self._find)
 
-    def check(
-        self, name: str, chain: Sequence[tuple[x509.Certificate, x509.Certificate]], now: datetime
-    ) -> Check:
+    def _find(self, certificate: x509.Certificate, issuer: x509.Certificate) -> tuple[ocsp.OCSPResponse, ...]:
+        return tuple(r for r in self._responses if _is_about(r, certificate, issuer))
+
+    def check(self, name: str, chain: Sequence[tuple[x509.Certificate, x509.Certificate]], now: datetime) -> Check:
         """One check for all certificates of a chain.  chain: (certificate, its issuer).
 
         A certificate that was revoked stays so, whatever the answer's age; one without a fresh answer is not checked.
@@ -40,7 +43,7 @@ class Answers:
         expected = "an answer of its issuer that each certificate is good"
         unanswered = []
         for certificate, issuer in chain:
-            answers = [r for r in self.responses if _is_about(r, certificate, issuer)]
+            answers = self._about(certificate, issuer)
             revoked = next((r for r in answers if r.certificate_status is ocsp.OCSPCertStatus.REVOKED), None)
             if revoked is not None:
                 found = f"'{common_name(certificate.subject)}' was revoked at {revoked.revocation_time_utc:%Y-%m-%d}"
@@ -92,9 +95,7 @@ def _names_issuer(response: ocsp.OCSPResponse, certificate: x509.Certificate, is
         request = builder.build()
     except MALFORMED:
         return False
-    return (
-        request.issuer_name_hash == response.issuer_name_hash and request.issuer_key_hash == response.issuer_key_hash
-    )
+    return request.issuer_name_hash == response.issuer_name_hash and request.issuer_key_hash == response.issuer_key_hash
 
 
 def _may_answer(responder: x509.Certificate, issuer: x509.Certificate) -> bool:
