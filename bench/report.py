@@ -110,7 +110,7 @@ def as_markdown(run: Run, figures: Figures) -> str:
         f"{', under cProfile: compare nothing with it' if run.profiled else ''}"
         f"{', commit ' + run.commit if run.commit else ''}.",
         f"Machine: {machine['cores']} x {machine['cpu']}, {machine['memory_gb']} GB, {machine['system']}, "
-        f"Python {machine['python']}{'' if machine['python_optimised'] else ' (built without optimisation)'}, "
+        f"Python {machine['python']} (its loop: {machine['python_loop_ms']} ms), "
         f"cryptography {machine['cryptography']} ({machine['openssl']}), "
         f"load {machine['load_at_start']} before the run. Load generator and coordinator share the cores.",
         f"U = one P-384 signature + one P-384 verification by cryptography in the same run: {figures.unit_ms:.2f} ms. "

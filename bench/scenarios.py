@@ -33,9 +33,17 @@ _SETTLE_SECONDS: Final = 0.2
 _BATCH: Final = 500
 
 
+CASES: Final = (Case(10, 0, False), Case(10, 100, False), Case(10, 1000, False), Case(1000, 1000, True))
+_GROWTH_CASE: Final = Case(10, 100, False)
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much of everything.  growth: numbers of activations after which the coordinator is looked at."""
+    """How much of everything.
+
+    growth: numbers of activations after which the coordinator is looked at.  other_clients: for the first case.
+    restarts: of these cases the coordinator is started once more with the state that it has then.
+    """
 
     rounds: int
     per_round: int
@@ -43,16 +51,27 @@ class Effort:
     status_requests: int
     verifications: int
     other_clients: tuple[int, ...]
+    restarts: tuple[Case, ...]
 
 
 FULL: Final = Effort(
-    rounds=5, per_round=100, growth=(100, 1000, 5000), status_requests=400, verifications=300, other_clients=(1, 32)
+    rounds=5,
+    per_round=100,
+    growth=(100, 1000, 5000),
+    status_requests=400,
+    verifications=300,
+    other_clients=(1, 32),
+    restarts=(CASES[0], CASES[1], CASES[3]),
 )
-QUICK: Final = Effort(rounds=2, per_round=50, growth=(100, 300), status_requests=80, verifications=60, other_clients=())
-
-
-CASES: Final = (Case(10, 0, False), Case(10, 100, False), Case(10, 1000, False), Case(1000, 1000, True))
-_GROWTH_CASE: Final = Case(10, 100, False)
+QUICK: Final = Effort(
+    rounds=2,
+    per_round=40,
+    growth=(100, 300),
+    status_requests=80,
+    verifications=60,
+    other_clients=(),
+    restarts=(CASES[1], CASES[3]),
+)
 
 
 def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: Path | None) -> Figures:
@@ -65,8 +84,10 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
     unit.sample()
     activations: list[Activation] = []
     statuses: list[Status] = []
+    growth: list[Growth] = []
     starts: list[Start] = []
     verifications: list[Verification] = []
+    empty_mb = rest_mb = 0.0
     for case in CASES:
         name = f"{case.marbles}-{case.secrets}"
         say(f"{case.marbles} marbles, {case.secrets} secrets{', limits' if case.limits else ''}")
@@ -74,26 +95,24 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
             if case == CASES[0]:
                 starts.append(_start("first start, empty", coordinator))
                 verifications = _verifications(coordinator.simulation, folder, effort.verifications, unit)
+            if case == _GROWTH_CASE:
+                empty_mb = coordinator.usage().rss_mb
             with _load(coordinator, case, folder, _CLIENTS) as load:
                 if case in (CASES[0], CASES[-1]):
                     statuses.append(_status(coordinator, load, case, effort.status_requests, unit))
+                if case == _GROWTH_CASE:
+                    say(f"  growth over {effort.growth[-1]} activations")
+                    rest_mb = coordinator.usage().rss_mb
+                    growth = _growth(coordinator, load, effort.growth, unit)
                 activations.append(_activation(coordinator, load, case, _CLIENTS, effort, unit))
             for clients in effort.other_clients if case == CASES[0] else ():
                 say(f"  the same, {clients} clients at once")
                 with _load(coordinator, case, folder, clients, fresh=False) as load:
                     activations.append(_activation(coordinator, load, case, clients, effort, unit))
-        if case in (CASES[0], CASES[-1]):
+        if case in effort.restarts:
             with Coordinator(folder / name) as again:
-                starts.append(_start(f"restart, {case.marbles} marbles, {case.secrets} secrets", again))
-    say(f"growth over {effort.growth[-1]} activations")
-    with Coordinator(folder / "growth", profile=profile and profile / "growth.prof") as coordinator:
-        empty_mb = coordinator.usage().rss_mb
-        with _load(coordinator, _GROWTH_CASE, folder, _CLIENTS) as load:
-            time.sleep(1)
-            rest_mb = coordinator.usage().rss_mb
-            growth = _growth(coordinator, load, effort.growth, unit)
-    with Coordinator(folder / "growth") as again:
-        starts.append(_start(f"restart after {effort.growth[-1]} activations", again))
+                remembered = ", " + str(effort.growth[-1]) + " activations" if case == _GROWTH_CASE else ""
+                starts.append(_start(f"restart, {case.marbles} marbles, {case.secrets} secrets{remembered}", again))
     return Figures(unit.milliseconds(), activations, statuses, growth, starts, verifications, empty_mb, rest_mb)
 
 

@@ -30,7 +30,7 @@ def run() -> Run:
         "memory_gb": 24.0,
         "system": "Linux",
         "python": "3.11",
-        "python_optimised": True,
+        "python_loop_ms": 28.0,
         "cryptography": "50",
         "openssl": "OpenSSL 4",
         "load_at_start": 0.5,

@@ -37,11 +37,8 @@ def test_a_profiled_run_says_that_its_figures_are_worthless(run: Run, figures: F
     assert "compare nothing with it" not in as_markdown(run, figures)
 
 
-def test_a_slow_build_of_python_is_told(run: Run, figures: Figures) -> None:
-    slow = replace(run, machine={**run.machine, "python_optimised": False})
-
-    assert "built without optimisation" in as_markdown(slow, figures)
-    assert "built without optimisation" not in as_markdown(run, figures)
+def test_the_machine_is_described_with_the_speed_of_its_python(run: Run, figures: Figures) -> None:
+    assert "Python 3.11 (its loop: 28.0 ms)" in as_markdown(run, figures)
 
 
 def test_the_columns_of_a_table_are_aligned() -> None:
