@@ -2,15 +2,30 @@
 
 from datetime import datetime
 
-from coordinator.manifest import dry_run
-from coordinator.manifest.errors import Finding
+from coordinator.manifest.dry_run import with_templates
+from coordinator.manifest.errors import Finding, Severity
+from coordinator.manifest.lint import lint
+from coordinator.manifest.parse import examine
+from coordinator.manifest.schema_check import second_opinion
 from pki.certificates import CertificateTemplate, build, common_name, der
 from pki.keys import KeyAlgorithm, generate
 
 
-def check_document(raw: bytes, *, name: str, compatible: bool, now: datetime) -> tuple[Finding, ...]:
-    """Everything that can be said of a document, in the order of its text."""
-    return dry_run.check(raw, name=name, compatible=compatible, certificate_der=_placeholder(now))
+def check_document(
+    raw: bytes, *, name: str, compatible: bool, now: datetime, remarks: bool = False
+) -> tuple[Finding, ...]:
+    """Everything that can be said of a document, in the order of its text.
+
+    remarks: also what is legal but worth a word.  The schema knows nothing of MarbleRun's lax reading, so it is not
+    asked for its opinion in compatible mode.
+    """
+    examined = examine(raw, name=name, compatible=compatible)
+    findings = with_templates(examined, certificate_der=_placeholder(now))
+    if not compatible:
+        findings += second_opinion(examined.document, examined.root, findings)
+    if remarks and not any(finding.severity is Severity.ERROR for finding in findings):
+        findings += lint(examined)
+    return tuple(sorted(findings, key=lambda finding: (finding.line, finding.column, finding.code)))
 
 
 def _placeholder(now: datetime) -> bytes:

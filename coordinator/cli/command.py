@@ -23,23 +23,35 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 class _Form(click.ParamType[str]):
     """The value of `-o`.  Who knows MarbleRun's command line types a file name here."""
 
-    name = "|".join(FORMS)
+    def __init__(self, forms: tuple[str, ...]) -> None:
+        self.name = "|".join(forms)
+        self._forms = forms
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in FORMS:
-            self.fail(f"-o chooses the format ({', '.join(FORMS)}). To write a file use --out {value}", param, ctx)
+        if value not in self._forms:
+            self.fail(
+                f"-o chooses the format ({', '.join(self._forms)}). To write a file use --out {value}", param, ctx
+            )
         return str(value)
 
 
 def reports(function: Callable[Concatenate[Output, P], int | None]) -> Callable[..., None]:
     """Make a function a command that reports: its first argument is the `Output`, its result the exit code."""
+    return reports_also(function, ())
+
+
+def reports_also(
+    function: Callable[Concatenate[Output, P], int | None], further: tuple[str, ...]
+) -> Callable[..., None]:
+    """The same, for a command that knows further forms of its own; it encodes those itself."""
+    forms = (*FORMS, *further)
 
     @click.option(
         "-o",
         "--output",
         "form",
-        type=_Form(),
-        metavar="|".join(FORMS),
+        type=_Form(forms),
+        metavar="|".join(forms),
         default="table",
         envvar="ENCLASP_OUTPUT",
         help="Form of the result on stdout.",

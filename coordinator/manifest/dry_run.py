@@ -9,18 +9,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from coordinator.manifest.errors import Finding, Severity
 from coordinator.manifest.model import Manifest, SecretType
-from coordinator.manifest.parse import examine
+from coordinator.manifest.parse import Parsed, examine
 from coordinator.manifest.template.errors import TemplateError
 from coordinator.manifest.template.render import Place, Template
 from coordinator.manifest.template.values import SecretValue
 
 
 def check(raw: bytes, *, name: str, compatible: bool, certificate_der: bytes) -> tuple[Finding, ...]:
-    """Everything that can be said about a manifest: its form, its rules and its templates, in the order of the text.
+    """A manifest's form, its rules and its templates, in the order of the text; see `with_templates`."""
+    return with_templates(examine(raw, name=name, compatible=compatible), certificate_der=certificate_der)
+
+
+def with_templates(examined: Parsed, *, certificate_der: bytes) -> tuple[Finding, ...]:
+    """The findings of a manifest, and those of its templates, in the order of the text.
 
     certificate_der: any certificate that stands for those which are not made yet; its names are what templates see.
     """
-    examined = examine(raw, name=name, compatible=compatible)
     known = {(finding.line, finding.path) for finding in examined.findings if finding.severity is Severity.ERROR}
     rendered = dry_run(examined.manifest, placeholder_context(examined.manifest, certificate_der=certificate_der))
     new = (finding for finding in rendered if (finding.line, finding.path) not in known)

@@ -1,8 +1,9 @@
 """Text to Manifest.  All errors are reported at once.  Nothing half-parsed leaves this file."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from coordinator.manifest.document import Document, Node
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.marble import read_marbles
 from coordinator.manifest.model import Config, Manifest, SealMode
@@ -19,10 +20,15 @@ from coordinator.manifest.view import View
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A manifest, and what is worth saying about it, in the order of the text.  From `parse`: legal, and no errors."""
+    """A manifest, and what is worth saying about it, in the order of the text.  From `parse`: legal, and no errors.
+
+    document, root: the text and its tree, for those who have more to say about it.
+    """
 
     manifest: Manifest
     findings: tuple[Finding, ...]
+    document: Document = field(repr=False, compare=False)
+    root: Node = field(repr=False, compare=False)
 
 
 def parse(raw: bytes, *, name: str, compatible: bool) -> Parsed:
@@ -43,7 +49,7 @@ def examine(raw: bytes, *, name: str, compatible: bool) -> Parsed:
     unreadable = any(f.code in _UNREADABLE and f.severity is Severity.ERROR for f in reading.findings)
     view = View(None if unreadable else shape(reading, root, MANIFEST), root.place)
     manifest = _manifest(raw, reading, view)
-    return Parsed(manifest, _sorted(reading))
+    return Parsed(manifest, _sorted(reading), reading.document, root)
 
 
 def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
@@ -83,10 +89,10 @@ def _config(reading: Reading, view: View) -> Config:
     if threshold > updaters:
         message = f"UpdateThreshold {threshold} is more than the {updaters} users who may update the manifest"
         reading.refuse("E027", config.place("UpdateThreshold"), message, "give more users a Manifest role, or lower it")
-    for field in ("FeatureGates", "UpdateThreshold", "RecoveryThreshold", "RotateRootSecret"):
-        if config.items(field) or config.number(field) or config.flag(field):
-            message = f"Config.{field} comes with a later version of Enclasp"
-            reading.refuse("E093", config.place(field), message, "leave it out for now")
+    for key in ("FeatureGates", "UpdateThreshold", "RecoveryThreshold", "RotateRootSecret"):
+        if config.items(key) or config.number(key) or config.flag(key):
+            message = f"Config.{key} comes with a later version of Enclasp"
+            reading.refuse("E093", config.place(key), message, "leave it out for now")
     return Config(SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY))
 
 

@@ -1,0 +1,122 @@
+"""`enclasp manifest set|get|verify`: the manifest of a coordinator, after verification."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.output import Output, write_file
+from coordinator.cli.problems import Problem
+from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, unverified_client, visits
+
+if TYPE_CHECKING:
+    from coordinator.client.verify import VerifiedDeployment
+
+
+@click.command(name="set")
+@click.argument("file", type=FILE)
+@endpoint_argument
+@click.option("--recoverydata", "-r", type=FILE, help="Write the recovery secrets to this file (0600).")
+@insecure_option
+@visits
+@reports
+def set_manifest(output: Output, file: Path, endpoint: str, recoverydata: Path | None, visit: Visit) -> None:
+    """Verify the coordinator, then make FILE its law. The exact bytes count.
+
+    \b
+    enclasp manifest set manifest.yaml localhost:4433 --reference reference.yaml
+    enclasp manifest set manifest.yaml localhost:4433 --reference reference.yaml -o json
+    """
+    import hashlib
+    import json
+
+    raw = read_input(file)
+    client = visit.client(endpoint, output)
+    secrets = dict(client.manifest_set(raw))
+    fingerprint = hashlib.sha256(raw).hexdigest()
+    if recoverydata is not None:
+        write_file(recoverydata, json.dumps({"RecoverySecrets": secrets}, indent=2).encode() + b"\n", mode=0o600)
+        output.remark(f"recovery secrets written to {recoverydata}; keep them where the coordinator is not")
+        secrets = {}
+    document = {"fingerprint": fingerprint, "verified": not visit.insecure, "RecoverySecrets": secrets}
+    table = [f"manifest set, fingerprint {fingerprint}"]
+    table += [json.dumps({"RecoverySecrets": secrets}, indent=2)] if secrets else []
+    output.result(document, "\n".join(table))
+
+
+@click.command()
+@endpoint_argument
+@insecure_option
+@visits
+@reports
+def get(output: Output, endpoint: str, visit: Visit) -> None:
+    """Verify the coordinator, then write its active manifest, byte for byte.
+
+    \b
+    enclasp manifest get localhost:4433 --reference reference.yaml --out active.yaml
+    enclasp manifest get localhost:4433 --reference reference.yaml -o json
+    """
+    if visit.insecure:
+        active = unverified_client(endpoint, output, "INSECURE: --insecure was given").manifest_get()
+    else:
+        deployment, _ = visit.verified(endpoint)
+        say_verified(deployment, output)
+        _require_manifest(deployment)
+        assert deployment.manifest is not None
+        active = deployment.manifest
+    document = {
+        "fingerprint": active.digest.hex(),
+        "verified": not visit.insecure,
+        "manifest": active.raw.decode("utf-8", "backslashreplace"),
+    }
+    output.result(document, active.raw)
+
+
+@click.command()
+@click.argument("expected", metavar="FILE|HEX")
+@endpoint_argument
+@visits
+@reports
+def verify(output: Output, expected: str, endpoint: str, visit: Visit) -> None:
+    """Verify the coordinator, and that its manifest is FILE, or has the fingerprint HEX.
+
+    \b
+    enclasp manifest verify manifest.yaml localhost:4433 --reference reference.yaml
+    enclasp manifest verify 1f3a…90cd localhost:4433 --reference reference.yaml
+    """
+    from coordinator.cli.verify import manifest_problem
+    from coordinator.client.verify import ManifestDiffers, expect_digest, expect_manifest
+
+    digest = _digest(expected)
+    raw = None if digest is not None else read_input(Path(expected))
+    deployment, _ = visit.verified(endpoint)
+    say_verified(deployment, output)
+    try:
+        if digest is not None:
+            expect_digest(deployment, digest)
+        else:
+            assert raw is not None
+            expect_manifest(deployment, raw, name=expected)
+    except ManifestDiffers as cause:
+        raise manifest_problem(cause) from cause
+    fingerprint = deployment.manifest_digest.hex()
+    simulated = " (SIMULATED)" if deployment.simulated else ""
+    document = {"matches": True, "fingerprint": fingerprint, "simulated": deployment.simulated}
+    output.result(document, f"OK  {fingerprint}{simulated}")
+
+
+def _require_manifest(deployment: "VerifiedDeployment") -> None:
+    if deployment.manifest is None:
+        raise Problem("the coordinator has no manifest yet", exit_codes.INVALID, "V136")
+
+
+def _digest(text: str) -> bytes | None:
+    """The fingerprint in `text`, or None if it is none: 64 hexadecimal digits, and no file has this name."""
+    if len(text) != 64 or Path(text).exists():
+        return None
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return None

@@ -1,0 +1,65 @@
+"""`enclasp manifest measure`: reference values to paste into a package."""
+
+from pathlib import Path
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.output import Output
+from coordinator.cli.problems import Problem
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--sigstruct", type=FILE, help="Read an SGX enclave's signature structure (a .sig file) instead.")
+@reports
+@click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")
+def measure(output: Output, sigstruct: Path | None, program: tuple[str, ...]) -> None:
+    """Print the reference values of a program: of a COMMAND on simulated hardware, or of an SGX enclave.
+
+    \b
+    enclasp manifest measure -- python server.py
+    enclasp manifest measure --sigstruct enclave.sig -o yaml
+    """
+    if (sigstruct is None) == (not program):
+        raise click.UsageError("expected either a COMMAND or --sigstruct FILE")
+    if sigstruct is None:
+        from attestation.simulation.measure import measure_program
+
+        measured = measure_program(program)
+        values: dict[str, dict[str, str | int]] = {
+            "TDX": {"MRTD": measured.mrtd.hex()},
+            "SGX": {"MRENCLAVE": measured.mrenclave.hex()},
+        }
+        _print(output, values, "SIMULATED hardware measures this; on genuine hardware your image build prints it")
+        return
+    from attestation.errors import EvidenceFormatError
+    from attestation.sgx.sigstruct import parse_sigstruct
+
+    try:
+        signed = parse_sigstruct(read_input(sigstruct))
+    except EvidenceFormatError as cause:
+        hint = "`sgx_sign`, `gramine-sgx-sign` and `ego sign` write it"
+        raise Problem(f"{sigstruct}: {cause}", exit_codes.INVALID, "U509", hint) from cause
+    values = {
+        "SGX": {
+            "MRENCLAVE": signed.mrenclave.hex(),
+            "MRSIGNER": signed.mrsigner.hex(),
+            "ISVProdID": signed.product_id,
+            "ISVSVN": signed.svn,
+        }
+    }
+    if signed.debuggable:
+        output.remark("this enclave may be started for debugging; a manifest accepts it only when it is not")
+    _print(output, values, "keep MRENCLAVE for this build only, or the other three for all that its signer releases")
+
+
+def _print(output: Output, values: dict[str, dict[str, str | int]], comment: str) -> None:
+    """YAML for a package; hex is quoted, since a lucky value would be a number."""
+    lines = [f"# {comment}"]
+    for platform, fields in values.items():
+        lines.append(f"{platform}:")
+        lines += [
+            f'  {name}: "{value}"' if isinstance(value, str) else f"  {name}: {value}" for name, value in fields.items()
+        ]
+    output.result(values, "\n".join(lines))

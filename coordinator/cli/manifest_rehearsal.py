@@ -1,0 +1,220 @@
+"""Activations before anybody relies on them: a real authority, real secrets and real decisions, on simulated hardware.
+
+Everything lives in memory and is thrown away.  What differs from an activation is only where things are kept.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from attestation.anchors import TrustAnchors
+from attestation.binding import of_certificate, of_root_key
+from attestation.claims import ReferenceValues
+from attestation.evidence import Evidence
+from attestation.kinds import Kind
+from attestation.sgx.claims import SgxReferenceValues
+from attestation.simulation.issue import Enclave, QuotingEnclave, TrustDomain
+from attestation.simulation.vendor import new_vendor
+from attestation.tdx.claims import TdxReferenceValues
+from attestation.verify import Verifier
+from coordinator.authority import AuthorityKeys, RootContent, issue_authority, issue_marble_leaf
+from coordinator.decisions.activate_marble import check_evidence
+from coordinator.decisions.errors import NotAttested
+from coordinator.decisions.set_manifest import Founding, set_manifest
+from coordinator.manifest.model import Manifest, Marble, Parameters, Secret, SecretType
+from coordinator.manifest.template.render import Template
+from coordinator.manifest.template.values import SecretValue
+from coordinator.secrets.generate import certify, derive_symmetric, make_key
+from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
+from coordinator.state.model import Deployment, State
+from coordinator.state.phase import Phase
+from coordinator.state.replay import replay_all
+from coordinator.state.values import secret_value
+from pki.certificates import CertificateTemplate, CsrData, build, common_name, der, serial_number
+from pki.keys import spki_der
+
+
+class NoSuchProgram(Exception):
+    """No hardware could ever make evidence that these reference values accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A file's or variable's content; or, where it cannot be made, why (then content is empty)."""
+
+    content: bytes
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one marble was given.  identity, secrets: what it was made from, for those who hide secrets."""
+
+    files: Mapping[str, Value]
+    env: Mapping[str, Value]
+    argv: tuple[str, ...]
+    identity: Identity
+    secrets: Mapping[str, SecretValue]
+
+
+class Rehearsal:
+    """A manifest, set in a Coordinator that exists for this purpose only."""
+
+    def __init__(self, manifest: Manifest, *, compatible: bool, now: datetime, entropy: Callable[[int], bytes]) -> None:
+        """Make vendor, authority and shared secrets.  Raises TemplateInvalid: a secret's certificate cannot be made."""
+        self._now, self._entropy = now, entropy
+        vendor = new_vendor(now)
+        self._machines = {kind: QuotingEnclave(vendor.machine, kind) for kind in (Kind.TDX, Kind.SGX)}
+        anchors = TrustAnchors.genuine().with_simulated(vendor.trust_pem)
+        self._verifier = Verifier(anchors, vendor.endorsements)
+        keys = AuthorityKeys(_new_key(), _new_key())
+        binding = of_root_key(spki_der(keys.root.public_key()), manifest.digest)
+        evidence = self._machines[Kind.TDX].quote_trust_domain(TrustDomain(bytes(48)), binding.report_data)
+        serials = (self._serial(), self._serial(), self._serial())
+        content = RootContent(manifest.digest, evidence)
+        authority = issue_authority(keys, ("localhost",), content, now=now, serials=serials)
+        slow = {
+            secret.name: make_key(secret)
+            for secret in manifest.secrets.values()
+            if secret.shared and secret.type.is_certificate
+        }
+        decision = set_manifest(
+            State(Phase.ACCEPTING_MANIFEST, authority),
+            manifest,
+            Founding(authority, slow),
+            compatible=compatible,
+            now=now,
+            entropy=entropy,
+        )
+        self._state = replay_all(decision.events)
+        self._texts = AuthorityTexts(self._state.authority)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest in force here."""
+        return self._deployment.manifest
+
+    def activate(self, marble: Marble, uuid: str) -> Given:
+        """Let one marble join and show what it gets.  uuid: canonical.
+
+        Raises NotAttested (with every check), NoSuchProgram, TemplateInvalid.
+        """
+        key = _new_key()
+        self._prove(marble, key)
+        csr = CsrData(common_name(uuid), ("localhost",), (), key.public_key())
+        leaf = issue_marble_leaf(
+            self._state.authority,
+            csr,
+            marble.type,
+            uuid,
+            public_key=key.public_key(),
+            now=self._now,
+            serial=self._serial(),
+        )
+        secrets = {name: self._secret(self.manifest.secrets[name], marble, uuid) for name in sorted(marble.secrets)}
+        return self.render(marble, Identity(leaf, key), secrets)
+
+    def render(self, marble: Marble, identity: Identity, secrets: Mapping[str, SecretValue]) -> Given:
+        """The parameters of a marble from these secrets; each that cannot be made has its own reason."""
+        wanted = marble.parameters
+        files = {path: self._problem(marble, identity, secrets, {path: it}, {}) for path, it in wanted.files.items()}
+        env = {name: self._problem(marble, identity, secrets, {}, {name: it}) for name, it in wanted.env.items()}
+        good = Parameters(
+            {path: template for path, template in wanted.files.items() if not files[path]},
+            {name: template for name, template in wanted.env.items() if not env[name]},
+            wanted.argv,
+        )
+        made = render(self.manifest, replace(marble, parameters=good), identity, self._texts, secrets)
+        return Given(
+            files={path: Value(made.files.get(path, b""), problem) for path, problem in files.items()},
+            env={name: Value(made.env.get(name, b""), env.get(name, "")) for name in (*env, *made.env)},
+            argv=made.argv,
+            identity=identity,
+            secrets=secrets,
+        )
+
+    @property
+    def _deployment(self) -> Deployment:
+        assert self._state.deployment is not None, "the manifest was set when this began"
+        return self._state.deployment
+
+    def _prove(self, marble: Marble, key: ec.EllipticCurvePrivateKey) -> None:
+        name = common_name("marble")
+        shown = build(
+            CertificateTemplate(name),
+            public_key=key.public_key(),
+            issuer_name=name,
+            issuer_key=key,
+            not_before=self._now,
+            serial=self._serial(),
+        )
+        binding = of_certificate(der(shown))
+        values = self.manifest.packages[marble.package].alternatives[0]
+        verification = self._verifier.verify(self._evidence(values, binding.report_data), binding, now=self._now)
+        check_evidence(self.manifest, marble, verification)
+
+    def _evidence(self, values: ReferenceValues, report_data: bytes) -> Evidence:
+        """Evidence of a program as these values describe it."""
+        if isinstance(values, SgxReferenceValues):
+            product, svn = values.isvprodid or 0, values.isvsvn or 0
+            if max(product, svn) > _MAX_NUMBER:
+                number = max(product, svn)
+                raise NoSuchProgram(f"enclaves have product numbers and versions up to {_MAX_NUMBER}, not {number}")
+            enclave = Enclave(
+                values.mrenclave or bytes(32), values.mrsigner or bytes(32), product, svn, debug=values.debug
+            )
+            return self._machines[Kind.SGX].quote_enclave(enclave, report_data)
+        if isinstance(values, TdxReferenceValues):
+            blank = bytes(48)
+            first, second, third, fourth = (values.rtmrs.get(index, blank) for index in range(4))
+            domain = TrustDomain(
+                mrtd=values.mrtd or blank,
+                rtmrs=(first, second, third, fourth),
+                mrconfigid=values.mrconfigid or blank,
+                mrowner=values.mrowner or blank,
+                mrownerconfig=values.mrownerconfig or blank,
+            )
+            domain = domain.debuggable() if values.debug else domain
+            return self._machines[Kind.TDX].quote_trust_domain(domain, report_data)
+        raise NoSuchProgram(f"there is no simulated hardware of kind {values.kind.value} to try this with")
+
+    def _secret(self, secret: Secret, marble: Marble, uuid: str) -> SecretValue:
+        if secret.shared:
+            return self._deployment.shared_secrets[secret.name]
+        if secret.type is SecretType.SYMMETRIC_KEY:
+            return derive_symmetric(secret, marble, uuid, self._deployment.root_secret)
+        stored = certify(secret, make_key(secret), self._state.authority, now=self._now, serial=self._serial())
+        return secret_value(secret, stored)
+
+    def _problem(
+        self,
+        marble: Marble,
+        identity: Identity,
+        secrets: Mapping[str, SecretValue],
+        files: Mapping[str, Template],
+        env: Mapping[str, Template],
+    ) -> str:
+        """Why one value cannot be made; empty where it can."""
+        alone = replace(marble, parameters=Parameters(files, env), tls=())
+        try:
+            render(self.manifest, alone, identity, self._texts, secrets)
+        except RenderFailed as failure:
+            return str(failure)
+        return ""
+
+    def _serial(self) -> int:
+        return serial_number(self._entropy(16))
+
+
+def explain_refusal(error: NotAttested | NoSuchProgram) -> str:
+    """Why no program can be this marble."""
+    return f"no evidence is accepted: {error}"
+
+
+def _new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP384R1())
+
+
+_MAX_NUMBER = 0xFFFF

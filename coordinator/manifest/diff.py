@@ -1,0 +1,398 @@
+"""Two manifests, and what the change means for those who have to approve it.
+
+The most serious comes first.  Nothing of a value is shown but what it is made of: a manifest may hold what should
+have been a secret.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, TypeVar
+
+from attestation.claims import ReferenceValues, TcbPolicy
+from attestation.sgx.claims import SgxReferenceValues
+from attestation.tdx.claims import TdxReferenceValues
+from coordinator.manifest.document import step
+from coordinator.manifest.model import Manifest, Marble, Package, SealMode, Secret, TlsIncoming, TlsTag
+from coordinator.manifest.template.render import Template
+
+T = TypeVar("T")
+
+
+class Gravity(IntEnum):
+    """What a change does to the trust that people had in the first manifest; the most serious is the smallest."""
+
+    WEAKENS = 1
+    WIDENS = 2
+    REPLACES = 3
+    CHANGES = 4
+    NARROWS = 5
+    NEUTRAL = 6
+
+    @property
+    def word(self) -> str:
+        """As it is written in reports."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change.  path: JSON pointer of what changed; meaning: a sentence; before, after: short texts, or empty."""
+
+    gravity: Gravity
+    path: str
+    meaning: str
+    before: str = ""
+    after: str = ""
+
+
+def diff(before: Manifest, after: Manifest) -> tuple[Change, ...]:
+    """What changes between two manifests, the most serious first; empty where they mean the same."""
+    compared = _Comparison(before, after)
+    changes = [
+        *compared.packages(),
+        *compared.marbles(),
+        *compared.secrets(),
+        *compared.tags(),
+        *compared.config(),
+    ]
+    return tuple(sorted(changes, key=lambda change: change.gravity))
+
+
+def diff_json(before: Manifest, after: Manifest, changes: tuple[Change, ...]) -> dict[str, Any]:
+    """The document of `enclasp manifest diff -o json`."""
+    return {
+        "same_bytes": before.digest == after.digest,
+        "same_meaning": not changes,
+        "fingerprints": {"before": before.fingerprint, "after": after.fingerprint},
+        "changes": [
+            {
+                "gravity": change.gravity.word,
+                "path": change.path,
+                "meaning": change.meaning,
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in changes
+        ],
+    }
+
+
+class _Comparison:
+    def __init__(self, before: Manifest, after: Manifest) -> None:
+        self._before = before
+        self._after = after
+
+    # Packages
+
+    def packages(self) -> Iterator[Change]:
+        for name, old, new in _pairs(self._before.packages, self._after.packages):
+            path = _path("Packages", name)
+            if old is None or new is None:
+                verb = "is new" if old is None else "is gone"
+                yield Change(
+                    Gravity.NEUTRAL, path, f'package "{name}" {verb}; the marbles that use it say what it means'
+                )
+            else:
+                yield from _package(path, old, new, self._users(name))
+
+    def _users(self, package: str) -> str:
+        """The marbles of a package, in words."""
+        users = [marble.type for marble in self._after.marbles.values() if marble.package == package]
+        return "marble " + ", ".join(f'"{user}"' for user in users) if users else f'package "{package}" (not used)'
+
+    # Marbles
+
+    def marbles(self) -> Iterator[Change]:
+        for name, old, new in _pairs(self._before.marbles, self._after.marbles):
+            path = _path("Marbles", name)
+            if old is None and new is not None:
+                limit = f"at most {new.max_activations} times" if new.max_activations else "without limit"
+                meaning = f'another program may join: package "{new.package}" as marble "{name}", {limit}'
+                yield Change(Gravity.WIDENS, path, meaning)
+                yield from self._readers(path, name, frozenset(), new.secrets)
+            elif new is None and old is not None:
+                yield Change(Gravity.NARROWS, path, f'marble "{name}" may not join any more')
+                yield from self._readers(path, name, old.secrets, frozenset())
+            elif old is not None and new is not None:
+                yield from self._marble(path, old, new)
+
+    def _marble(self, path: str, old: Marble, new: Marble) -> Iterator[Change]:
+        name = new.type
+        if old.package != new.package:
+            yield self._other_package(step(path, "Package"), old, new)
+        if old.max_activations != new.max_activations:
+            yield _activations(step(path, "MaxActivations"), old, new)
+        if old.secret_binding != new.secret_binding:
+            gravity = Gravity.NARROWS if new.secret_binding else Gravity.WEAKENS
+            bound = "are now bound" if new.secret_binding else "are no longer bound"
+            meaning = f'keys of marble "{name}" {bound} to its type; what the old ones encrypt is lost'
+            yield Change(gravity, step(path, "DisableSecretBinding"), meaning)
+        yield from self._readers(path, name, old.secrets, new.secrets)
+        parameters = step(path, "Parameters")
+        yield from _contents(
+            step(parameters, "Env"), f'variable of marble "{name}"', old.parameters.env, new.parameters.env
+        )
+        yield from _contents(
+            step(parameters, "Files"), f'file of marble "{name}"', old.parameters.files, new.parameters.files
+        )
+        if old.parameters.argv != new.parameters.argv:
+            meaning = f'marble "{name}" starts with other arguments, so the same program may do something else'
+            counts = (f"{len(old.parameters.argv)} arguments", f"{len(new.parameters.argv)} arguments")
+            yield Change(Gravity.CHANGES, step(parameters, "Argv"), meaning, *counts)
+        for tag in sorted(set(old.tls) ^ set(new.tls)):
+            if tag in new.tls:
+                meaning = f'connections of marble "{name}" are also secured as TLS tag "{tag}" says'
+                yield Change(Gravity.NARROWS, step(path, "TLS"), meaning)
+            else:
+                meaning = f'connections of marble "{name}" are not secured by TLS tag "{tag}" any more'
+                yield Change(Gravity.WEAKENS, step(path, "TLS"), meaning)
+
+    def _other_package(self, path: str, old: Marble, new: Marble) -> Change:
+        programs = self._before.packages[old.package].alternatives, self._after.packages[new.package].alternatives
+        if len(programs[0]) == len(programs[1]) and all(any(_same(a, b) for b in programs[1]) for a in programs[0]):
+            meaning = f'marble "{new.type}" is the same program under another package name'
+            return Change(Gravity.NEUTRAL, path, meaning, old.package, new.package)
+        meaning = f'another program may be marble "{new.type}", and gets all that it gets'
+        return Change(Gravity.REPLACES, path, meaning, old.package, new.package)
+
+    def _readers(self, path: str, marble: str, old: frozenset[str], new: frozenset[str]) -> Iterator[Change]:
+        for name in sorted(new - old):
+            secret = self._after.secrets[name]
+            which = f'secret "{name}"' if secret.shared else f'secret "{name}" (a value of its own)'
+            gravity = Gravity.WIDENS if secret.shared and name in self._before.secrets else Gravity.CHANGES
+            yield Change(gravity, path, f'adds a reader of {which}: marble "{marble}"')
+        for name in sorted(old - new):
+            yield Change(Gravity.NARROWS, path, f'marble "{marble}" does not get secret "{name}" any more')
+
+    # Secrets
+
+    def secrets(self) -> Iterator[Change]:
+        for name, old, new in _pairs(self._before.secrets, self._after.secrets):
+            path = _path("Secrets", name)
+            if old is None:
+                yield Change(Gravity.NEUTRAL, path, f'secret "{name}" is new')
+            elif new is None:
+                yield Change(
+                    Gravity.CHANGES, path, f'secret "{name}" is gone; what it encrypts cannot be read any more'
+                )
+            else:
+                yield from _secret(path, old, new)
+
+    # The rest
+
+    def tags(self) -> Iterator[Change]:
+        for name, old, new in _pairs(self._before.tls, self._after.tls):
+            path = _path("TLS", name)
+            if old is None or new is None:
+                verb = "is new" if old is None else "is gone"
+                yield Change(
+                    Gravity.NEUTRAL, path, f'TLS tag "{name}" {verb}; the marbles that use it say what it means'
+                )
+            else:
+                yield from _tag(path, old, new)
+
+    def config(self) -> Iterator[Change]:
+        old, new = self._before.config.seal_mode, self._after.config.seal_mode
+        if old is not new:
+            gravity = Gravity.WEAKENS if _OPENNESS[new] > _OPENNESS[old] else Gravity.NARROWS
+            yield Change(gravity, "/Config/SealMode", _SEAL_MEANING[new], old.value, new.value)
+
+
+def _package(path: str, old: Package, new: Package, users: str) -> Iterator[Change]:
+    olds, news = ({values.kind.value: values for values in package.alternatives} for package in (old, new))
+    for kind in sorted({*olds, *news}):
+        before, after = olds.get(kind), news.get(kind)
+        here = step(path, kind.upper())
+        if before is None:
+            yield Change(Gravity.WEAKENS, here, f"{users} may now also be proven by {kind}")
+        elif after is None:
+            yield Change(Gravity.NARROWS, here, f"{users} may not be proven by {kind} any more")
+        else:
+            yield from _values(here, before, after, users)
+
+
+def _values(path: str, old: ReferenceValues, new: ReferenceValues, users: str) -> Iterator[Change]:
+    if isinstance(old, SgxReferenceValues) and isinstance(new, SgxReferenceValues):
+        identity = {"MRENCLAVE": (old.mrenclave, new.mrenclave), "MRSIGNER": (old.mrsigner, new.mrsigner)}
+        yield from _identity(path, identity, users)
+        if old.isvprodid != new.isvprodid:
+            yield _demand(step(path, "ISVProdID"), "product number", old.isvprodid, new.isvprodid, users)
+        if old.isvsvn != new.isvsvn:
+            lower = new.isvsvn is None or (old.isvsvn is not None and new.isvsvn < old.isvsvn)
+            what = "older versions, with the holes that were repaired since," if lower else "only newer versions"
+            gravity = Gravity.WEAKENS if lower else Gravity.NARROWS
+            meaning = f"{what} may be {users}"
+            yield Change(gravity, step(path, "ISVSVN"), meaning, _shown(old.isvsvn), _shown(new.isvsvn))
+        yield from _debug(path, old.debug, new.debug, users)
+        yield from _tcb(path, old.tcb, new.tcb, users)
+    elif isinstance(old, TdxReferenceValues) and isinstance(new, TdxReferenceValues):
+        identity = {
+            "MRTD": (old.mrtd, new.mrtd),
+            **{f"RTMR{index}": (old.rtmrs.get(index), new.rtmrs.get(index)) for index in range(4)},
+            "MRConfigID": (old.mrconfigid, new.mrconfigid),
+            "MROwner": (old.mrowner, new.mrowner),
+            "MROwnerConfig": (old.mrownerconfig, new.mrownerconfig),
+        }
+        yield from _identity(path, identity, users)
+        yield from _debug(path, old.debug, new.debug, users)
+        yield from _tcb(path, old.tcb, new.tcb, users)
+
+
+def _identity(path: str, fields: Mapping[str, tuple[bytes | None, bytes | None]], users: str) -> Iterator[Change]:
+    for field, (old, new) in fields.items():
+        if old != new:
+            yield _demand(step(path, field), field, old, new, users)
+
+
+def _demand(path: str, what: str, old: bytes | int | None, new: bytes | int | None, users: str) -> Change:
+    if new is None:
+        meaning = f"{what} is not demanded any more: more programs may be {users}"
+        return Change(Gravity.WEAKENS, path, meaning, _shown(old), _shown(new))
+    if old is None:
+        return Change(Gravity.NARROWS, path, f"{what} is demanded of {users} now", _shown(old), _shown(new))
+    return Change(Gravity.REPLACES, path, f"another program may be {users}", _shown(old), _shown(new))
+
+
+def _debug(path: str, old: bool, new: bool, users: str) -> Iterator[Change]:
+    if old != new:
+        meaning = (
+            f"{users} {'must be a debug program, whose memory the host reads' if new else 'must not be debuggable'}"
+        )
+        gravity = Gravity.WEAKENS if new else Gravity.NARROWS
+        yield Change(gravity, step(path, "Debug"), meaning, str(old).lower(), str(new).lower())
+
+
+def _tcb(path: str, old: TcbPolicy, new: TcbPolicy, users: str) -> Iterator[Change]:
+    statuses = step(path, "AcceptedTCBStatuses")
+    for status in sorted(new.accepted_statuses - old.accepted_statuses):
+        yield Change(Gravity.WEAKENS, statuses, f"{users} may run on platforms that are {status.value}")
+    for status in sorted(old.accepted_statuses - new.accepted_statuses):
+        yield Change(Gravity.NARROWS, statuses, f"{users} may not run on platforms that are {status.value} any more")
+    before, after = old.accepted_advisories, new.accepted_advisories
+    path = step(path, "AcceptedAdvisories")
+    if before is not None and after is None:
+        yield Change(Gravity.WEAKENS, path, f"{users} may run on platforms with any advisory", _names(before), "all")
+    elif before is None and after is not None:
+        yield Change(
+            Gravity.NARROWS, path, f"{users} may run on platforms with these advisories only", "all", _names(after)
+        )
+    elif before is not None and after is not None and before != after:
+        gravity = Gravity.WEAKENS if after - before else Gravity.NARROWS
+        meaning = f"the advisories that platforms of {users} may have are others"
+        yield Change(gravity, path, meaning, _names(before), _names(after))
+
+
+def _activations(path: str, old: Marble, new: Marble) -> Change:
+    before, after = old.max_activations, new.max_activations
+    more = after == 0 or (before != 0 and after > before)
+    meaning = f'{"more" if more else "fewer"} instances of marble "{new.type}" may start'
+    counts = tuple(str(count) if count else "without limit" for count in (before, after))
+    return Change(Gravity.WIDENS if more else Gravity.NARROWS, path, meaning, *counts)
+
+
+def _contents(path: str, what: str, old: Mapping[str, Template], new: Mapping[str, Template]) -> Iterator[Change]:
+    for name, before, after in _pairs(old, new):
+        here = step(path, name)
+        if before is None:
+            yield Change(Gravity.CHANGES, here, f"{what} is new: {name}", "", _size(after))
+        elif after is None:
+            yield Change(Gravity.CHANGES, here, f"{what} is gone: {name}", _size(before), "")
+        elif (before.source, before.is_plain) != (after.source, after.is_plain):
+            yield Change(Gravity.CHANGES, here, f"{what} has another content: {name}", _size(before), _size(after))
+
+
+def _secret(path: str, old: Secret, new: Secret) -> Iterator[Change]:
+    name = new.name
+    if old.type is not new.type:
+        meaning = f'secret "{name}" is of another kind, and is made anew'
+        yield Change(Gravity.CHANGES, step(path, "Type"), meaning, old.type.value, new.type.value)
+    elif old.size != new.size:
+        gravity = Gravity.WEAKENS if new.size < old.size else Gravity.CHANGES
+        meaning = f'the key of secret "{name}" is {"shorter" if new.size < old.size else "longer"}, and is made anew'
+        yield Change(gravity, step(path, "Size"), meaning, f"{old.size} bits", f"{new.size} bits")
+    if old.shared != new.shared:
+        gravity = Gravity.WEAKENS if new.shared else Gravity.NARROWS
+        now = "one value for all marbles, instead of one each" if new.shared else "a value of its own for each marble"
+        yield Change(gravity, step(path, "Shared"), f'secret "{name}" is {now}; what the old ones encrypt is lost')
+    if old.user_defined != new.user_defined:
+        maker = "set by a user" if new.user_defined else "made by the coordinator"
+        yield Change(Gravity.CHANGES, step(path, "UserDefined"), f'secret "{name}" is now {maker}')
+    if old.valid_days != new.valid_days:
+        gravity = Gravity.WEAKENS if new.valid_days > old.valid_days else Gravity.NARROWS
+        longer = "longer" if gravity is Gravity.WEAKENS else "shorter"
+        meaning = f'the certificate of secret "{name}" is valid for a {longer} time'
+        yield Change(gravity, step(path, "ValidFor"), meaning, f"{old.valid_days} days", f"{new.valid_days} days")
+    here = step(path, "Cert")
+    if new.certificate.is_ca and not old.certificate.is_ca:
+        meaning = f'who has secret "{name}" may issue certificates that our clients believe'
+        yield Change(Gravity.WEAKENS, step(here, "IsCA"), meaning, "false", "true")
+    elif old.certificate != new.certificate:
+        yield Change(Gravity.CHANGES, here, f'the certificate of secret "{name}" says something else')
+
+
+def _tag(path: str, old: TlsTag, new: TlsTag) -> Iterator[Change]:
+    doors_before, doors_after = ({door.port: door for door in tag.incoming} for tag in (old, new))
+    for port, before, after in _pairs(doors_before, doors_after):
+        yield from _door(step(path, "Incoming"), port, before, after)
+    ways_before, ways_after = ({f"{way.address}:{way.port}" for way in tag.outgoing} for tag in (old, new))
+    for way in sorted(ways_before - ways_after):
+        yield Change(Gravity.WEAKENS, step(path, "Outgoing"), f"connections to {way} are not secured any more")
+    for way in sorted(ways_after - ways_before):
+        yield Change(Gravity.NARROWS, step(path, "Outgoing"), f"connections to {way} are secured now")
+
+
+def _door(path: str, port: str, old: TlsIncoming | None, new: TlsIncoming | None) -> Iterator[Change]:
+    if old is None:
+        yield Change(Gravity.NARROWS, path, f"port {port} is secured now")
+    elif new is None:
+        yield Change(Gravity.WEAKENS, path, f"port {port} is not secured any more")
+    else:
+        if old.client_auth and not new.client_auth:
+            yield Change(Gravity.WEAKENS, path, f"anybody may connect to port {port}, not only marbles")
+        if new.client_auth and not old.client_auth:
+            yield Change(Gravity.NARROWS, path, f"only marbles may connect to port {port}")
+        if old.secret != new.secret:
+            shown = (old.secret or "the marble's own", new.secret or "the marble's own")
+            yield Change(Gravity.CHANGES, path, f"port {port} shows another certificate", *shown)
+
+
+def _pairs(old: Mapping[str, T], new: Mapping[str, T]) -> Iterator[tuple[str, T | None, T | None]]:
+    """Each name with both of its values, in the order of the texts."""
+    for name in dict.fromkeys((*old, *new)):
+        yield name, old.get(name), new.get(name)
+
+
+def _same(one: ReferenceValues, other: ReferenceValues) -> bool:
+    """Whether two demands are the same, wherever they stand."""
+    return not list(_values("", one, other, "")) and one.kind == other.kind
+
+
+def _path(section: str, name: str) -> str:
+    return step(f"/{section}", name)
+
+
+def _shown(value: bytes | int | None) -> str:
+    if value is None:
+        return "anything"
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _names(values: frozenset[str]) -> str:
+    return ", ".join(sorted(values)) or "none"
+
+
+def _size(template: Template | None) -> str:
+    if template is None:
+        return ""
+    secrets = [name for name in sorted(template.secrets) if name.isprintable()]
+    uses = f", uses {', '.join(secrets)}" if secrets else ""
+    return f"{len(template.source)} bytes{uses}"
+
+
+_OPENNESS: Final = {SealMode.DISABLED: 0, SealMode.UNIQUE_KEY: 1, SealMode.PRODUCT_KEY: 2}
+_SEAL_MEANING: Final = {
+    SealMode.PRODUCT_KEY: "every build of the same coordinator product can open the state",
+    SealMode.UNIQUE_KEY: "only this build of the coordinator can open the state",
+    SealMode.DISABLED: "the state is not kept: after a restart the secrets are others",
+}

@@ -1,0 +1,264 @@
+"""A manifest in words: which programs get what, how they prove themselves, and what a field means."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
+from attestation.sgx.claims import SgxReferenceValues
+from attestation.tdx.claims import TdxReferenceValues
+from coordinator.manifest.model import Manifest, Marble, SealMode, Secret
+from coordinator.manifest.schema import MANIFEST, Schema
+from coordinator.manifest.template.render import Template
+
+
+class UnknownField(Exception):
+    """No field of the language has this path; `known` are those of the last step that exists."""
+
+    def __init__(self, path: str, step: str, known: Sequence[str]) -> None:
+        self.step = step
+        self.known = tuple(known)
+        super().__init__(f"no field of a manifest has the path '{path}'")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWords:
+    """What a field means.  path: its steps, names as `*`.  fields: what may stand below it."""
+
+    path: tuple[str, ...]
+    description: str
+    kinds: tuple[str, ...]
+    allowed: tuple[str, ...]
+    example: Any
+    default: Any
+    fields: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `enclasp manifest explain FILE PATH -o json`."""
+        return {
+            "path": "/" + "/".join(self.path),
+            "description": self.description,
+            "type": list(self.kinds),
+            "allowed": list(self.allowed),
+            "example": self.example,
+            "default": self.default,
+            "fields": dict(self.fields),
+        }
+
+    def text(self) -> str:
+        """The same for people."""
+        lines = [".".join(self.path), f"  {self.description}"]
+        lines += [f"  type      {' or '.join(_TYPES[kind] for kind in self.kinds)}"] if self.kinds else []
+        lines += [f"  allowed   {', '.join(self.allowed)}"] if self.allowed else []
+        lines += [f"  default   {str(self.default).lower()}"] if self.default is not None else []
+        lines += [f"  example   {self.example}"] if self.example is not None else []
+        if self.fields:
+            width = max(len(name) for name in self.fields)
+            lines += ["  fields", *(f"    {name:<{width}}  {words}" for name, words in self.fields.items())]
+        return "\n".join(lines)
+
+
+def explain_field(path: str) -> FieldWords:
+    """What the field with this path means: `Marbles.web.MaxActivations`, or as a JSON pointer `/Marbles/web/Package`.
+
+    Raises UnknownField.
+    """
+    schema, taken = MANIFEST, []
+    for part in split_path(path):
+        alternatives = (schema, *schema.get("anyOf", ()))
+        named = {name: child for one in alternatives for name, child in one.get("properties", {}).items()}
+        free = next((one["additionalProperties"] for one in alternatives if _is_free(one)), None)
+        items = next((one["items"] for one in alternatives if "items" in one), None)
+        if part in named:
+            schema = named[part]
+            taken.append(part)
+        elif free is not None:
+            schema = free
+            taken.append("*")
+        elif items is not None and (part == "*" or part.isdecimal()):
+            schema = items
+            taken.append("*")
+        else:
+            raise UnknownField(path, part, tuple(named))
+    return _words(tuple(taken), schema)
+
+
+def split_path(path: str) -> tuple[str, ...]:
+    """The steps of a path: of a JSON pointer if it starts with a slash (RFC 6901), else between dots."""
+    if path.startswith("/"):
+        return tuple(part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/") if part)
+    return tuple(part for part in path.split(".") if part)
+
+
+def explain(manifest: Manifest) -> dict[str, Any]:
+    """Who can do what, as data: `marbles` by type, `secrets` by name, and what holds for all.
+
+    The document of `enclasp manifest explain FILE -o json`.
+    """
+    readers: dict[str, list[str]] = {name: [] for name in manifest.secrets}
+    for marble in manifest.marbles.values():
+        for name in marble.secrets:
+            readers[name].append(marble.type)
+    return {
+        "fingerprint": manifest.fingerprint,
+        "marbles": {name: _marble(manifest, marble) for name, marble in manifest.marbles.items()},
+        "secrets": {
+            name: {"is": _secret(secret), "readers": readers[name]} for name, secret in manifest.secrets.items()
+        },
+        "for_all": list(_for_all(manifest)),
+    }
+
+
+def explain_text(words: Mapping[str, Any]) -> str:
+    """The result of `explain` for people."""
+    lines = [f"manifest {words['fingerprint']}"]
+    for name, marble in words["marbles"].items():
+        lines += ["", f"{name}", f"  is         any program that is package {marble['package']}:"]
+        lines += [f"               {'or ' if number else ''}{proof}" for number, proof in enumerate(marble["proof"])]
+        lines += [f"  starts     {marble['starts']}"]
+        lines += [f"  arguments  {' '.join(marble['argv'])}"] if marble["argv"] else []
+        for place in ("env", "files"):
+            label = "variable" if place == "env" else "file"
+            lines += [f"  {label:<10} {key}: {value}" for key, value in marble[place].items()]
+        lines += [f"  always     {always}" for always in marble["always"]]
+        lines += [f"  network    {network}" for network in marble["network"]]
+    if words["secrets"]:
+        lines += ["", "secrets"]
+        for name, secret in words["secrets"].items():
+            lines.append(f"  {name}: {secret['is']}; read by {', '.join(secret['readers']) or 'nobody'}")
+    return "\n".join([*lines, "", "for all of it", *(f"  {sentence}" for sentence in words["for_all"])])
+
+
+def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
+    limit = marble.max_activations
+    starts = f"at most {limit} times over the deployment's life, restarts included" if limit else "without limit"
+    return {
+        "package": marble.package,
+        "proof": [_proof(values) for values in manifest.packages[marble.package].alternatives],
+        "starts": starts,
+        "argv": list(marble.parameters.argv),
+        "env": {name: _content(template) for name, template in marble.parameters.env.items()},
+        "files": {path: _content(template) for path, template in marble.parameters.files.items()},
+        "secrets": sorted(marble.secrets),
+        "always": [
+            "a certificate of its own from the coordinator, with its key, and the root that all marbles share",
+            *([] if marble.secret_binding else ["keys that are not bound to its type (DisableSecretBinding)"]),
+        ],
+        "network": list(_network(manifest, marble)),
+    }
+
+
+def _proof(values: ReferenceValues) -> str:
+    """One way to be the program, in words."""
+    if isinstance(values, SgxReferenceValues):
+        demands = [f"measured as {_short(values.mrenclave)}"] if values.mrenclave else []
+        demands += [f"signed by {_short(values.mrsigner)}"] if values.mrsigner else []
+        demands += [f"product {values.isvprodid}"] if values.isvprodid is not None else []
+        demands += [f"security version {values.isvsvn} or later"] if values.isvsvn is not None else []
+        demands += ["a DEBUG enclave: the host can read its memory"] if values.debug else ["not debuggable"]
+        return f"an SGX enclave, {', '.join(demands)}, on a platform that is {_platform(values.tcb)}"
+    if isinstance(values, TdxReferenceValues):
+        demands = [f"firmware {_short(values.mrtd)}"] if values.mrtd else []
+        demands += [f"RTMR{index} {_short(value)}" for index, value in sorted(values.rtmrs.items())]
+        others = {"MRConfigID": values.mrconfigid, "MROwner": values.mrowner, "MROwnerConfig": values.mrownerconfig}
+        demands += [f"{name} {_short(value)}" for name, value in others.items() if value]
+        demands += ["DEBUG: the host can read its memory"] if values.debug else ["not debuggable, not migratable"]
+        return f"a TDX virtual machine, {', '.join(demands)}, on a platform that is {_platform(values.tcb)}"
+    return f"{values.kind.value} evidence"
+
+
+def _platform(tcb: TcbPolicy) -> str:
+    accepted = [status.value for status in TcbStatus if status in {TcbStatus.UP_TO_DATE, *tcb.accepted_statuses}]
+    words = " or ".join(accepted)
+    if tcb.accepted_advisories is not None and len(accepted) > 1:
+        words += f" (advisories: {', '.join(sorted(tcb.accepted_advisories)) or 'none'})"
+    return words
+
+
+def _content(template: Template) -> str:
+    if template.is_plain:
+        return f"{len(template.source)} bytes, as they stand in the manifest"
+    names = [name for name in sorted(template.secrets) if name.isprintable()]
+    used = [f"secret {name}" for name in names]
+    if template.secrets and not names:
+        used.append("any of the secrets (only rendering tells)")
+    if b"MarbleRun" in template.source:
+        used.append("certificates of the deployment")
+    return f"made at each start from {', '.join(used)}" if used else "made at each start"
+
+
+def _secret(secret: Secret) -> str:
+    kind = f"{secret.type.value} of {secret.size} bits" if secret.size else secret.type.value
+    if secret.user_defined:
+        return f"{kind}, set by a user"
+    days = f", certificate valid for {secret.valid_days} days" if secret.valid_days else ""
+    owner = "one value for all its readers" if secret.shared else "a value of its own for each marble and UUID"
+    return f"{kind}{days}, {owner}"
+
+
+def _network(manifest: Manifest, marble: Marble) -> Iterator[str]:
+    for tag in marble.tls:
+        for door in manifest.tls[tag].incoming:
+            who = "only marbles may connect" if door.client_auth else "anybody may connect"
+            shown = f"shows the certificate of secret {door.secret}" if door.secret else "shows its own certificate"
+            yield f"port {door.port}: TLS, {who}, {shown}"
+        for way in manifest.tls[tag].outgoing:
+            yield f"to {way.address}:{way.port}: TLS, the other side must be a marble"
+
+
+def _for_all(manifest: Manifest) -> Iterator[str]:
+    yield "every start is proven by evidence whose signatures, chains and dates hold, and which names the marble's key"
+    yield "evidence of simulated hardware counts only where the coordinator's operator configured its root"
+    yield "nobody may change this manifest: users and roles come with a later version"
+    yield "nobody may recover the coordinator's state elsewhere: recovery keys come with a later version"
+    yield _SEAL[manifest.config.seal_mode]
+
+
+def _is_free(schema: Schema) -> bool:
+    return isinstance(schema.get("additionalProperties"), dict)
+
+
+def _words(path: tuple[str, ...], schema: Schema) -> FieldWords:
+    alternatives = (schema, *schema.get("anyOf", ()))
+    kinds = [kind for one in alternatives for kind in _kinds(one) if kind != "null"]
+    allowed = [str(value) for one in alternatives for value in one.get("enum", ()) if value != ""]
+    described = (str(one["description"]) for one in alternatives if "description" in one)
+    below = {name: child for one in alternatives for name, child in one.get("properties", {}).items()}
+    free = next((one["additionalProperties"] for one in alternatives if _is_free(one)), None)
+    if free is not None:
+        below = {f"NAME.{name}": child for name, child in free.get("properties", {}).items()}
+    examples = schema.get("examples", [None])
+    return FieldWords(
+        path=path or ("manifest",),
+        description=next(described, "a value of the field above"),
+        kinds=tuple(dict.fromkeys(kinds)),
+        allowed=tuple(dict.fromkeys(allowed)),
+        example=examples[0],
+        default=schema.get("default"),
+        fields={name: str(child.get("description", "")) for name, child in below.items()},
+    )
+
+
+def _kinds(schema: Schema) -> tuple[str, ...]:
+    kinds = schema.get("type", ())
+    return (kinds,) if isinstance(kinds, str) else tuple(kinds)
+
+
+def _short(value: bytes) -> str:
+    text = value.hex()
+    return f"{text[:8]}…{text[-4:]}"
+
+
+_TYPES: Final = {
+    "object": "a map of fields",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+}
+_SEAL: Final = {
+    SealMode.PRODUCT_KEY: "the coordinator's state opens for every build of the same product on the same machine",
+    SealMode.UNIQUE_KEY: "the coordinator's state opens for this build only, on the same machine",
+    SealMode.DISABLED: "the coordinator keeps no state: after a restart the secrets are others",
+}
