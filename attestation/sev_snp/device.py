@@ -12,89 +12,56 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 from attestation.binding import REPORT_DATA_BYTES
-from attestation.errors import NoDevice
+from attestation.configfs_tsm import REPORTS, ConfigfsTsm, Files, KernelFiles
+from attestation.errors import EvidenceFormatError, NoDevice
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
-from attestation.sev_snp.format import MAX_TABLE_BYTES, REPORT_BYTES
+from attestation.sev_snp.format import MAX_TABLE_BYTES, REPORT_BYTES, parse_evidence
 
-TSM_REPORTS: Final = Path("/sys/kernel/config/tsm/report")
 SEV_GUEST: Final = Path("/dev/sev-guest")
-TSM_PROVIDER: Final = "sev_guest"
+PROVIDER: Final = "sev_guest"
 ATTEMPTS: Final = 5
 
 Ioctl = Callable[[int, int, bytearray], int]
 
 
 class TsmDevice:
-    """Reports through configfs-tsm: an own entry for each report, so that nobody else's writes disturb it."""
+    """Reports through configfs-tsm."""
 
-    def __init__(
-        self, reports: Path = TSM_REPORTS, new_name: Callable[[], str] = lambda: f"enclasp-{uuid4().hex}"
-    ) -> None:
+    kind: Final = Kind.SEV_SNP
+
+    def __init__(self, reports: Path = REPORTS, files: Files | None = None) -> None:
         self._reports = reports
-        self._new_name = new_name
+        self._tsm = ConfigfsTsm(reports, files or KernelFiles())
 
     def usable(self) -> str:
         """Empty, or why not."""
-        if not self._reports.is_dir():
-            return f"{self._reports} is not there (kernel older than 6.7, or configfs not mounted)"
         try:
-            entry = self._reports / self._new_name()
-            entry.mkdir()
+            provider = self._tsm.provider()
+        except NoDevice as error:
+            return str(error)
         except OSError as error:
-            return f"{self._reports}: cannot make an entry: {error.strerror}"
-        try:
-            provider = _read(entry / "provider").decode("ascii", "replace").strip()
-        except OSError as error:
-            return f"{entry.parent}: no provider: {error.strerror}"
-        finally:
-            entry.rmdir()
-        return "" if provider == TSM_PROVIDER else f"{self._reports}: provider is '{provider}', not '{TSM_PROVIDER}'"
+            return f"{self._reports}: {error.strerror}"
+        return "" if provider == PROVIDER else f"{self._reports}: the provider is '{provider}', not '{PROVIDER}'"
 
     def issue(self, report_data: bytes) -> Evidence:
-        """An extended report over 64 bytes of report data; without certificates if the host gives none.
+        """An extended report over 64 bytes of report data; a plain one where the host has no certificates.
 
-        Raises NoDevice if the kernel refuses, or others disturb the entry every time.
+        Raises NoDevice if the kernel refuses, or others disturb the request every time.
         """
         _checked(report_data)
-        problem = ""
-        for _ in range(ATTEMPTS):
-            try:
-                entry = self._reports / self._new_name()
-                entry.mkdir()
-            except OSError as error:
-                raise NoDevice(f"{self._reports}: cannot make an entry: {error.strerror}") from error
-            try:
-                return Evidence(Kind.SEV_SNP, self._ask(entry, report_data))
-            except _Disturbed as error:
-                problem = str(error)
-            except OSError as error:
-                if error.errno != errno.EBUSY:
-                    raise NoDevice(f"{entry}: expected a report, got {error.strerror}") from error
-                problem = f"{entry}: busy"
-            finally:
-                entry.rmdir()
-        raise NoDevice(f"no report after {ATTEMPTS} attempts: {problem}")
-
-    def _ask(self, entry: Path, report_data: bytes) -> bytes:
-        """One write, then report and table; the generation tells whether anything else was written meanwhile."""
-        before = int(_read(entry / "generation"))
-        _write_at_once(entry / "inblob", report_data)
-        report = _read(entry / "outblob")
-        table = _read(entry / "auxblob") if (entry / "auxblob").exists() else b""
-        after = int(_read(entry / "generation"))
-        if after != before + 1:
-            raise _Disturbed(f"{entry}: expected generation {before + 1}, got {after}: somebody else wrote to it")
-        if len(report) != REPORT_BYTES:
-            raise _Disturbed(f"{entry}/outblob: expected {REPORT_BYTES} bytes, got {len(report)}")
-        return report + table if any(table) else report
+        answer = self._tsm.report(report_data)
+        if answer.provider != PROVIDER:
+            raise NoDevice(f"{self._reports}: expected provider '{PROVIDER}', got '{answer.provider}'")
+        return _evidence(answer.outblob, answer.auxblob, report_data, str(self._reports))
 
 
 class SevGuestDevice:
     """Reports through /dev/sev-guest, which kernels before 6.7 have alone."""
+
+    kind: Final = Kind.SEV_SNP
 
     def __init__(self, device: Path = SEV_GUEST, ioctl: Ioctl | None = None, vmpl: int = 0) -> None:
         """ioctl: what asks the kernel, `fcntl.ioctl` for real."""
@@ -119,11 +86,12 @@ class SevGuestDevice:
         except OSError as error:
             raise NoDevice(f"{self._device}: cannot be opened: {error.strerror}") from error
         try:
-            return Evidence(Kind.SEV_SNP, self._extended(handle, report_data))
+            report, table = self._extended(handle, report_data)
         finally:
             os.close(handle)
+        return _evidence(report, table, report_data, str(self._device))
 
-    def _extended(self, handle: int, report_data: bytes) -> bytes:
+    def _extended(self, handle: int, report_data: bytes) -> tuple[bytes, bytes]:
         """GET_EXT_REPORT, first without room: the host answers how much it needs (vmm_error 1, INVALID_LEN)."""
         request = report_data + struct.pack("<I", self._vmpl) + bytes(28)
         for size in self._sizes(handle, request):
@@ -132,12 +100,11 @@ class SevGuestDevice:
             asked = bytearray(request + struct.pack("<QII", address, size, 0))
             response, problem = self._exchange(handle, _GET_EXT_REPORT, asked)
             if not problem:
-                carried = table.raw[:size]
-                return response + carried if any(carried) else response
+                return response, table.raw[:size]
         response, problem = self._exchange(handle, _GET_REPORT, bytearray(request))
         if problem:
             raise NoDevice(f"{self._device}: expected a report, got {problem}")
-        return response
+        return response, b""
 
     def _sizes(self, handle: int, request: bytes) -> Sequence[int]:
         asked = bytearray(request + struct.pack("<QII", 0, 0, 0))
@@ -170,10 +137,6 @@ class SevGuestDevice:
         return b"", problem
 
 
-class _Disturbed(Exception):
-    """An entry of configfs-tsm was used by somebody else meanwhile."""
-
-
 def _kernel(handle: int, command: int, message: bytearray) -> int:
     return int(fcntl.ioctl(handle, command, message, True))
 
@@ -183,27 +146,16 @@ def _checked(report_data: bytes) -> None:
         raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
 
 
-def _read(path: Path) -> bytes:
-    """All of an attribute, however short the reads are."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _evidence(report: bytes, table: bytes, report_data: bytes, place: str) -> Evidence:
+    """The report with the host's certificates, if it is over our report data."""
+    raw = report + table if any(table) else report
     try:
-        parts = []
-        while part := os.read(handle, 4096):
-            parts.append(part)
-        return b"".join(parts)
-    finally:
-        os.close(handle)
-
-
-def _write_at_once(path: Path, content: bytes) -> None:
-    """With one write(2), as configfs demands."""
-    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        written = os.write(handle, content)
-    finally:
-        os.close(handle)
-    if written != len(content):
-        raise _Disturbed(f"{path}: expected to write {len(content)} bytes, wrote {written}")
+        found = parse_evidence(raw).report.report_data
+    except EvidenceFormatError as error:
+        raise NoDevice(f"{place}: {error}") from error
+    if found != report_data:
+        raise NoDevice(f"{place}: expected a report over our report data, got one over other data")
+    return Evidence(Kind.SEV_SNP, raw)
 
 
 def _iowr(number: int) -> int:

@@ -5,8 +5,6 @@ Unlike AMD's, VCEK and VLEK have serial numbers that are not 0, which no library
 keys are shorter by default: making AMD's 4096 bits takes ten seconds.
 """
 
-import json
-import os
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +39,7 @@ from attestation.sev_snp.format import (
 from attestation.sev_snp.tcb import LAYOUTS, Product, encode
 from attestation.simulation.der import integer
 from attestation.simulation.intel_pki import MARKER, random_bytes
+from attestation.simulation.private_file import read_private, write_private
 
 PRIVATE_FILE: Final = "sev-snp.private.json"
 KEY_BITS: Final = 2048
@@ -214,22 +213,15 @@ def sign_report(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
 
 def save(folder: Path, vendor: SimulatedAmd) -> None:
     """Write the vendor's keys into a folder, for its owner only.  Raises OSError, also if there are keys already."""
-    private = os.open(folder / PRIVATE_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "w") as file:
-        json.dump(_encode(vendor), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    write_private(folder / PRIVATE_FILE, _encode(vendor))
 
 
 def load(folder: Path) -> SimulatedAmd:
     """The vendor that `save` wrote.  Raises EndorsementFormatError if there is none, or it cannot be read."""
     place = folder / PRIVATE_FILE
+    stored = read_private(place, _PRIVATE_FORMAT)
     try:
-        return _decode(json.loads(place.read_bytes()))
-    except OSError as error:
-        raise EndorsementFormatError(
-            f"simulated vendor: expected '{place}' to be readable, got {error.strerror}"
-        ) from error
+        return _decode(stored)
     except (KeyError, *MALFORMED) as error:
         raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
@@ -290,9 +282,7 @@ def _encode(vendor: SimulatedAmd) -> dict[str, Any]:
     }
 
 
-def _decode(stored: Any) -> SimulatedAmd:
-    if not isinstance(stored, dict) or stored.get("format") != _PRIVATE_FORMAT:
-        raise ValueError(f"format is not {_PRIVATE_FORMAT}")
+def _decode(stored: Mapping[str, Any]) -> SimulatedAmd:
     certificates = {n: x509.load_pem_x509_certificate(pem.encode()) for n, pem in stored["certificates"].items()}
     keys = {n: serialization.load_pem_private_key(pem.encode(), None) for n, pem in stored["keys"].items()}
     product = Product(stored["product"])

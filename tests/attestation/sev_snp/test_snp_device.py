@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from attestation.configfs_tsm import REPORTS
 from attestation.errors import NoDevice
-from attestation.sev_snp import device
 from attestation.sev_snp.device import SevGuestDevice, TsmDevice
 from attestation.sev_snp.endorsements import SevSnpEndorsements
 from attestation.sev_snp.format import parse_evidence
@@ -22,72 +22,72 @@ DATA = bytes(range(64))
 
 
 class FakeConfigfs:
-    """configfs-tsm behind `os`: entries with their attributes, a generation that counts every write, short reads."""
+    """The kernel's side of configfs-tsm: a generation that counts every write, EBUSY, short reads, no ENODATA."""
 
-    def __init__(self, root: Path, amd: SimulatedAmd) -> None:
-        self.root, self.amd = root, amd
+    def __init__(self, amd: SimulatedAmd) -> None:
+        self.amd = amd
         self.provider = "sev_guest"
         self.busy = 0
         self.disturbances = 0
         self.certificates = True
-        self.generation = 0
-        self._open: dict[int, list] = {}
+        self.stale = False
+        self.folders: set[Path] = set()
+        self._generation = 0
+        self._inblob = b""
+        self._open: dict[int, tuple[Path, bytes]] = {}
 
-    def open(self, path: Path, flags: int, *_: int) -> int:
-        if path.name == "outblob" and self.busy:
+    def mkdir(self, folder: Path) -> None:
+        if folder.parent != REPORTS:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self.folders.add(folder)
+
+    def rmdir(self, folder: Path) -> None:
+        self.folders.remove(folder)
+
+    def open(self, place: Path, flags: int) -> int:
+        if place.name == "outblob" and self.busy:
             self.busy -= 1
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
-        handle = 1000 + len(self._open)
-        self._open[handle] = [path, None]
-        return handle
+        descriptor = 1000 + len(self._open)
+        self._open[descriptor] = (place, b"" if flags & os.O_WRONLY else self._content(place.name))
+        return descriptor
 
-    def read(self, handle: int, size: int) -> bytes:
-        path, rest = self._open[handle]
-        if rest is None:
-            rest = self._content(path)
-        part = rest[: min(size, 700)]
-        self._open[handle][1] = rest[len(part) :]
-        return part
-
-    def write(self, handle: int, content: bytes) -> int:
-        path, _ = self._open[handle]
-        assert path.name == "inblob"
+    def write(self, descriptor: int, content: bytes) -> int:
         if len(content) > 64:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self.inblob = content
-        self.generation += 1
+        self._inblob = self._inblob or content if self.stale else content
+        self._generation += 1
         return len(content)
 
-    def close(self, handle: int) -> None:
-        assert handle in self._open
+    def read(self, descriptor: int, size: int) -> bytes:
+        place, rest = self._open[descriptor]
+        part = rest[: min(size, 700)]
+        self._open[descriptor] = (place, rest[len(part) :])
+        return part
 
-    def _content(self, path: Path) -> bytes:
-        if path.name == "provider":
-            return self.provider.encode() + b"\n"
-        if path.name == "generation":
-            return f"{self.generation}\n".encode()
-        if path.name == "auxblob":
+    def close(self, descriptor: int) -> None:
+        assert descriptor in self._open
+
+    def _content(self, name: str) -> bytes:
+        if name in ("provider", "generation"):
+            return f"{self.provider if name == 'provider' else self._generation}\n".encode()
+        if name == "auxblob":
             return self.amd.chip.table() if self.certificates else b""
         if self.disturbances:
             self.disturbances -= 1
-            self.generation += 1
-        return self.amd.chip.report(GUEST, self.inblob).raw
+            self._generation += 1
+        return self.amd.chip.report(GUEST, self._inblob).raw
 
 
 @pytest.fixture
-def configfs(tmp_path: Path, amd: SimulatedAmd, monkeypatch: pytest.MonkeyPatch) -> FakeConfigfs:
-    fake = FakeConfigfs(tmp_path, amd)
-    for name in ("open", "read", "write", "close"):
-        monkeypatch.setattr(device.os, name, getattr(fake, name))
-    exists = Path.exists
-    monkeypatch.setattr(Path, "exists", lambda path: path.name == "auxblob" or exists(path))
-    return fake
+def configfs(amd: SimulatedAmd) -> FakeConfigfs:
+    return FakeConfigfs(amd)
 
 
 def test_configfs_gives_an_extended_report_over_the_report_data(
     configfs: FakeConfigfs, check_simulated: Callable[..., Verification]
 ) -> None:
-    tsm = TsmDevice(configfs.root)
+    tsm = TsmDevice(REPORTS, configfs)
 
     evidence = tsm.issue(DATA)
 
@@ -95,37 +95,48 @@ def test_configfs_gives_an_extended_report_over_the_report_data(
     verification = check_simulated(evidence, SevSnpEndorsements.none())
     assert verification.genuine
     assert DATA == verification.claims.report_data
-    assert [] == list(configfs.root.iterdir())
+    assert not configfs.folders
 
 
 def test_a_host_without_certificates_gives_the_bare_report(configfs: FakeConfigfs) -> None:
     configfs.certificates = False
 
-    assert b"" == parse_evidence(TsmDevice(configfs.root).issue(DATA).raw).table
+    assert b"" == parse_evidence(TsmDevice(REPORTS, configfs).issue(DATA).raw).table
 
 
-def test_a_busy_or_disturbed_entry_is_tried_again(configfs: FakeConfigfs) -> None:
+def test_a_busy_or_disturbed_request_is_made_again(configfs: FakeConfigfs) -> None:
     configfs.busy, configfs.disturbances = 2, 2
 
-    assert DATA == parse_evidence(TsmDevice(configfs.root).issue(DATA).raw).report.report_data
+    assert DATA == parse_evidence(TsmDevice(REPORTS, configfs).issue(DATA).raw).report.report_data
 
 
-@pytest.mark.parametrize(("fault", "words"), [("busy", "busy"), ("disturbances", "somebody else wrote")])
-def test_an_entry_that_is_never_left_alone_is_given_up(configfs: FakeConfigfs, fault: str, words: str) -> None:
+@pytest.mark.parametrize("fault", ["busy", "disturbances"])
+def test_a_request_that_is_never_left_alone_is_given_up(configfs: FakeConfigfs, fault: str) -> None:
     setattr(configfs, fault, 100)
 
-    with pytest.raises(NoDevice, match=words):
-        TsmDevice(configfs.root).issue(DATA)
-    assert [] == list(configfs.root.iterdir())
+    with pytest.raises(NoDevice, match="others write to it too"):
+        TsmDevice(REPORTS, configfs).issue(DATA)
+    assert not configfs.folders
 
 
-def test_configfs_of_another_environment_is_not_usable(configfs: FakeConfigfs, tmp_path: Path) -> None:
+def test_a_report_over_other_data_is_not_handed_on(configfs: FakeConfigfs) -> None:
+    configfs.stale = True
+    tsm = TsmDevice(REPORTS, configfs)
+    tsm.issue(bytes(63) + b"\1")
+
+    with pytest.raises(NoDevice, match="over other data"):
+        tsm.issue(DATA)
+
+
+def test_configfs_of_another_environment_is_not_usable(configfs: FakeConfigfs) -> None:
     configfs.provider = "tdx_guest"
 
-    assert "tdx_guest" in TsmDevice(configfs.root).usable()
-    assert "not there" in TsmDevice(tmp_path / "nothing").usable()
-    with pytest.raises(NoDevice, match="cannot make an entry"):
-        TsmDevice(tmp_path / "nothing" / "deeper").issue(DATA)
+    assert "tdx_guest" in TsmDevice(REPORTS, configfs).usable()
+    with pytest.raises(NoDevice, match="expected provider 'sev_guest', got 'tdx_guest'"):
+        TsmDevice(REPORTS, configfs).issue(DATA)
+    assert "no configfs-tsm" in TsmDevice(Path("/nothing"), configfs).usable()
+    with pytest.raises(NoDevice, match="no configfs-tsm"):
+        TsmDevice(Path("/nothing"), configfs).issue(DATA)
 
 
 class FakeSevGuest:

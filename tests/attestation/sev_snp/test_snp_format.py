@@ -194,9 +194,10 @@ def test_a_simulated_amd_is_kept_for_its_owner_only(
     with pytest.raises(FileExistsError):
         save(tmp_path, amd)
     private.chmod(0o600)
-    private.write_text("{}")
-    with pytest.raises(EndorsementFormatError, match="to be whole"):
-        load(tmp_path)
+    for content, words in (("{}", "to have format"), ('{"format": "enclasp-simulated-amd/1"}', "to be whole")):
+        private.write_text(content)
+        with pytest.raises(EndorsementFormatError, match=words):
+            load(tmp_path)
     private.unlink()
     with pytest.raises(EndorsementFormatError, match="to be readable"):
         load(tmp_path)
