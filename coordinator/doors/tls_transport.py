@@ -125,7 +125,6 @@ class TlsServerProtocol(asyncio.Protocol):
 
     _raw: asyncio.Transport
     _engine: TlsEngine
-    _transport: TlsTransport
 
     def __init__(
         self,
@@ -214,6 +213,8 @@ class TlsServerProtocol(asyncio.Protocol):
             self._gate.leave(self._turn)
         self.backlog.clear()
         self._tell_application_of_loss(exc)
+        # Without these references nothing is circular, so all of the connection is freed now, not by the collector.
+        self._turn, self.application = None, asyncio.Protocol()
 
     # The handshake.
 
@@ -246,9 +247,8 @@ class TlsServerProtocol(asyncio.Protocol):
         assert self._turn
         self._phase = _Phase.OPEN
         self._cancel(self._timer)
-        self._transport = TlsTransport(self, self._engine)
         self.application = self._factory()
-        self.application.connection_made(self._transport)
+        self.application.connection_made(TlsTransport(self, self._engine))
         self._gate.handshake_over(self._turn)
 
     def _fail(self, failure: TlsFailed) -> None:
