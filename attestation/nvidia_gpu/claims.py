@@ -44,7 +44,7 @@ class Revocation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What the certificates say.  model: e.g. "GH100"; hardware_id: of the chip, hex; hwmodel, ueid: as NVIDIA's tools."""
+    """What the certificates say.  model: e.g. "GH100".  hardware_id: of the chip, hex."""
 
     model: str = ""
     serial: str = ""

@@ -1,4 +1,4 @@
-"""Message codes of NVIDIA evidence: code -> (title, hint).  Codes that every kind shares are in attestation/codes.py."""
+"""Message codes of NVIDIA evidence: code -> (title, hint).  What every kind shares is in attestation/codes.py."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attestation import codes
 from attestation.anchors import MALFORMED, common_name, is_issued_by
@@ -104,7 +105,7 @@ def _may_answer(responder: x509.Certificate, issuer: x509.Certificate) -> bool:
         usage = responder.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (*MALFORMED, x509.ExtensionNotFound):
         return False
-    return x509.ExtendedKeyUsageOID.OCSP_SIGNING in usage and is_issued_by(responder, issuer)
+    return ExtendedKeyUsageOID.OCSP_SIGNING in usage and is_issued_by(responder, issuer)
 
 
 def _is_answered_by(response: ocsp.OCSPResponse, responder: x509.Certificate) -> bool:

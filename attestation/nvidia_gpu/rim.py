@@ -114,7 +114,7 @@ def _read(document: Element) -> Rim:
     for resource in payload.elements:
         if (resource.local, resource.namespace, resource.get("type")) != ("Resource", SWID, "Measurement"):
             raise EndorsementFormatError(
-                f"RIM payload: expected measurements only, got <{resource.name:.60}> of type {resource.get('type')!r:.60}"
+                f"RIM payload: expected measurements only, got <{resource.name:.60}> {resource.get('type')!r:.60}"
             )
         index = _number(resource, "index", _MAX_INDEX)
         if index in seen:

@@ -247,9 +247,10 @@ def _device_name(leaf: x509.Certificate) -> tuple[str, str]:
     for extension in leaf.extensions:
         if isinstance(extension.value, x509.SubjectAlternativeName):
             for other in extension.value.get_values_for_type(x509.OtherName):
-                if other.type_id == _DMTF_DEVICE and (parts := _utf8(other.value).split(":"))[0] == "NVIDIA":
-                    if len(parts) == 3 and all(parts):
-                        return parts[1].replace("_", ""), parts[2]
+                vendor, _, rest = _utf8(other.value).partition(":") if other.type_id == _DMTF_DEVICE else ("", "", "")
+                parts = rest.split(":")
+                if vendor == "NVIDIA" and len(parts) == 2 and all(parts):
+                    return parts[0].replace("_", ""), parts[1]
     return "", ""
 
 
