@@ -4,13 +4,14 @@ Label values come from closed sets only (route templates, marble types of the ma
 cannot grow them.  Metric names are MarbleRun's (contract 8.1).
 """
 
+import contextlib
 import json
 import logging
 import sys
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,6 +19,29 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _DURATIONS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5)
 _SIZES = (100, 1000, 2000, 5000, 10000)
 _EVENTS_KEPT = 1000
+
+
+class _Log:
+    """stderr, one line at a time.  A line that cannot be written is lost: the log must not decide what is served."""
+
+    def write(self, text: str) -> None:
+        """Write and flush."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+    def flush(self) -> None:
+        """Every write is flushed."""
+
+
+class _JsonLines(logging.Formatter):
+    """What libraries log, in the form of our own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"level": record.levelname.lower(), "ts": record.created, "msg": record.getMessage()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 def configure_logging(level: str) -> None:
@@ -31,10 +55,12 @@ def configure_logging(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Log())),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format='{"level":"warning","msg":%(message)r}')
+    handler = logging.StreamHandler(_Log())
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 class Observer:

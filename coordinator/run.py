@@ -1,6 +1,7 @@
 """Composition root: configuration to issuer, verifier, vault, Coordinator and doors.  The only place that wires."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -56,7 +57,8 @@ def serve(config: Config, environ: Mapping[str, str], limits: RestLimits = RestL
         return asyncio.run(_serve(config, environ, observer, limits))
     except (AttestationError, JournalError, EventFormatError, ReplayFailed, Refused, TryAgain, OSError) as cause:
         observer.error("the coordinator cannot start", reason=str(cause))
-        print(f"error: the coordinator cannot start: {cause}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(f"error: the coordinator cannot start: {cause}", file=sys.stderr)
         return EXIT_INPUT
 
 

@@ -75,7 +75,8 @@ class SimulatedVendor:
 
     def bundle(self, *, revoked: Sequence[int] = (), validity: timedelta = VALIDITY) -> bytes:
         """The collateral bundle for both kinds.  revoked: serial numbers, on the lists of both issuers."""
-        return encode_bundle(tuple(self.collateral(kind, revoked=revoked, validity=validity) for kind in (Kind.SGX, Kind.TDX)))
+        kinds = (Kind.SGX, Kind.TDX)
+        return encode_bundle(tuple(self.collateral(kind, revoked=revoked, validity=validity) for kind in kinds))
 
     def collateral(self, kind: Kind, *, revoked: Sequence[int] = (), validity: timedelta = VALIDITY) -> dict[str, str]:
         """One QuoteCollateralV3, binary values in hex."""

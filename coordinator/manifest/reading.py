@@ -85,4 +85,4 @@ class Reading:
 MAX_FINDINGS: Final = 1000
 MAX_BYTES: Final = 8 << 20
 MAX_DEPTH: Final = 64
-MAX_NODES: Final = 1_000_000
+MAX_NODES: Final = 500_000

@@ -188,9 +188,7 @@ def test_evidence_of_another_certificate_is_refused(deployed: Deployed) -> None:
 
 def test_only_the_leaf_counts_not_what_follows_it_in_the_chain(deployed: Deployed) -> None:
     stolen = marble_client.prepare(deployed.tdx, "plain")
-    thief = replace(
-        marble_client.prepare(deployed.tdx, "plain"), quote=stolen.quote, extra_chain=[stolen.certificate]
-    )
+    thief = replace(marble_client.prepare(deployed.tdx, "plain"), quote=stolen.quote, extra_chain=[stolen.certificate])
     assert grpc.StatusCode.PERMISSION_DENIED == refusal(deployed, thief)[0]
 
 
