@@ -12,6 +12,8 @@ GOOD = f"""Packages:
   web:
     TDX:
       MRTD: '{"ab" * 48}'
+      RTMR1: '{"cd" * 48}'
+      RTMR2: '{"ef" * 48}'
 Marbles:
   web:
     Package: web
@@ -41,10 +43,10 @@ def test_a_good_manifest_is_valid(enclasp: Enclasp, good: Path) -> None:
 def test_every_error_is_shown_at_its_place_with_a_hint(enclasp: Enclasp, bad: Path) -> None:
     ended = enclasp("manifest", "check", bad)
     assert ended.code == 3
-    assert f"--> {bad}:8:5" in ended.text
+    assert f"--> {bad}:10:5" in ended.text
     assert "^^^^^^^^^^^^^" in ended.text
     assert 'did you mean "MaxActivations"?' in ended.text
-    assert f"--> {bad}:7:14" in ended.text
+    assert f"--> {bad}:9:14" in ended.text
 
 
 def test_findings_as_json_have_the_keys_of_the_contract(enclasp: Enclasp, bad: Path) -> None:
