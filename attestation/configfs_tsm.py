@@ -1,6 +1,6 @@
 """Linux's one interface to the hardware of TDX, SEV-SNP and Arm CCA: a folder a request, under configfs.
 
-Source: Linux Documentation/ABI/testing/configfs-tsm-report (configfs-tsm before 6.14), drivers/virt/coco/guest/report.c.
+Source: Linux Documentation/ABI/testing/configfs-tsm-report, drivers/virt/coco/guest/report.c (6.7 and newer).
 Each write raises `generation`; whoever reads a report and finds another generation than the own writes explain has
 shared the folder with somebody, and the report may answer their request.
 """
@@ -8,7 +8,8 @@ shared the folder with somebody, and the report may answer their request.
 import errno
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -33,35 +34,28 @@ class Files(Protocol):
     def rmdir(self, folder: Path) -> None:
         """rmdir(2)."""
 
-    def write(self, place: Path, content: bytes) -> int:
-        """One write(2) of a fresh descriptor; the number of bytes taken."""
+    def open(self, place: Path, flags: int) -> int:
+        """open(2): a descriptor."""
 
-    def read(self, place: Path, size: int, offset: int) -> bytes:
-        """One pread(2): at most `size` bytes, fewer at any time, none at the end."""
+    def write(self, descriptor: int, content: bytes) -> int:
+        """One write(2); the number of bytes taken."""
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        """One read(2): at most `size` bytes, fewer at any time, none at the end."""
+
+    def close(self, descriptor: int) -> None:
+        """close(2)."""
 
 
 class KernelFiles:
     """The real ones."""
 
-    def mkdir(self, folder: Path) -> None:
-        os.mkdir(folder)
-
-    def rmdir(self, folder: Path) -> None:
-        os.rmdir(folder)
-
-    def write(self, place: Path, content: bytes) -> int:
-        descriptor = os.open(place, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            return os.write(descriptor, content)
-        finally:
-            os.close(descriptor)
-
-    def read(self, place: Path, size: int, offset: int) -> bytes:
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.pread(descriptor, size, offset)
-        finally:
-            os.close(descriptor)
+    mkdir = staticmethod(os.mkdir)
+    rmdir = staticmethod(os.rmdir)
+    open = staticmethod(os.open)
+    write = staticmethod(os.write)
+    read = staticmethod(os.read)
+    close = staticmethod(os.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +92,7 @@ class ConfigfsTsm:
                 found = request.attempt(inblob, options or {})
                 if found is not None:
                     return found
-        raise NoDevice(
-            f"{self.reports}: expected a report, got interruptions {_ATTEMPTS} times: others write to it too"
-        )
+        raise NoDevice(f"{self.reports}: expected a report, got {_ATTEMPTS} interruptions: others write to it too")
 
 
 class _Request:
@@ -149,17 +141,28 @@ class _Request:
             raise NoDevice(f"{self._folder / name}: expected to read it, got {error.strerror}") from error
 
     def _write(self, name: str, content: bytes) -> None:
-        taken = self._files.write(self._folder / name, content)
+        """The kernel takes a value in one write, or not at all."""
+        with self._opened(name, os.O_WRONLY) as descriptor:
+            taken = self._files.write(descriptor, content)
         if taken != len(content):
             raise NoDevice(f"{self._folder / name}: expected {len(content)} bytes to be taken at once, got {taken}")
 
     def _read(self, name: str) -> bytes:
         content = b""
-        while chunk := self._files.read(self._folder / name, _CHUNK_BYTES, len(content)):
-            content += chunk
-            if len(content) > _MAX_BLOB_BYTES:
-                raise NoDevice(f"{self._folder / name}: expected at most {_MAX_BLOB_BYTES} bytes, got more")
+        with self._opened(name, os.O_RDONLY) as descriptor:
+            while chunk := self._files.read(descriptor, _CHUNK_BYTES):
+                content += chunk
+                if len(content) > _MAX_BLOB_BYTES:
+                    raise NoDevice(f"{self._folder / name}: expected at most {_MAX_BLOB_BYTES} bytes, got more")
         return content
+
+    @contextmanager
+    def _opened(self, name: str, flags: int) -> Iterator[int]:
+        descriptor = self._files.open(self._folder / name, flags | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            self._files.close(descriptor)
 
     def _read_if_there(self, name: str) -> bytes:
         try:

@@ -1,5 +1,5 @@
-"""Arm CCA has no vendor's root: whoever owns a machine says which key (CPAK) it attests with.  See `endorsements`."""
+"""Arm CCA has no vendor's root; see `endorsements`."""
 
-from typing import Final
+from attestation.roots.arm import GENUINE_ROOTS
 
-GENUINE_ROOTS: Final[tuple[bytes, ...]] = ()
+__all__ = ["GENUINE_ROOTS"]

@@ -15,18 +15,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation import codes as common
 from attestation.anchors import MALFORMED, Anchor, common_name, is_issued_by, is_marked_simulated, key_digest
-from attestation.checks import Check, failed, passed
+from attestation.checks import Check, failed, passed, settled
 from attestation.dcap.chain import Window, window_of
 from attestation.nitro.codes import CHAIN, CODES
 
 _PROFILE: Final = "NSM API attestation_process.md, 3.2.3"
 _CHAIN: Final = "nitro.chain"
-_EXPECTED: Final = "certificates from the enclave's to AWS's root, each issued by the one before it"
+_EXPECTED: Final = "certificates from a root to the enclave's, each issued by the one before it"
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """key: of the enclave's certificate, on P-384.  windows: validity of every certificate, the root's too."""
+    """key: of the enclave's certificate, if it is on P-384; trusted only if the checks have passed.
+
+    windows: validity of every certificate, the root's first.
+    """
 
     checks: tuple[Check, ...]
     simulated: bool
@@ -39,26 +42,15 @@ def verify_chain(certificate: bytes, cabundle: tuple[bytes, ...], *, anchors: tu
     try:
         certificates = tuple(x509.load_der_x509_certificate(der) for der in (*cabundle, certificate))
         for item in certificates:
-            _ = item.subject, item.issuer, item.extensions, item.not_valid_before_utc
+            _ = item.subject, item.issuer, item.extensions, item.not_valid_before_utc, key_digest(item)
     except MALFORMED as error:
-        return Chain((_failed(f"a certificate that cannot be read: {type(error).__name__}", CHAIN),), False)
+        return Chain((_failed(f"a certificate that cannot be read: {type(error).__name__}"),), False)
     root, leaf = certificates[0], certificates[-1]
     anchor = next((a for a in anchors if _is_same(a.certificate, root)), None)
-    if anchor is None:
-        return _no_anchor(root)
-    path = (anchor.certificate, *certificates[1:])
-    for position, (issuer, subject) in enumerate(pairwise(path)):
-        problem = _link_problem(issuer, subject, intermediates_below=len(path) - 2 - position)
-        if problem:
-            return Chain((_failed(problem, CHAIN),), anchor.simulated)
-    found = f"{len(path)} certificates to the {anchor.words}"
+    path = (anchor.certificate if anchor else root, *certificates[1:])
     return Chain(
-        checks=(
-            passed(_CHAIN, _EXPECTED, found, _PROFILE),
-            passed("anchor.class", "a root that is a trust anchor", anchor.words, "trust anchors"),
-            _leaf_check(leaf),
-        ),
-        simulated=anchor.simulated,
+        checks=(_links_check(path), _class_check(anchor, root), _leaf_check(leaf)),
+        simulated=anchor.simulated if anchor else is_marked_simulated(root),
         key=_p384_key(leaf),
         windows=tuple(window_of(item) for item in path),
     )
@@ -66,10 +58,16 @@ def verify_chain(certificate: bytes, cabundle: tuple[bytes, ...], *, anchors: tu
 
 def _is_same(anchor: x509.Certificate, root: x509.Certificate) -> bool:
     """By name and key, as anchors are compared."""
-    try:
-        return anchor.subject == root.subject and key_digest(anchor) == key_digest(root)
-    except MALFORMED:
-        return False
+    return anchor.subject == root.subject and key_digest(anchor) == key_digest(root)
+
+
+def _links_check(path: tuple[x509.Certificate, ...]) -> Check:
+    """Each certificate below the root is issued by the one before it, which may do that."""
+    for position, (issuer, subject) in enumerate(pairwise(path)):
+        problem = _link_problem(issuer, subject, intermediates_below=len(path) - 2 - position)
+        if problem:
+            return _failed(problem)
+    return passed(_CHAIN, _EXPECTED, f"{len(path)} certificates", _PROFILE)
 
 
 def _link_problem(issuer: x509.Certificate, subject: x509.Certificate, *, intermediates_below: int) -> str:
@@ -106,26 +104,24 @@ def _leaf_check(leaf: x509.Certificate) -> Check:
 
 
 def _p384_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey | None:
-    try:
-        key = certificate.public_key()
-    except MALFORMED:
-        return None
+    key = certificate.public_key()
     return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1) else None
 
 
-def _no_anchor(root: x509.Certificate) -> Chain:
-    try:
-        simulated, digest = is_marked_simulated(root), key_digest(root)
-    except MALFORMED:
-        return Chain((_failed("a root that cannot be read", CHAIN),), False)
+def _class_check(anchor: Anchor | None, root: x509.Certificate) -> Check:
+    """Genuine or simulated, in words."""
+    name, expected, source = (
+        "anchor.class",
+        "AWS's root, or a simulated root that the operator configured",
+        "trust anchors",
+    )
+    if anchor is not None:
+        return passed(name, expected, anchor.words, source)
+    simulated = is_marked_simulated(root)
     kind = "a SIMULATED vendor's root" if simulated else "a root"
-    problem = f"{kind} '{common_name(root.subject)}' (key {digest}) that is not among the trust anchors"
-    code = common.SIMULATED if simulated else common.UNKNOWN_ROOT
-    wanted = "a root that is a trust anchor"
-    anchor = failed("anchor.class", wanted, problem, "trust anchors", common.CODES[code][1], code)
-    return Chain((_failed(problem, code), anchor), simulated)
+    found = f"{kind} '{common_name(root.subject)}' (key {key_digest(root)}) that is not among the trust anchors"
+    return settled(False, name, expected, found, source, common.SIMULATED if simulated else common.UNKNOWN_ROOT)
 
 
-def _failed(found: str, code: str) -> Check:
-    hint = CODES[code][1] if code in CODES else common.CODES[code][1]
-    return failed(_CHAIN, _EXPECTED, found, _PROFILE, hint, code)
+def _failed(found: str) -> Check:
+    return failed(_CHAIN, _EXPECTED, found, _PROFILE, CODES[CHAIN][1], CHAIN)

@@ -86,11 +86,11 @@ def _format_check(problem: str) -> Check:
 
 
 def _signature_check(document: Document, chain: Chain) -> Check:
-    """Without a key, whose absence another check explains, nothing is signed."""
+    """By the key of the enclave's certificate, whatever the other checks say of that certificate."""
     name, expected, source = "nitro.signature", "a signature by the enclave's certificate", f"{_SPECIFICATION}, 3.2.4"
     if chain.key is not None and is_signed_by(chain.key, document.envelope):
         return passed(name, expected, "it holds", source)
-    found = "it does not hold" if chain.key is not None else "no certificate that could be trusted to have made it"
+    found = "it does not hold" if chain.key is not None else "no certificate whose key could have made it"
     return failed(name, expected, found, source, CODES[SIGNATURE][1], SIGNATURE)
 
 

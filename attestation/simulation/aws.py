@@ -85,8 +85,8 @@ class SimulatedAws:
     ) -> Evidence:
         """A document made at `now`, by an enclave that got its certificate then."""
         issuer, key = self.authorities[-1], _new_key()
-        name = _name(f"{enclave.module_id}.{_REGION}.aws")
-        leaf = _certificate(name, key, issuer, now - timedelta(seconds=3), now + validity)
+        name = aws_name(f"{enclave.module_id}.{_REGION}.aws")
+        leaf = issue_certificate(name, key, issuer, now - timedelta(seconds=3), now + validity)
         payload = encode(
             {
                 "module_id": enclave.module_id,
@@ -120,14 +120,14 @@ def new_aws(now: datetime) -> SimulatedAws:
     made_at = now.astimezone(UTC).replace(microsecond=0)
     starts, ends = made_at - timedelta(days=1), made_at + AUTHORITY_VALIDITY
     key = _new_key()
-    name = _name("aws.nitro-enclaves")
-    authorities = [Authority(key, _certificate(name, key, None, starts, ends, is_ca=True))]
+    name = aws_name("aws.nitro-enclaves")
+    authorities = [Authority(key, issue_certificate(name, key, None, starts, ends, is_ca=True))]
     for common_name, below in _AUTHORITIES:
         key = _new_key()
-        certificate = _certificate(
-            _name(common_name), key, authorities[-1], starts, ends, is_ca=True, path_length=below
+        issued = issue_certificate(
+            aws_name(common_name), key, authorities[-1], starts, ends, is_ca=True, path_length=below
         )
-        authorities.append(Authority(key, certificate))
+        authorities.append(Authority(key, issued))
     return SimulatedAws(tuple(authorities), made_at)
 
 
@@ -145,7 +145,7 @@ def load(folder: Path) -> SimulatedAws:
         raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
-def _certificate(
+def issue_certificate(
     name: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer: Authority | None,
@@ -155,7 +155,7 @@ def _certificate(
     is_ca: bool = False,
     path_length: int | None = None,
 ) -> x509.Certificate:
-    """issuer: None for the root, which signs itself and alone carries the marker."""
+    """A certificate with the extensions that AWS's have.  issuer: None for the root, which alone carries the marker."""
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -177,7 +177,8 @@ def _new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP384R1())
 
 
-def _name(common_name: str) -> x509.Name:
+def aws_name(common_name: str) -> x509.Name:
+    """A name as AWS gives to its authorities."""
     parts = (
         (NameOID.COMMON_NAME, common_name),
         (NameOID.ORGANIZATIONAL_UNIT_NAME, "AWS"),
