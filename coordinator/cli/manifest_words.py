@@ -11,7 +11,7 @@ from coordinator.cli.output import Output, paint
 from coordinator.cli.problems import Problem
 
 if TYPE_CHECKING:
-    from coordinator.manifest.diff import Change
+    from coordinator.manifest.change import Change
     from coordinator.manifest.parse import Parsed
 
 compatible_option = click.option("--compatible", is_flag=True, help="Read as MarbleRun would accept.")
@@ -111,7 +111,7 @@ def diff(output: Output, before: Path, after: Path, tell: bool, compatible: bool
 
 
 def _line(change: "Change") -> str:
-    from coordinator.manifest.diff import Gravity
+    from coordinator.manifest.change import Gravity
 
     word = f"{change.gravity.word}:"
     colour = {Gravity.WEAKENS: "red", Gravity.NARROWS: "green"}.get(change.gravity, "yellow")

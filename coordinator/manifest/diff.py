@@ -5,45 +5,16 @@ have been a secret.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from attestation.claims import ReferenceValues, TcbPolicy
-from attestation.sgx.claims import SgxReferenceValues
-from attestation.tdx.claims import TdxReferenceValues
+from coordinator.manifest.change import Change, Gravity
+from coordinator.manifest.diff_packages import package_changes, same_program
 from coordinator.manifest.document import step
 from coordinator.manifest.model import Manifest, Marble, Package, SealMode, Secret, TlsIncoming, TlsTag
 from coordinator.manifest.template.render import Template
 
 T = TypeVar("T")
-
-
-class Gravity(IntEnum):
-    """What a change does to the trust that people had in the first manifest; the most serious is the smallest."""
-
-    WEAKENS = 1
-    WIDENS = 2
-    REPLACES = 3
-    CHANGES = 4
-    NARROWS = 5
-    NEUTRAL = 6
-
-    @property
-    def word(self) -> str:
-        """As it is written in reports."""
-        return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change.  path: JSON pointer of what changed; meaning: a sentence; before, after: short texts, or empty."""
-
-    gravity: Gravity
-    path: str
-    meaning: str
-    before: str = ""
-    after: str = ""
 
 
 def diff(before: Manifest, after: Manifest) -> tuple[Change, ...]:
@@ -94,7 +65,7 @@ class _Comparison:
                     Gravity.NEUTRAL, path, f'package "{name}" {verb}; the marbles that use it say what it means'
                 )
             else:
-                yield from _package(path, old, new, self._users(name))
+                yield from package_changes(path, old, new, self._users(name))
 
     def _users(self, package: str) -> str:
         """The marbles of a package, in words."""
@@ -120,7 +91,7 @@ class _Comparison:
     def _marble(self, path: str, old: Marble, new: Marble) -> Iterator[Change]:
         name = new.type
         if old.package != new.package:
-            yield self._other_package(step(path, "Package"), old, new)
+            yield from self._other_package(step(path, "Package"), old, new)
         if old.max_activations != new.max_activations:
             yield _activations(step(path, "MaxActivations"), old, new)
         if old.secret_binding != new.secret_binding:
@@ -148,13 +119,17 @@ class _Comparison:
                 meaning = f'connections of marble "{name}" are not secured by TLS tag "{tag}" any more'
                 yield Change(Gravity.WEAKENS, step(path, "TLS"), meaning)
 
-    def _other_package(self, path: str, old: Marble, new: Marble) -> Change:
-        programs = self._before.packages[old.package].alternatives, self._after.packages[new.package].alternatives
-        if len(programs[0]) == len(programs[1]) and all(any(_same(a, b) for b in programs[1]) for a in programs[0]):
+    def _other_package(self, path: str, old: Marble, new: Marble) -> Iterator[Change]:
+        before, after = self._before.packages[old.package], self._after.packages[new.package]
+        if _same_programs(before, after):
             meaning = f'marble "{new.type}" is the same program under another package name'
-            return Change(Gravity.NEUTRAL, path, meaning, old.package, new.package)
+            yield Change(Gravity.NEUTRAL, path, meaning, old.package, new.package)
+            return
         meaning = f'another program may be marble "{new.type}", and gets all that it gets'
-        return Change(Gravity.REPLACES, path, meaning, old.package, new.package)
+        yield Change(Gravity.REPLACES, path, meaning, old.package, new.package)
+        for change in package_changes(path, before, after, f'marble "{new.type}"'):
+            if change.gravity is Gravity.WEAKENS:
+                yield replace(change, path=path)
 
     def _readers(self, path: str, marble: str, old: frozenset[str], new: frozenset[str]) -> Iterator[Change]:
         for name in sorted(new - old):
@@ -199,88 +174,9 @@ class _Comparison:
             yield Change(gravity, "/Config/SealMode", _SEAL_MEANING[new], old.value, new.value)
 
 
-def _package(path: str, old: Package, new: Package, users: str) -> Iterator[Change]:
-    olds, news = ({values.kind.value: values for values in package.alternatives} for package in (old, new))
-    for kind in sorted({*olds, *news}):
-        before, after = olds.get(kind), news.get(kind)
-        here = step(path, kind.upper())
-        if before is None:
-            yield Change(Gravity.WEAKENS, here, f"{users} may now also be proven by {kind}")
-        elif after is None:
-            yield Change(Gravity.NARROWS, here, f"{users} may not be proven by {kind} any more")
-        else:
-            yield from _values(here, before, after, users)
-
-
-def _values(path: str, old: ReferenceValues, new: ReferenceValues, users: str) -> Iterator[Change]:
-    if isinstance(old, SgxReferenceValues) and isinstance(new, SgxReferenceValues):
-        identity = {"MRENCLAVE": (old.mrenclave, new.mrenclave), "MRSIGNER": (old.mrsigner, new.mrsigner)}
-        yield from _identity(path, identity, users)
-        if old.isvprodid != new.isvprodid:
-            yield _demand(step(path, "ISVProdID"), "product number", old.isvprodid, new.isvprodid, users)
-        if old.isvsvn != new.isvsvn:
-            lower = new.isvsvn is None or (old.isvsvn is not None and new.isvsvn < old.isvsvn)
-            what = "older versions, with the holes that were repaired since," if lower else "only newer versions"
-            gravity = Gravity.WEAKENS if lower else Gravity.NARROWS
-            meaning = f"{what} may be {users}"
-            yield Change(gravity, step(path, "ISVSVN"), meaning, _shown(old.isvsvn), _shown(new.isvsvn))
-        yield from _debug(path, old.debug, new.debug, users)
-        yield from _tcb(path, old.tcb, new.tcb, users)
-    elif isinstance(old, TdxReferenceValues) and isinstance(new, TdxReferenceValues):
-        identity = {
-            "MRTD": (old.mrtd, new.mrtd),
-            **{f"RTMR{index}": (old.rtmrs.get(index), new.rtmrs.get(index)) for index in range(4)},
-            "MRConfigID": (old.mrconfigid, new.mrconfigid),
-            "MROwner": (old.mrowner, new.mrowner),
-            "MROwnerConfig": (old.mrownerconfig, new.mrownerconfig),
-        }
-        yield from _identity(path, identity, users)
-        yield from _debug(path, old.debug, new.debug, users)
-        yield from _tcb(path, old.tcb, new.tcb, users)
-
-
-def _identity(path: str, fields: Mapping[str, tuple[bytes | None, bytes | None]], users: str) -> Iterator[Change]:
-    for field, (old, new) in fields.items():
-        if old != new:
-            yield _demand(step(path, field), field, old, new, users)
-
-
-def _demand(path: str, what: str, old: bytes | int | None, new: bytes | int | None, users: str) -> Change:
-    if new is None:
-        meaning = f"{what} is not demanded any more: more programs may be {users}"
-        return Change(Gravity.WEAKENS, path, meaning, _shown(old), _shown(new))
-    if old is None:
-        return Change(Gravity.NARROWS, path, f"{what} is demanded of {users} now", _shown(old), _shown(new))
-    return Change(Gravity.REPLACES, path, f"another program may be {users}", _shown(old), _shown(new))
-
-
-def _debug(path: str, old: bool, new: bool, users: str) -> Iterator[Change]:
-    if old != new:
-        meaning = (
-            f"{users} {'must be a debug program, whose memory the host reads' if new else 'must not be debuggable'}"
-        )
-        gravity = Gravity.WEAKENS if new else Gravity.NARROWS
-        yield Change(gravity, step(path, "Debug"), meaning, str(old).lower(), str(new).lower())
-
-
-def _tcb(path: str, old: TcbPolicy, new: TcbPolicy, users: str) -> Iterator[Change]:
-    statuses = step(path, "AcceptedTCBStatuses")
-    for status in sorted(new.accepted_statuses - old.accepted_statuses):
-        yield Change(Gravity.WEAKENS, statuses, f"{users} may run on platforms that are {status.value}")
-    for status in sorted(old.accepted_statuses - new.accepted_statuses):
-        yield Change(Gravity.NARROWS, statuses, f"{users} may not run on platforms that are {status.value} any more")
-    before, after = old.accepted_advisories, new.accepted_advisories
-    path = step(path, "AcceptedAdvisories")
-    if before is not None and after is None:
-        yield Change(Gravity.WEAKENS, path, f"{users} may run on platforms with any advisory", _names(before), "all")
-    elif before is None and after is not None:
-        yield Change(
-            Gravity.NARROWS, path, f"{users} may run on platforms with these advisories only", "all", _names(after)
-        )
-    elif before is not None and after is not None and before != after:
-        gravity = Gravity.WEAKENS if after - before else Gravity.NARROWS
-        meaning = f"the advisories that platforms of {users} may have are others"
-        yield Change(gravity, path, meaning, _names(before), _names(after))
+def _same_programs(one: Package, other: Package) -> bool:
+    pairs = (one.alternatives, other.alternatives)
+    return len(pairs[0]) == len(pairs[1]) and all(any(same_program(a, b) for b in pairs[1]) for a in pairs[0])
 
 
 def _activations(path: str, old: Marble, new: Marble) -> Change:
@@ -318,7 +214,7 @@ def _secret(path: str, old: Secret, new: Secret) -> Iterator[Change]:
     if old.user_defined != new.user_defined:
         maker = "set by a user" if new.user_defined else "made by the coordinator"
         yield Change(Gravity.CHANGES, step(path, "UserDefined"), f'secret "{name}" is now {maker}')
-    if old.valid_days != new.valid_days:
+    if old.type.is_certificate and new.type.is_certificate and old.valid_days != new.valid_days:
         gravity = Gravity.WEAKENS if new.valid_days > old.valid_days else Gravity.NARROWS
         longer = "longer" if gravity is Gravity.WEAKENS else "shorter"
         meaning = f'the certificate of secret "{name}" is valid for a {longer} time'
@@ -363,23 +259,8 @@ def _pairs(old: Mapping[str, T], new: Mapping[str, T]) -> Iterator[tuple[str, T 
         yield name, old.get(name), new.get(name)
 
 
-def _same(one: ReferenceValues, other: ReferenceValues) -> bool:
-    """Whether two demands are the same, wherever they stand."""
-    return not list(_values("", one, other, "")) and one.kind == other.kind
-
-
 def _path(section: str, name: str) -> str:
     return step(f"/{section}", name)
-
-
-def _shown(value: bytes | int | None) -> str:
-    if value is None:
-        return "anything"
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _names(values: frozenset[str]) -> str:
-    return ", ".join(sorted(values)) or "none"
 
 
 def _size(template: Template | None) -> str:
