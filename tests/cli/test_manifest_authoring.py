@@ -1,0 +1,149 @@
+"""`enclasp manifest check|explain|graph|diff|measure`: the tools of those who write and agree on manifests."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from tests.cli.conftest import Enclasp
+
+ROOT = Path(__file__).parents[2]
+SGX = ROOT / "manifests" / "templates" / "sgx.yaml"
+TDX = ROOT / "manifests" / "templates" / "tdx.yaml"
+
+
+@pytest.fixture
+def unused(tmp_path: Path) -> Path:
+    """A legal manifest with a secret that nobody uses."""
+    file = tmp_path / "unused.yaml"
+    file.write_text(TDX.read_text() + "  spare:\n    Type: symmetric-key\n    Size: 256\n")
+    return file
+
+
+def test_check_says_what_is_legal_but_worth_a_word(enclasp: Enclasp, unused: Path) -> None:
+    ended = enclasp("manifest", "check", unused)
+    assert ended.code == 0
+    assert 'warning[E041]: secret "spare" is used by no marble' in ended.text
+    assert f"{unused}: valid" in ended.text
+    assert enclasp("manifest", "check", unused, "--strict").code == 9
+
+
+def test_infos_are_no_findings_to_be_strict_about(enclasp: Enclasp) -> None:
+    ended = enclasp("manifest", "check", SGX, "--strict")
+    assert (0, True) == (ended.code, "info[E044]" in ended.text)
+
+
+def test_without_lint_only_the_rules_are_checked(enclasp: Enclasp, unused: Path) -> None:
+    document = enclasp("manifest", "check", unused, "--no-lint", "-o", "json").document
+    assert {"valid": True, "findings": []} == document
+
+
+def test_check_writes_sarif(enclasp: Enclasp, unused: Path) -> None:
+    document = enclasp("manifest", "check", unused, "-o", "sarif").document
+    results = document["runs"][0]["results"]
+    assert document["version"] == "2.1.0"
+    assert ("E041", "warning") in [(result["ruleId"], result["level"]) for result in results]
+
+
+def test_only_check_knows_sarif(enclasp: Enclasp) -> None:
+    assert enclasp("manifest", "explain", SGX, "-o", "sarif").code == 2
+
+
+def test_explain_tells_who_gets_what(enclasp: Enclasp) -> None:
+    ended = enclasp("manifest", "explain", SGX)
+    assert ended.code == 0
+    assert "made at each start from secret session" in ended.text
+    assert ["web"] == enclasp("manifest", "explain", SGX, "-o", "json").document["secrets"]["session"]["readers"]
+
+
+def test_explain_tells_what_a_field_means_and_where_it_stands(enclasp: Enclasp) -> None:
+    document = enclasp("manifest", "explain", SGX, "Marbles.database.MaxActivations", "-o", "json").document
+    line = next(n for n, text in enumerate(SGX.read_text().splitlines(), 1) if "MaxActivations" in text)
+    assert f"{SGX}:{line}" == document["stands"]
+    assert "not given in this manifest" in enclasp("manifest", "explain", SGX, "Config.SealMode").text
+
+
+def test_explain_refuses_a_field_that_does_not_exist(enclasp: Enclasp) -> None:
+    ended = enclasp("manifest", "explain", SGX, "Marbles.web.MaxActivation")
+    assert (3, b"") == (ended.code, ended.out)
+    assert "MaxActivations" in ended.err
+
+
+def test_an_invalid_manifest_is_not_explained(enclasp: Enclasp, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("Packages: {}\n")
+    for arguments in (("explain", file), ("graph", file), ("diff", file, SGX)):
+        ended = enclasp("manifest", *arguments)
+        assert (3, b"") == (ended.code, ended.out)
+        assert "error[E0" in ended.err
+
+
+def test_graph_draws_mermaid_and_svg(enclasp: Enclasp, tmp_path: Path) -> None:
+    assert enclasp("manifest", "graph", SGX).text.startswith("flowchart LR\n")
+    picture = tmp_path / "m.svg"
+    assert enclasp("manifest", "graph", SGX, "--format", "svg", "--out", picture).code == 0
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+    assert {"nodes", "edges"} == set(enclasp("manifest", "graph", SGX, "-o", "json").document)
+
+
+def test_diff_says_what_a_change_means(enclasp: Enclasp, tmp_path: Path) -> None:
+    file = tmp_path / "next.yaml"
+    file.write_text(SGX.read_text().replace("ISVSVN: 2", "ISVSVN: 1"))
+    ended = enclasp("manifest", "diff", SGX, file)
+    assert ended.code == 0
+    assert 'weakens:  older versions, with the holes that were repaired since, may be marble "database"' in ended.text
+    assert "2 -> 1" in ended.text
+    assert enclasp("manifest", "diff", SGX, file, "--exit-code").code == 9
+    assert ["weakens"] == [
+        change["gravity"] for change in enclasp("manifest", "diff", SGX, file, "-o", "json").document["changes"]
+    ]
+
+
+def test_diff_of_the_same_bytes_is_no_difference(enclasp: Enclasp) -> None:
+    ended = enclasp("manifest", "diff", SGX, SGX, "--exit-code")
+    assert (0, "the same bytes\n") == (ended.code, ended.text)
+
+
+def test_diff_tells_where_only_the_bytes_differ(enclasp: Enclasp, tmp_path: Path) -> None:
+    file = tmp_path / "same.yaml"
+    file.write_text(SGX.read_text() + "# another comment\n")
+    ended = enclasp("manifest", "diff", SGX, file, "--exit-code")
+    assert (9, True) == (ended.code, "no change of meaning; the bytes differ" in ended.text)
+
+
+def test_measured_values_can_be_pasted_into_a_package(enclasp: Enclasp, tmp_path: Path) -> None:
+    program = tmp_path / "server.py"
+    program.write_text("print('hello')\n")
+    ended = enclasp("manifest", "measure", "--", "python3", program)
+    values: Any = yaml.safe_load(ended.text)
+    assert values == enclasp("manifest", "measure", "-o", "json", "--", "python3", program).document
+    assert 96 == len(values["TDX"]["MRTD"])
+    assert "SIMULATED" in ended.text
+
+
+def test_measure_refuses_what_is_no_signature_structure(enclasp: Enclasp, tmp_path: Path) -> None:
+    file = tmp_path / "enclave.sig"
+    file.write_bytes(b"x")
+    ended = enclasp("manifest", "measure", "--sigstruct", file)
+    assert (3, True) == (ended.code, "expected 1808 bytes, got 1" in ended.err)
+    assert enclasp("manifest", "measure").code == 2
+
+
+def test_a_thousand_marbles_and_secrets_are_checked_in_time(enclasp: Enclasp, tmp_path: Path) -> None:
+    marbles = {
+        f"m{n}": {"Package": "p", "Parameters": {"Env": {"K": f"{{{{ hex .Secrets.s{n} }}}}"}}} for n in range(1000)
+    }
+    document = {
+        "Packages": {"p": {"TDX": {"MRTD": "11" * 48, "RTMR1": "22" * 48, "RTMR2": "33" * 48}}},
+        "Marbles": marbles,
+        "Secrets": {f"s{n}": {"Type": "symmetric-key", "Size": 256} for n in range(1000)},
+    }
+    file = tmp_path / "large.json"
+    file.write_text(json.dumps(document))
+    before = time.process_time()
+    assert enclasp("manifest", "check", file).code == 0
+    assert time.process_time() - before < 3
