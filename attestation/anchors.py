@@ -8,6 +8,7 @@ from importlib import import_module
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attestation.errors import EndorsementFormatError
@@ -28,6 +29,10 @@ class Vendor(StrEnum):
     """Whose hardware it is; the value is the module in `attestation/roots` with the vendor's own roots."""
 
     INTEL = "intel"
+    AMD = "amd"
+    AWS = "aws"
+    NVIDIA = "nvidia"
+    ARM = "arm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,11 @@ class TrustAnchors:
         return TrustAnchors(tuple(anchor for vendor in Vendor for anchor in _genuine(vendor)))
 
     def of(self, vendor: Vendor) -> "TrustAnchors":
-        """The anchors that bear the name of one of this vendor's roots: no vendor speaks for another."""
-        names = _root_names(vendor)
-        return TrustAnchors(tuple(a for a in self.anchors if a.certificate.subject in names))
+        """The anchors that bear the name of one of this vendor's roots: no vendor speaks for another.
+
+        Arm has no root of its own (roots/arm.py); its are the simulated ones that bear nobody else's name.
+        """
+        return TrustAnchors(tuple(a for a in self.anchors if _vendor_of(a) is vendor))
 
     def with_simulated(self, root_pem: bytes) -> "TrustAnchors":
         """These anchors and a simulated vendor's root.
@@ -121,6 +128,17 @@ def key_digest(certificate: x509.Certificate) -> str:
     return sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
+def p384_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey | None:
+    """A certificate's key if it is on P-384; None for any other, and for one that cannot be read."""
+    try:
+        key = certificate.public_key()
+    except MALFORMED:
+        return None
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1):
+        return key
+    return None
+
+
 def common_name(name: x509.Name) -> str:
     """The common name, or the whole name where there is none."""
     for attribute in name.get_attributes_for_oid(x509.NameOID.COMMON_NAME):
@@ -132,6 +150,10 @@ def common_name(name: x509.Name) -> str:
 def _genuine(vendor: Vendor) -> tuple[Anchor, ...]:
     roots = import_module(f"attestation.roots.{vendor.value}").GENUINE_ROOTS
     return tuple(Anchor(x509.load_pem_x509_certificate(pem), simulated=False) for pem in roots)
+
+
+def _vendor_of(anchor: Anchor) -> Vendor:
+    return next((vendor for vendor in Vendor if anchor.certificate.subject in _root_names(vendor)), Vendor.ARM)
 
 
 @cache

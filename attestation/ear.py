@@ -20,7 +20,7 @@ from attestation.jws import Key, Token, is_signed_by, parse_token, sign_token, t
 
 PROFILE: Final = "tag:ietf.org,2026:rats/ear#04"
 MEDIA_TYPE: Final = "application/eat+jwt"
-DEVELOPER: Final = "https://enclasp.dev"
+DEVELOPER: Final = "Enclasp"
 _PROFILES: Final = (PROFILE, "tag:ietf.org,2026:rats/ear#03", "tag:github.com,2023:veraison/ear")
 _SPECIFICATION: Final = "draft-ietf-rats-ear-04, 3"
 _NONCE_CHARACTERS: Final = range(8, 89)
@@ -55,7 +55,7 @@ _VULNERABLE: Final = frozenset(TcbStatus) - {TcbStatus.UP_TO_DATE, TcbStatus.NOT
 
 @dataclass(frozen=True, slots=True)
 class Submodule:
-    """What a verifier says of one attester.  vector: names and values of AR4SI; both claims are for people and policy."""
+    """What a verifier says of one attester.  vector: names and values of AR4SI.  Both claims: for people and policy."""
 
     status: Outcome
     vector: Mapping[str, int]

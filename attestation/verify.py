@@ -3,112 +3,108 @@
 Only the trust anchors tell genuine from simulated evidence; the code is the same.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from threading import Lock
+from typing import Final, Protocol
 
-from attestation import codes
 from attestation.anchors import TrustAnchors, Vendor
-from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
-from attestation.checks import Check, Status, missing, settled
-from attestation.claims import Claims
-from attestation.dcap.format import SignedPart, parse_signed_part
-from attestation.dcap.tcb import TdxTcb
-from attestation.dcap.verify import QuoteFindings, QuoteVerifier, format_check
+from attestation.binding import Binding
 from attestation.endorsements import Endorsements
-from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence
+from attestation.intel import IntelVerifier
 from attestation.kinds import Kind
-from attestation.sgx import claims as sgx_claims
-from attestation.sgx import format as sgx_format
-from attestation.tdx import claims as tdx_claims
-from attestation.tdx import format as tdx_format
 from attestation.verification import Verification
 
-_BINDING = "binding.report-data"
+
+class Room(Protocol):
+    """What verifies one kind of Evidence."""
+
+    def verify(self, evidence: Evidence, binding: Binding, *, now: datetime) -> Verification:
+        """Every check, with its outcome.  Never raises for Evidence of its kind."""
 
 
 class Verifier:
-    """Verifies Evidence against trust anchors and endorsements.
+    """Verifies Evidence of every kind against trust anchors and endorsements.
 
     It remembers what it has found about collateral and machines, so keep one; any number of threads may use it.
-    A verification of a machine that is known costs one P-256 signature verification.
+    A room and the libraries that it needs are loaded when its first Evidence comes, or endorsements for it are given.
     """
 
     def __init__(self, anchors: TrustAnchors, endorsements: Endorsements) -> None:
-        self._dcap = QuoteVerifier(anchors.of(Vendor.INTEL), endorsements)
+        """Raises EndorsementFormatError if endorsements of any platform cannot be read."""
+        self._anchors, self._endorsements = anchors, endorsements
+        self._opening = Lock()
+        self._rooms: dict[Kind, Room] = {}
+        intel = IntelVerifier(anchors.of(Vendor.INTEL), endorsements)
+        self._rooms[Kind.SGX] = self._rooms[Kind.TDX] = intel
+        for kind in endorsements.sections:
+            self._room(kind)
 
     def verify(self, evidence: Evidence, binding: Binding, *, now: datetime) -> Verification:
         """Did that hardware say it, of this key, at this time?  Every check is in the answer.
 
         now: aware.  `genuine` needs every check to pass but `binding.report-data` where the binding is Unbound, and
-        `tcb.level`, which is for policy to judge.
+        those of the platform's security level, which are for policy to judge.
         """
-        try:
-            signed = parse_signed_part(evidence.raw, evidence.kind)
-        except EvidenceFormatError as error:
-            claims = Claims(evidence.kind, False, b"", {}, None, (), None, "")
-            return Verification(evidence, claims, False, True, False, (format_check(str(error)),))
-        claims, td = _read_body(evidence.kind, signed)
-        findings = self._dcap.verify(evidence.raw, signed, evidence.kind, td, now)
-        binding_check = _binding_check(claims.report_data, binding)
-        needed = findings.checks if binding_check.status is Status.NOT_CHECKED else (*findings.checks, binding_check)
-        short = [check for check in needed if check.status is not Status.PASSED]
-        level = () if findings.tcb is None else (findings.tcb.level,)
-        return Verification(
-            evidence=evidence,
-            claims=_with_platform(claims, findings),
-            genuine=not short,
-            complete=all(check.status is not Status.NOT_CHECKED for check in short),
-            simulated=findings.simulated,
-            checks=(*findings.checks, *level, binding_check),
-        )
+        return self._room(evidence.kind).verify(evidence, binding, now=now)
+
+    def _room(self, kind: Kind) -> Room:
+        room = self._rooms.get(kind)
+        if room is None:
+            with self._opening:
+                room = self._rooms.setdefault(kind, _OPEN[kind](self._anchors, self._endorsements))
+        return room
 
 
-def _read_body(kind: Kind, signed: SignedPart) -> tuple[Claims, TdxTcb | None]:
-    """The room's own reading of the report; the body's length was checked with the quote's format."""
-    if kind is Kind.SGX:
-        return sgx_claims.claims_of(sgx_format.parse_body(signed.body)), None
-    report = tdx_format.parse_body(signed.body)
-    td = TdxTcb(report.tee_tcb_svn, report.mrsignerseam, report.seam_attributes, report.tee_tcb_svn2)
-    return tdx_claims.claims_of(report), td
+def _open_sev_snp(anchors: TrustAnchors, endorsements: Endorsements) -> Room:
+    from attestation.sev_snp.endorsements import SevSnpEndorsements
+    from attestation.sev_snp.verify import SevSnpVerifier
+
+    beside = SevSnpEndorsements.from_files(endorsements.files).to_json()
+    given = SevSnpEndorsements.from_json([*endorsements.sections.get(Kind.SEV_SNP, ()), *beside])
+    return SevSnpVerifier(anchors.of(Vendor.AMD).anchors, given)
 
 
-def _with_platform(claims: Claims, findings: QuoteFindings) -> Claims:
-    """Claims of the program and of the platform together."""
-    details: Mapping[str, str | int | bool] = claims.details
-    if findings.platform is None:
-        return claims
-    platform = findings.platform
-    details = {
-        **details,
-        "fmspc": platform.fmspc.hex(),
-        "ppid": platform.ppid.hex(),
-        "platform_cpusvn": platform.cpu_svn.hex(),
-        "pcesvn": platform.pce_svn,
+def _open_nitro(anchors: TrustAnchors, endorsements: Endorsements) -> Room:
+    from attestation.nitro.endorsements import NitroEndorsements
+    from attestation.nitro.verify import NitroVerifier
+
+    return NitroVerifier(anchors.of(Vendor.AWS).anchors, NitroEndorsements())
+
+
+def _open_cca(anchors: TrustAnchors, endorsements: Endorsements) -> Room:
+    from attestation.cca.endorsements import CcaEndorsements
+    from attestation.cca.verify import CcaVerifier
+
+    beside = CcaEndorsements.from_files(endorsements.files).to_json()
+    given = CcaEndorsements.from_json([*endorsements.sections.get(Kind.CCA, ()), *beside])
+    return CcaVerifier(anchors.of(Vendor.ARM).anchors, given)
+
+
+def _open_nvidia_gpu(anchors: TrustAnchors, endorsements: Endorsements) -> Room:
+    from attestation.nvidia_gpu.endorsements import NvidiaGpuEndorsements
+    from attestation.nvidia_gpu.verify import NvidiaGpuVerifier
+
+    beside = NvidiaGpuEndorsements.from_files(endorsements.files).to_json()
+    given = NvidiaGpuEndorsements.from_json([*endorsements.sections.get(Kind.NVIDIA_GPU, ()), *beside])
+    return NvidiaGpuVerifier(anchors.of(Vendor.NVIDIA).anchors, given)
+
+
+def _open_azure_vtpm(anchors: TrustAnchors, endorsements: Endorsements) -> Room:
+    from attestation.azure_vtpm.verify import AzureVtpmVerifier
+
+    hardware = {
+        Kind.SEV_SNP: _open_sev_snp(anchors, endorsements),
+        Kind.TDX: IntelVerifier(anchors.of(Vendor.INTEL), endorsements),
     }
-    if findings.tcb is None:
-        return replace(claims, hardware_id=platform.ppid.hex(), details=details)
-    tcb = findings.tcb
-    return replace(
-        claims,
-        tcb_status=tcb.status,
-        advisories=tcb.advisories,
-        tcb_date=tcb.date,
-        hardware_id=platform.ppid.hex(),
-        details={**details, **tcb.details, "tcb_evaluation_data_number": tcb.evaluation_number},
-    )
+    return AzureVtpmVerifier(hardware)
 
 
-def _binding_check(report_data: bytes, binding: Binding) -> Check:
-    if not isinstance(binding, Bound):
-        expected = f"{REPORT_DATA_BYTES} bytes that somebody names"
-        return missing(_BINDING, expected, report_data.hex(), "nobody", codes.NOT_BOUND)
-    return settled(
-        report_data == binding.report_data,
-        _BINDING,
-        f"{binding.report_data.hex()} ({binding.what})",
-        report_data.hex(),
-        "the peer's binding",
-        codes.REPORT_DATA,
-    )
+_OPEN: Final[Mapping[Kind, Callable[[TrustAnchors, Endorsements], Room]]] = {
+    Kind.SEV_SNP: _open_sev_snp,
+    Kind.NITRO: _open_nitro,
+    Kind.CCA: _open_cca,
+    Kind.NVIDIA_GPU: _open_nvidia_gpu,
+    Kind.AZURE_VTPM: _open_azure_vtpm,
+}

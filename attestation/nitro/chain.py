@@ -14,7 +14,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation import codes as common
-from attestation.anchors import MALFORMED, Anchor, common_name, is_issued_by, is_marked_simulated, key_digest
+from attestation.anchors import (
+    MALFORMED,
+    Anchor,
+    common_name,
+    is_issued_by,
+    is_marked_simulated,
+    key_digest,
+    p384_key,
+)
 from attestation.checks import Check, failed, passed, settled
 from attestation.dcap.chain import Window, window_of
 from attestation.nitro.codes import CHAIN, CODES
@@ -51,7 +59,7 @@ def verify_chain(certificate: bytes, cabundle: tuple[bytes, ...], *, anchors: tu
     return Chain(
         checks=(_links_check(path), _class_check(anchor, root), _leaf_check(leaf)),
         simulated=anchor.simulated if anchor else is_marked_simulated(root),
-        key=_p384_key(leaf),
+        key=p384_key(leaf),
         windows=tuple(window_of(item) for item in path),
     )
 
@@ -90,7 +98,7 @@ def _link_problem(issuer: x509.Certificate, subject: x509.Certificate, *, interm
 def _leaf_check(leaf: x509.Certificate) -> Check:
     """The enclave's certificate signs documents, not certificates."""
     expected = "the enclave's certificate: on P-384, for signatures, no authority"
-    problem = "" if _p384_key(leaf) is not None else "a key that is not on P-384"
+    problem = "" if p384_key(leaf) is not None else "a key that is not on P-384"
     try:
         if leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             problem = "a certification authority"
@@ -101,11 +109,6 @@ def _leaf_check(leaf: x509.Certificate) -> Check:
     if problem:
         return failed("nitro.leaf", expected, problem, _PROFILE, CODES[CHAIN][1], CHAIN)
     return passed("nitro.leaf", expected, f"'{common_name(leaf.subject)}'", _PROFILE)
-
-
-def _p384_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey | None:
-    key = certificate.public_key()
-    return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1) else None
 
 
 def _class_check(anchor: Anchor | None, root: x509.Certificate) -> Check:

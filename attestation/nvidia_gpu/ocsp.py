@@ -15,11 +15,10 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attestation import codes
-from attestation.anchors import MALFORMED, common_name, is_issued_by
+from attestation.anchors import MALFORMED, common_name, is_issued_by, p384_key
 from attestation.checks import Check
 from attestation.errors import EndorsementFormatError
 from attestation.nvidia_gpu import codes as room_codes
-from attestation.nvidia_gpu.signature import p384_key
 from attestation.nvidia_gpu.steps import missing, settled
 
 _SPECIFICATION: Final = "RFC 6960, 4.2.2"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha384
 from typing import Final
 
-from attestation.anchors import Anchor
+from attestation.anchors import Anchor, p384_key
 from attestation.errors import EndorsementFormatError
 from attestation.nvidia_gpu.canonical_xml import Element, canonical, parse_xml
 from attestation.nvidia_gpu.chain import Path, build_path, read_der_chain
-from attestation.nvidia_gpu.signature import is_signed_by, p384_key
+from attestation.nvidia_gpu.signature import is_signed_by
 
 SPECIFICATION: Final = "TCG RIM (SWID payload), signed as W3C XML Signature 1.1"
 SWID: Final = "http://standards.iso.org/iso/19770/-2/2015/schema.xsd"

@@ -1,12 +1,9 @@
 """ECDSA over P-384 in the form that SPDM, XMLDSig and JWS use: raw numbers, big endian, over SHA-384."""
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-
-from attestation.anchors import MALFORMED
 
 SIGNATURE_BYTES = 96
 _NUMBER = 48
@@ -28,14 +25,3 @@ def sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     """96 bytes r || s over SHA-384 of `data`."""
     r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA384())))
     return r.to_bytes(_NUMBER, "big") + s.to_bytes(_NUMBER, "big")
-
-
-def p384_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey | None:
-    """A certificate's key if it is on P-384."""
-    try:
-        key = certificate.public_key()
-    except MALFORMED:
-        return None
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1):
-        return key
-    return None

@@ -17,7 +17,7 @@ from cryptography.hazmat import asn1
 from cryptography.x509.oid import NameOID
 
 from attestation import codes
-from attestation.anchors import Anchor, common_name
+from attestation.anchors import Anchor, common_name, p384_key
 from attestation.binding import Binding, Bound
 from attestation.checks import Check, Status
 from attestation.claims import Claims
@@ -41,7 +41,7 @@ from attestation.nvidia_gpu.nras import NrasVerifier, looks_like_token
 from attestation.nvidia_gpu.ocsp import Answers, read_answers
 from attestation.nvidia_gpu.rim import VerifiedRim, verify_rim
 from attestation.nvidia_gpu.roots import DEVICE_ROOT, RIM_ROOT, with_name
-from attestation.nvidia_gpu.signature import is_signed_by, p384_key
+from attestation.nvidia_gpu.signature import is_signed_by
 from attestation.nvidia_gpu.steps import missing, settled
 from attestation.verification import Verification
 

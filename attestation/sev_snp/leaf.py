@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation import codes as shared
-from attestation.anchors import Anchor, TrustAnchors, common_name
+from attestation.anchors import Anchor, TrustAnchors, common_name, p384_key
 from attestation.checks import Check
 from attestation.dcap.chain import Path, Window, build_path
 from attestation.errors import EndorsementFormatError
@@ -52,8 +52,6 @@ def examine(leaf: x509.Certificate, others: Sequence[x509.Certificate], anchors:
         checks.append(_extensions_check(""))
         if path.anchor is not None:
             checks.append(_roles_check(path, path.anchor, platform))
-    key = leaf.public_key()
-    usable = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1)
     return LeafFindings(
         checks=tuple(checks),
         windows=windows,
@@ -61,7 +59,7 @@ def examine(leaf: x509.Certificate, others: Sequence[x509.Certificate], anchors:
         anchor=path.anchor,
         simulated=path.simulated,
         platform=platform,
-        key=key if usable and isinstance(key, ec.EllipticCurvePublicKey) else None,
+        key=p384_key(leaf),
     )
 
 

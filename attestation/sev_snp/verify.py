@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
 
 from attestation import codes as shared
-from attestation.anchors import Anchor, TrustAnchors, is_crl_of
+from attestation.anchors import Anchor, TrustAnchors, is_crl_of, p384_key
 from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
 from attestation.checks import Check, Status
 from attestation.claims import Claims
@@ -213,8 +213,8 @@ def _choose(leaves: tuple[_Leaf, ...], evidence: SnpEvidence) -> _Leaf | None:
         chip, tcb = chip_matches(report, leaf.platform), tcb_matches(report, leaf.platform)
         # The signature is tried only where several could fit: it costs as much as the verification itself.
         several = len(candidates) > 1 and chip and tcb
-        key = leaf.certificate.public_key()
-        return chip, tcb, several and isinstance(key, ec.EllipticCurvePublicKey) and is_signed_by(key, evidence)
+        key = p384_key(leaf.certificate) if several else None
+        return chip, tcb, key is not None and is_signed_by(key, evidence)
 
     candidates = [leaf for leaf in leaves if leaf.signing_key == report.signing_key]
     return max(candidates, key=fitness, default=None)

@@ -362,7 +362,9 @@ def _leaf_extensions(product: Product, svns: Mapping[str, int]) -> tuple[x509.Ex
     """Source: AMD VCEK certificate and KDS interface specification (57230), certificate extensions."""
     version = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.3704.1.1"), integer(0))
     name = x509.UnrecognizedExtension(PRODUCT_NAME, _ia5_string(product.value))
-    return (version, name, *(x509.UnrecognizedExtension(SVNS[c], integer(svn)) for c, svn in svns.items()))
+    used = (x509.UnrecognizedExtension(SVNS[c], integer(svn)) for c, svn in svns.items())
+    reserved = (x509.UnrecognizedExtension(oid, integer(0)) for oid in _RESERVED_SVNS[product])
+    return (version, name, *used, *reserved)
 
 
 def _ia5_string(text: str) -> bytes:
@@ -391,6 +393,11 @@ _LEAVES: Final = ("vcek", "vlek")
 _PSS: Final = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
 _POLICY_BASE: Final = 1 << 17
 _FIRMWARE: Final = bytes([1, 58, 1, 0])
+_FOUR: Final = (4, 5, 6, 7)
+_RESERVED_SVNS: Final[Mapping[Product, tuple[x509.ObjectIdentifier, ...]]] = {
+    product: tuple(x509.ObjectIdentifier(f"1.3.6.1.4.1.3704.1.3.{number}") for number in numbers)
+    for product, numbers in ((Product.MILAN, _FOUR), (Product.GENOA, _FOUR), (Product.TURIN, _FOUR[1:]))
+}
 _CPUIDS: Final[Mapping[Product, tuple[int, int, int]]] = {
     Product.MILAN: (0x19, 0x01, 0x01),
     Product.GENOA: (0x19, 0x11, 0x01),

@@ -76,7 +76,7 @@ class SimulatedNvidia:
 
     def new_rim_signer(self, *, ends: datetime) -> "tuple[Authority, ...]":
         """A signer of RIMs that is valid until `ends`."""
-        return (_issue("HCC RIM L4 Signer", self.rim_chain[1], self.made_at, ends), *self.rim_chain[1:])
+        return (issue_certificate("HCC RIM L4 Signer", self.rim_chain[1], self.made_at, ends), *self.rim_chain[1:])
 
     def ocsp_responses(self, chain: Sequence[Authority], now: datetime, *, revoked: Sequence[int] = ()) -> list[bytes]:
         """An answer for each certificate of a chain but the root, as of now, for a day.  revoked: serial numbers."""
@@ -92,9 +92,9 @@ def new_nvidia(now: datetime) -> SimulatedNvidia:
     ends = made_at + VALIDITY
     device_root = _root(DEVICE_ROOT, made_at, ends)
     rim_root = _root(RIM_ROOT, made_at, ends)
-    rim_ca = _issue("NVIDIA Reference Value GH100 CA", rim_root, made_at, ends, is_ca=True)
-    rim_intermediate = _issue("NVIDIA Reference Value L3 GH100 002", rim_ca, made_at, ends, is_ca=True)
-    signer = _issue("HCC RIM L4 Signer", rim_intermediate, made_at, ends)
+    rim_ca = issue_certificate("NVIDIA Reference Value GH100 CA", rim_root, made_at, ends, is_ca=True)
+    rim_intermediate = issue_certificate("NVIDIA Reference Value L3 GH100 002", rim_ca, made_at, ends, is_ca=True)
+    signer = issue_certificate("HCC RIM L4 Signer", rim_intermediate, made_at, ends)
     return SimulatedNvidia(
         _new_gpu(device_root, "GH100", made_at, None), (signer, rim_intermediate, rim_ca, rim_root), made_at
     )
@@ -138,14 +138,14 @@ def load(folder: Path) -> SimulatedNvidia:
 def _new_gpu(root: Authority, model: str, made_at: datetime, firmware: bytes | None) -> SimulatedGpu:
     ends = made_at + VALIDITY
     fwid = firmware or _random(48)
-    identity = _issue(f"NVIDIA {model} Identity", root, made_at, ends, is_ca=True)
-    provisioner = _issue(f"NVIDIA {model} Provisioner ICA 1", identity, made_at, ends, is_ca=True)
+    identity = issue_certificate(f"NVIDIA {model} Identity", root, made_at, ends, is_ca=True)
+    provisioner = issue_certificate(f"NVIDIA {model} Provisioner ICA 1", identity, made_at, ends, is_ca=True)
     chip = _random(8)
-    brom = _issue(
+    brom = issue_certificate(
         f"{model} A01 GSP BROM", provisioner, made_at, ends, is_ca=True, subject_serial="41" + chip.hex().upper()
     )
     key = ec.generate_private_key(ec.SECP384R1())
-    leaf = _issue(
+    leaf = issue_certificate(
         f"{model} A01 GSP FMC LF",
         brom,
         made_at,
@@ -172,10 +172,10 @@ def _tcb_info(key: ec.EllipticCurvePublicKey, fwid: bytes) -> x509.UnrecognizedE
 
 
 def _root(name: str, made_at: datetime, ends: datetime) -> Authority:
-    return _issue(name, None, made_at, ends, is_ca=True, extra=(_MARKER,))
+    return issue_certificate(name, None, made_at, ends, is_ca=True, extra=(_MARKER,))
 
 
-def _issue(
+def issue_certificate(
     name: str,
     issuer: Authority | None,
     made_at: datetime,
@@ -214,7 +214,7 @@ def _issue(
 
 def _answer(certificate: x509.Certificate, issuer: Authority, now: datetime, revoked: bool) -> bytes:
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
-    responder = _issue("NVIDIA OCSP Responder", issuer, now, now + timedelta(days=30), extra=(usage,))
+    responder = issue_certificate("NVIDIA OCSP Responder", issuer, now, now + timedelta(days=30), extra=(usage,))
     status = ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD
     builder = ocsp.OCSPResponseBuilder().add_response(
         certificate,

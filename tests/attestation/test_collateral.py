@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attestation.anchors import TrustAnchors
+from attestation.anchors import TrustAnchors, Vendor
 from attestation.appraisal import DefaultPolicy, Outcome, judge
 from attestation.binding import Unbound
 from attestation.checks import Status
@@ -182,8 +182,8 @@ def test_a_simulated_root_does_not_change_what_is_genuine(case: Callable, anchor
 
 def test_only_a_marked_self_signed_root_can_be_added(vendor: SimulatedVendor) -> None:
     genuine = TrustAnchors.genuine()
-    assert 2 == len(genuine.with_simulated(vendor.trust_pem).anchors)
-    intel = genuine.anchors[0].certificate.public_bytes(Encoding.PEM)
+    assert 2 == len(genuine.with_simulated(vendor.trust_pem).of(Vendor.INTEL).anchors)
+    intel = genuine.of(Vendor.INTEL).anchors[0].certificate.public_bytes(Encoding.PEM)
     for raw, words in (
         (intel, "marks a simulated vendor"),
         (pem(vendor.platform_ca), "expected a self-signed CA certificate"),
