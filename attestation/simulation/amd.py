@@ -238,7 +238,7 @@ def _new_chip(
     hwid = random_bytes(HWID_BYTES[product])
     svns = dict.fromkeys(LAYOUTS[product], svn)
     vcek_key, vlek_key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
-    common, ends = _leaf_extensions(product, svns), made_at + validity
+    ends = made_at + validity
     chip = x509.UnrecognizedExtension(HWID, hwid)
     provider = x509.UnrecognizedExtension(CSP_ID, _ia5_string("simulated-provider"))
 
@@ -246,7 +246,8 @@ def _new_chip(
         kind: SigningKey, key: ec.EllipticCurvePrivateKey, issuer: _Authority, identity: x509.ExtensionType
     ) -> x509.Certificate:
         issuer_key, certificate = issuer
-        extensions = (*common, identity)
+        name = _STEPPINGS.get(product, product.value) if kind is SigningKey.VCEK else product.value
+        extensions = (*_leaf_extensions(product, name, svns), identity)
         return _certificate(
             LEAF_NAMES[kind], key.public_key(), certificate.subject, issuer_key, made_at, ends, extensions
         )
@@ -358,10 +359,10 @@ def _ca_extensions(key: rsa.RSAPrivateKey, path_length: int | None) -> tuple[x50
     )
 
 
-def _leaf_extensions(product: Product, svns: Mapping[str, int]) -> tuple[x509.ExtensionType, ...]:
+def _leaf_extensions(product: Product, product_name: str, svns: Mapping[str, int]) -> tuple[x509.ExtensionType, ...]:
     """Source: AMD VCEK certificate and KDS interface specification (57230), certificate extensions."""
     version = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.3704.1.1"), integer(0))
-    name = x509.UnrecognizedExtension(PRODUCT_NAME, _ia5_string(product.value))
+    name = x509.UnrecognizedExtension(PRODUCT_NAME, _ia5_string(product_name))
     used = (x509.UnrecognizedExtension(SVNS[c], integer(svn)) for c, svn in svns.items())
     reserved = (x509.UnrecognizedExtension(oid, integer(0)) for oid in _RESERVED_SVNS[product])
     return (version, name, *used, *reserved)
@@ -393,6 +394,8 @@ _LEAVES: Final = ("vcek", "vlek")
 _PSS: Final = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
 _POLICY_BASE: Final = 1 << 17
 _FIRMWARE: Final = bytes([1, 58, 1, 0])
+# A VCEK of Milan names the stepping too; all other leaves name the product only.
+_STEPPINGS: Final[Mapping[Product, str]] = {Product.MILAN: "Milan-B0"}
 _FOUR: Final = (4, 5, 6, 7)
 _RESERVED_SVNS: Final[Mapping[Product, tuple[x509.ObjectIdentifier, ...]]] = {
     product: tuple(x509.ObjectIdentifier(f"1.3.6.1.4.1.3704.1.3.{number}") for number in numbers)
