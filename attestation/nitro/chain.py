@@ -51,7 +51,7 @@ def verify_chain(certificate: bytes, cabundle: tuple[bytes, ...], *, anchors: tu
         certificates = tuple(x509.load_der_x509_certificate(der) for der in (*cabundle, certificate))
         for item in certificates:
             _ = item.subject, item.issuer, item.extensions, item.not_valid_before_utc, key_digest(item)
-    except MALFORMED as error:
+    except (*MALFORMED, Warning) as error:  # whoever makes warnings errors gets a refusal, too
         return Chain((_failed(f"a certificate that cannot be read: {type(error).__name__}"),), False)
     root, leaf = certificates[0], certificates[-1]
     anchor = next((a for a in anchors if _is_same(a.certificate, root)), None)

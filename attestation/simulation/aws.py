@@ -180,9 +180,9 @@ def _new_key() -> ec.EllipticCurvePrivateKey:
 def aws_name(common_name: str) -> x509.Name:
     """A name as AWS gives to its authorities."""
     parts = (
-        (NameOID.COMMON_NAME, common_name),
-        (NameOID.ORGANIZATIONAL_UNIT_NAME, "AWS"),
-        (NameOID.ORGANIZATION_NAME, "Amazon"),
         (NameOID.COUNTRY_NAME, "US"),
+        (NameOID.ORGANIZATION_NAME, "Amazon"),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, "AWS"),
+        (NameOID.COMMON_NAME, common_name),
     )
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts])

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attestation.anchors import Anchor
+from attestation.anchors import Anchor, key_digest
 from attestation.binding import Bound, Unbound
 from attestation.checks import Check, Status
 from attestation.cose import sign
@@ -25,6 +25,7 @@ from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.nitro.endorsements import NitroEndorsements
 from attestation.nitro.format import looks_like, parse_document
+from attestation.nitro.roots import GENUINE_ROOTS
 from attestation.nitro.verify import NitroVerifier
 from attestation.simulation.aws import Authority, NitroEnclave, SimulatedAws, aws_name, issue_certificate, new_aws
 from attestation.verification import Verification
@@ -83,6 +84,13 @@ def test_a_simulated_document_is_refused_by_who_believes_aws_alone(
     assert "V105" == failures(verification)["anchor.class"].code
 
 
+def test_a_simulated_root_bears_the_name_of_aws_and_not_its_key(aws: SimulatedAws) -> None:
+    real, ours = (x509.load_pem_x509_certificate(pem) for pem in (GENUINE_ROOTS[0], aws.trust_pem))
+
+    assert real.subject == ours.subject
+    assert key_digest(real) != key_digest(ours)
+
+
 def test_a_real_document_is_refused_by_who_believes_a_simulated_vendor_alone(
     nitro_case: Callable, simulated: NitroVerifier
 ) -> None:
@@ -101,6 +109,20 @@ def test_a_chain_without_its_root_leads_nowhere(aws: SimulatedAws, simulated: Ni
 
     assert ["anchor.class"] == list(failures(verification))
     assert "that is not among the trust anchors" in failures(verification)["anchor.class"].found
+
+
+def test_a_certificate_that_the_library_warns_of_is_refused_like_any_other_that_does_not_hold(
+    aws: SimulatedAws, simulated: NitroVerifier, now: datetime
+) -> None:
+    instance = aws.authorities[-1].certificate
+    serial = instance.serial_number.to_bytes(20, "big")
+    negative = bytes([serial[0] | 0x80]) + serial[1:]
+    bundle = [authority.certificate.public_bytes(Encoding.DER) for authority in aws.authorities]
+    bundle[-1] = bundle[-1].replace(serial, negative, 1)
+
+    verification = simulated.verify(forge(aws, now, cabundle=bundle), BOUND, now=now)
+
+    assert "nitro.chain" in failures(verification)
 
 
 def test_a_document_of_another_simulated_vendor_is_refused(
