@@ -25,7 +25,7 @@ NRAS_KEYS: Final = "V266"
 NRAS_SIGNATURE: Final = "V267"
 NRAS_DATES: Final = "V268"
 NRAS_RESULT: Final = "V269"
-NRAS_NOT_WANTED: Final = "V270"
+NRAS_NOT_WANTED: Final = "V249"
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     FORMAT: (
