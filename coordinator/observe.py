@@ -11,18 +11,18 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TextIO, cast
+from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+_log = logging.getLogger("enclasp")
 _DURATIONS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5)
 _SIZES = (100, 1000, 2000, 5000, 10000)
 _EVENTS_KEPT = 1000
 
 
-class _Log:
-    """stderr, one line at a time.  A line that cannot be written is lost: the log must not decide what is served."""
+class _Stderr:
+    """One line at a time.  A line that cannot be written is lost: the log must not decide what is served."""
 
     def write(self, text: str) -> None:
         """Write and flush."""
@@ -35,39 +35,28 @@ class _Log:
 
 
 class _JsonLines(logging.Formatter):
-    """What libraries log, in the form of our own lines."""
+    """One JSON object a line, of our own and of what libraries log: level, ts (seconds), msg and fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"level": record.levelname.lower(), "ts": record.created, "msg": record.getMessage()}
+        fields: Mapping[str, object] = getattr(record, "fields", {})
+        line = {"level": record.levelname.lower(), "ts": record.created, "msg": record.getMessage(), **fields}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return json.dumps(line, default=str)
 
 
 def configure_logging(level: str) -> None:
-    """One JSON object a line on stderr: level, ts (seconds), msg and fields, as MarbleRun's logs have them."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt=None, key="ts"),
-            structlog.processors.EventRenamer("msg"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Log())),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(_Log())
+    """One JSON object a line on stderr, as MarbleRun's logs have them.  level: of our own; libraries only warn."""
+    handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(_JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    _log.setLevel(level.upper())
 
 
 class Observer:
     """The one place that logs, counts and remembers events."""
 
     def __init__(self, version: str) -> None:
-        self._log: Any = structlog.get_logger()
         self._events: deque[dict[str, Any]] = deque(maxlen=_EVENTS_KEPT)
         self.registry = registry = CollectorRegistry()
         self._state = Gauge("coordinator_state", "Phase of the coordinator (contract 1.3)", registry=registry)
@@ -105,15 +94,15 @@ class Observer:
 
     def info(self, message: str, **fields: object) -> None:
         """A line of the log at level info."""
-        self._log.info(message, **fields)
+        _log.info(message, extra={"fields": fields})
 
     def warning(self, message: str, **fields: object) -> None:
         """Something that an operator should look at."""
-        self._log.warning(message, **fields)
+        _log.warning(message, extra={"fields": fields})
 
-    def error(self, message: str, **fields: object) -> None:
+    def error(self, message: str, *, exc_info: bool = False, **fields: object) -> None:
         """Something failed; `exc_info=True` adds the traceback."""
-        self._log.error(message, **fields)
+        _log.error(message, exc_info=exc_info, extra={"fields": fields})
 
     def phase(self, code: int) -> None:
         """The Coordinator is now in this phase."""
@@ -126,7 +115,7 @@ class Observer:
         self._events.append(
             {"time": when.isoformat(), "activation": {"marbleType": marble, "uuid": uuid, "evidenceSha256": evidence}}
         )
-        self._log.info(
+        self.info(
             "marble activated",
             marble=marble,
             uuid=uuid,
@@ -139,7 +128,7 @@ class Observer:
         """A marble was refused.  marble: a type of the manifest, or "unknown"; reason: the whole verdict."""
         self._activations.labels(marble).inc()
         self._refused.labels(marble, code).inc()
-        self._log.warning("marble refused", marble=marble, code=code, reason=reason)
+        self.warning("marble refused", marble=marble, code=code, reason=reason)
 
     def rpc(self, status: str) -> None:
         """An Activate call ended with this gRPC status name."""

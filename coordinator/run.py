@@ -96,6 +96,7 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer,
     _announce(config, issuer, coordinator, observer)
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
+    gc.enable()
     code = await _until_stopped(coordinator, observer)
     for server in servers:
         server.close()
