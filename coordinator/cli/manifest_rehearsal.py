@@ -21,7 +21,6 @@ from attestation.tdx.claims import TdxReferenceValues
 from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority, issue_marble_leaf
 from coordinator.decisions.activate_marble import check_evidence
-from coordinator.decisions.errors import NotAttested
 from coordinator.decisions.set_manifest import Founding, set_manifest
 from coordinator.manifest.model import Manifest, Marble, Parameters, Secret, SecretType
 from coordinator.manifest.template.render import Template
@@ -96,13 +95,28 @@ class Rehearsal:
         """The manifest in force here."""
         return self._deployment.manifest
 
-    def activate(self, marble: Marble, uuid: str) -> Given:
-        """Let one marble join and show what it gets.  uuid: canonical.
+    def prove(self, marble: Marble) -> None:
+        """Show evidence of a program as the manifest wants it.
 
-        Raises NotAttested (with every check), NoSuchProgram, TemplateInvalid.
+        Raises NotAttested (with every check), NoSuchProgram: then nothing can ever be this marble.
         """
+        name, key = common_name("marble"), _new_key()
+        shown = build(
+            CertificateTemplate(name),
+            public_key=key.public_key(),
+            issuer_name=name,
+            issuer_key=key,
+            not_before=self._now,
+            serial=self._serial(),
+        )
+        binding = of_certificate(der(shown))
+        values = self.manifest.packages[marble.package].alternatives[0]
+        verification = self._verifier.verify(self._evidence(values, binding.report_data), binding, now=self._now)
+        check_evidence(self.manifest, marble, verification)
+
+    def activate(self, marble: Marble, uuid: str) -> Given:
+        """What a marble gets that has proven itself.  uuid: canonical.  Raises TemplateInvalid."""
         key = _new_key()
-        self._prove(marble, key)
         csr = CsrData(common_name(uuid), ("localhost",), (), key.public_key())
         leaf = issue_marble_leaf(
             self._state.authority,
@@ -139,21 +153,6 @@ class Rehearsal:
     def _deployment(self) -> Deployment:
         assert self._state.deployment is not None, "the manifest was set when this began"
         return self._state.deployment
-
-    def _prove(self, marble: Marble, key: ec.EllipticCurvePrivateKey) -> None:
-        name = common_name("marble")
-        shown = build(
-            CertificateTemplate(name),
-            public_key=key.public_key(),
-            issuer_name=name,
-            issuer_key=key,
-            not_before=self._now,
-            serial=self._serial(),
-        )
-        binding = of_certificate(der(shown))
-        values = self.manifest.packages[marble.package].alternatives[0]
-        verification = self._verifier.verify(self._evidence(values, binding.report_data), binding, now=self._now)
-        check_evidence(self.manifest, marble, verification)
 
     def _evidence(self, values: ReferenceValues, report_data: bytes) -> Evidence:
         """Evidence of a program as these values describe it."""
@@ -206,11 +205,6 @@ class Rehearsal:
 
     def _serial(self) -> int:
         return serial_number(self._entropy(16))
-
-
-def explain_refusal(error: NotAttested | NoSuchProgram) -> str:
-    """Why no program can be this marble."""
-    return f"no evidence is accepted: {error}"
 
 
 def _new_key() -> ec.EllipticCurvePrivateKey:

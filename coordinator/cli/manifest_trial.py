@@ -15,8 +15,8 @@ from coordinator.cli.problems import Problem
 from coordinator.cli.trust import current_moment
 
 if TYPE_CHECKING:
-    from coordinator.cli.manifest_rehearsal import Given, Value
-    from coordinator.manifest.model import Manifest
+    from coordinator.cli.manifest_rehearsal import Given, Rehearsal, Value
+    from coordinator.manifest.model import Manifest, Marble
 
 
 @click.command(name="test")
@@ -50,8 +50,7 @@ def trial(output: Output, file: Path, marble_type: str | None, uuid: str | None,
 
 def _try(manifest: "Manifest", marble_type: str | None, uuid: str, *, reveal: bool, compatible: bool) -> dict[str, Any]:
     from coordinator.cli.manifest_redaction import redact
-    from coordinator.cli.manifest_rehearsal import NoSuchProgram, Rehearsal, explain_refusal
-    from coordinator.decisions.errors import NotAttested
+    from coordinator.cli.manifest_rehearsal import Rehearsal
     from pki.certificates import TemplateInvalid
 
     if marble_type is not None and marble_type not in manifest.marbles:
@@ -65,14 +64,27 @@ def _try(manifest: "Manifest", marble_type: str | None, uuid: str, *, reveal: bo
     results: dict[str, Any] = {}
     for marble in manifest.marbles.values():
         if marble_type in (None, marble.type):
+            refused = _refusal(rehearsal, marble)
+            results[marble.type] = {"refused": refused} if refused else {}
             try:
                 given = rehearsal.activate(marble, uuid)
-                results[marble.type] = _json(given if reveal else redact(rehearsal, marble, given, entropy=entropy))
-            except (NotAttested, NoSuchProgram) as refused:
-                results[marble.type] = {"error": explain_refusal(refused)}
+                shown = given if reveal else redact(rehearsal, marble, given, entropy=entropy)
+                results[marble.type] |= _json(shown)
             except TemplateInvalid as cause:
-                results[marble.type] = {"error": f"a secret's certificate cannot be made: {cause}"}
+                results[marble.type] |= {"error": f"a secret's certificate cannot be made: {cause}"}
     return results
+
+
+def _refusal(rehearsal: "Rehearsal", marble: "Marble") -> str:
+    """Why nothing can ever be this marble; empty where something can."""
+    from coordinator.cli.manifest_rehearsal import NoSuchProgram
+    from coordinator.decisions.errors import NotAttested
+
+    try:
+        rehearsal.prove(marble)
+    except (NotAttested, NoSuchProgram) as refused:
+        return f"no evidence is accepted: {refused}"
+    return ""
 
 
 def _uuid(text: str | None) -> str:
@@ -105,16 +117,18 @@ def _value(value: "Value") -> dict[str, str]:
 
 
 def _has_error(document: Any) -> bool:
-    """Whether some value, or a whole marble, is an error."""
+    """Whether some value, or a whole marble, would fail."""
     marbles = document["marbles"].values()
     values = [value for marble in marbles for place in ("files", "env") for value in marble.get(place, {}).values()]
-    return any("error" in one for one in (*marbles, *values))
+    return any("error" in one or "refused" in one for one in (*marbles, *values))
 
 
 def _text(marbles: Mapping[str, Any]) -> str:
     lines = ["SIMULATED activations; a deployment's secrets are others"]
     for name, marble in marbles.items():
         lines += ["", name]
+        if "refused" in marble:
+            lines += [f"  refused: {_clean(line)}" for line in marble["refused"].splitlines()]
         if "error" in marble:
             lines.append(f"  error: {_clean(marble['error'])}")
             continue

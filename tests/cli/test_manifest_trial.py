@@ -121,14 +121,25 @@ def test_a_value_that_would_fail_is_an_error_in_its_place(enclasp: Enclasp, file
     assert {"text": "key=<secret session>;"} == web["env"]["SESSION"]
 
 
-def test_a_marble_that_no_evidence_can_be_is_an_error(enclasp: Enclasp, file: Path) -> None:
+def test_a_marble_that_no_evidence_can_be_is_refused(enclasp: Enclasp, file: Path) -> None:
     document = json.loads(file.read_text())
     document["Packages"]["db"]["ProductID"] = 70000
     file.write_text(json.dumps(document))
     ended = enclasp("manifest", "test", file, "-o", "json")
     assert ended.code == 3
-    assert "70000" in ended.document["marbles"]["db"]["error"]
-    assert "env" in ended.document["marbles"]["web"]
+    marbles = ended.document["marbles"]
+    assert "70000" in marbles["db"]["refused"]
+    assert {"text": "<secret own>"} == marbles["db"]["env"]["OWN"]
+    assert "refused" not in marbles["web"]
+    assert "refused: no evidence is accepted" in enclasp("manifest", "test", file).text
+
+
+def test_a_package_that_demands_nothing_is_refused_with_every_check(enclasp: Enclasp, file: Path) -> None:
+    document = json.loads(file.read_text())
+    document["Packages"]["db"] = {"Debug": True}
+    file.write_text(json.dumps(document))
+    ended = enclasp("manifest", "test", file, "-o", "json")
+    assert (3, True) == (ended.code, "sgx.identity" in ended.document["marbles"]["db"]["refused"])
 
 
 def test_a_document_that_is_refused_is_shown_as_findings(enclasp: Enclasp, file: Path) -> None:
