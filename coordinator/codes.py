@@ -1,6 +1,6 @@
 """Every message code, in one table.  Each room has its own (`codes.py`: code -> title, hint); here they meet.
 
-E0xx manifest, V1xx evidence, A2xx activation, N3xx network and collateral, R4xx sealing and recovery,
+E0xx manifest, V1xx evidence of any platform, V2xx of one platform, A2xx activation, N3xx network and collateral, R4xx sealing and recovery,
 U5xx people and updates (design.md, 9).
 """
 
@@ -8,7 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from attestation.azure_vtpm.codes import CODES as AZURE_VTPM
+from attestation.cca.codes import CODES as CCA
 from attestation.codes import CODES as ATTESTATION
+from attestation.ear import CODES as EAR
+from attestation.nitro.codes import CODES as NITRO
+from attestation.nvidia_gpu.codes import CODES as NVIDIA_GPU
+from attestation.sev_snp.codes import CODES as SEV_SNP
 from coordinator.client.codes import CODES as CLIENT
 from coordinator.decisions.errors import CODES as DECISIONS
 from coordinator.journal.codes import CODES as JOURNAL
@@ -20,6 +26,7 @@ RoomCodes: TypeAlias = Mapping[str, tuple[str, str]]
 FAMILIES: Final[Mapping[str, str]] = {
     "E0": "manifest",
     "V1": "verification of evidence",
+    "V2": "verification of evidence of one platform",
     "A2": "activation of a marble",
     "N3": "network and collateral",
     "R4": "sealing and recovery",
@@ -60,8 +67,8 @@ _COMMAND_LINE: Final[RoomCodes] = {
     ),
     "U502": (
         "these bytes are no evidence that this version knows",
-        "it reads SGX quotes of version 3 to 5 and TDX quotes of version 4 and 5, as quote.bin, "
-        "with or without an Open Enclave header",
+        "it reads SGX and TDX quotes (version 3 to 5, with or without an Open Enclave header), SEV-SNP reports, Nitro "
+        "documents, CCA tokens, and NVIDIA's and Azure's evidence, as a file or a folder",
     ),
     "U503": (
         "a certificate cannot be read",
@@ -95,5 +102,19 @@ _COMMAND_LINE: Final[RoomCodes] = {
 }
 
 MESSAGES: Final[Mapping[str, Message]] = merge(
-    (ATTESTATION, MANIFEST, DECISIONS, MARBLE, JOURNAL, CLIENT, _COMMAND_LINE)
+    (
+        ATTESTATION,
+        SEV_SNP,
+        NITRO,
+        CCA,
+        NVIDIA_GPU,
+        AZURE_VTPM,
+        EAR,
+        MANIFEST,
+        DECISIONS,
+        MARBLE,
+        JOURNAL,
+        CLIENT,
+        _COMMAND_LINE,
+    )
 )
