@@ -1,7 +1,7 @@
 """Every message code, in one table.  Each room has its own (`codes.py`: code -> title, hint); here they meet.
 
-E0xx manifest, V1xx evidence of any platform, V2xx of one platform, A2xx activation, N3xx network and collateral, R4xx sealing and recovery,
-U5xx people and updates (design.md, 9).
+E0xx manifest, V1xx evidence of any platform, V2xx of one platform, A2xx activation, N3xx network and collateral,
+R4xx sealing and recovery, U5xx people and updates (design.md, 9).
 """
 
 from collections.abc import Iterable, Mapping
