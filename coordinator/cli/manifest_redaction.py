@@ -44,8 +44,9 @@ def redact(rehearsal: Rehearsal, marble: Marble, given: Given, *, entropy: Calla
 
 
 def _other(value: SecretValue, entropy: Callable[[int], bytes]) -> SecretValue:
-    """The same definition and certificate with another private part."""
-    private = entropy(len(value.private))
+    """The same definition and certificate with another private part, of which no byte is the same."""
+    mask = entropy(len(value.private))
+    private = bytes(byte ^ (different or 1) for byte, different in zip(value.private, mask, strict=True))
     return replace(value, private=private, public=value.public if value.cert_der else private)
 
 
