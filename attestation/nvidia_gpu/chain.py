@@ -18,6 +18,8 @@ from attestation.errors import EndorsementFormatError
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 MAX_CERTIFICATES: Final = 8
 _MAX_INTERMEDIATES: Final = 4
+# Whoever makes warnings errors gets a refusal, too.
+_UNREADABLE: Final = (*MALFORMED, Warning)
 _UNDERSTOOD: Final = (x509.BasicConstraints, x509.KeyUsage)
 
 
@@ -73,7 +75,7 @@ def read_pem_chain(raw: bytes) -> tuple[x509.Certificate, ...]:
         raise EndorsementFormatError(f"certificates: expected 1 to {MAX_CERTIFICATES} in PEM, got {len(blocks)}")
     try:
         return tuple(_readable(x509.load_pem_x509_certificate(block)) for block in blocks)
-    except MALFORMED as error:
+    except _UNREADABLE as error:
         raise EndorsementFormatError(f"certificate: expected X.509 in PEM, got {type(error).__name__}") from error
 
 
@@ -83,7 +85,7 @@ def read_der_chain(raw: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
         raise EndorsementFormatError(f"certificates: expected 1 to {MAX_CERTIFICATES}, got {len(raw)}")
     try:
         return tuple(_readable(x509.load_der_x509_certificate(item)) for item in raw)
-    except MALFORMED as error:
+    except _UNREADABLE as error:
         raise EndorsementFormatError(f"certificate: expected X.509 in DER, got {type(error).__name__}") from error
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -63,7 +63,7 @@ def read_answers(raw: Iterable[bytes]) -> Answers:
         try:
             response = ocsp.load_der_ocsp_response(item)
             _ = response.certificate_status, response.serial_number, response.this_update_utc, response.certificates
-        except (*MALFORMED, UnsupportedAlgorithm) as error:
+        except (*MALFORMED, Warning) as error:
             raise EndorsementFormatError(
                 f"OCSP response: expected a successful one in DER, got {type(error).__name__}: {error}"
             ) from error

@@ -1,10 +1,13 @@
 """No bytes make the readers fail in any other way than by saying what is wrong with them."""
 
 import random
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +92,29 @@ def test_a_flipped_bit_anywhere_in_the_report_is_found(
         changed[chosen.randrange(len(report))] ^= 1 << chosen.randrange(8)
         evidence = Evidence(Kind.NVIDIA_GPU, pack(bytes(changed), real.files["cert_chain.pem"]))
         verification = verifier.verify(evidence, Unbound(), now=real.at)
+
+        assert not verification.genuine
+        assert any(check.status is Status.FAILED and check.code for check in verification.checks)
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_a_flipped_bit_in_a_certificate_is_found(
+    gpu_case: Callable, genuine_anchors: tuple[Anchor, ...], position: int
+) -> None:
+    """All but the last one: the root in the chain is not believed, and may be anything."""
+    real = gpu_case("01")
+    chain = [c.public_bytes(Encoding.DER) for c in x509.load_pem_x509_certificates(real.files["cert_chain.pem"])]
+    chosen = random.Random(f"{SEED} {position}")
+
+    for _ in range(FLIPS // 2):
+        changed = bytearray(chain[position])
+        changed[chosen.randrange(len(changed))] ^= 1 << chosen.randrange(8)
+        ders = [*chain[:position], bytes(changed), *chain[position + 1 :]]
+        text = "".join(
+            f"-----BEGIN CERTIFICATE-----\n{b64encode(d).decode()}\n-----END CERTIFICATE-----\n" for d in ders
+        )
+        evidence = Evidence(Kind.NVIDIA_GPU, pack(real.files["evidence.bin"], text.encode()))
+        verification = NvidiaGpuVerifier(genuine_anchors, real.endorsements).verify(evidence, Unbound(), now=real.at)
 
         assert not verification.genuine
         assert any(check.status is Status.FAILED and check.code for check in verification.checks)
