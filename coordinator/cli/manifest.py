@@ -10,6 +10,7 @@ from coordinator.cli.command import FILE, reports
 from coordinator.cli.manifest_check import check
 from coordinator.cli.manifest_live import get, set_manifest, verify
 from coordinator.cli.manifest_measure import measure
+from coordinator.cli.manifest_sign import sign, verify_signature
 from coordinator.cli.manifest_trial import trial
 from coordinator.cli.manifest_words import diff, explain, graph
 from coordinator.cli.output import Output, write_file
@@ -57,7 +58,7 @@ def schema(output: Output) -> None:
     output.result(json.loads(raw), raw)
 
 
-for command in (measure, check, explain, graph, diff, trial, set_manifest, get, verify):
+for command in (measure, check, explain, graph, diff, trial, sign, verify_signature, set_manifest, get, verify):
     manifest.add_command(command)
 
 

@@ -18,6 +18,11 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E014": ("a value has the wrong type", "quote text, do not quote numbers"),
     "E015": ("a number is out of range", "keep it within the limits that are named"),
     "E016": ("encoded data cannot be decoded", "use standard base64 with padding, or pairs of hex digits"),
+    "E017": (
+        "a signature, or a key for one, cannot be read",
+        "`enclasp manifest sign` writes signatures; keys are PEM",
+    ),
+    "E018": ("the manifest is not signed by this key", "ask the signer, and sign again after every change"),
     "E019": ("the published schema objects", "compare with `enclasp manifest schema`; please report it"),
     "E020": ("a name that is not defined", "define it, or correct its spelling"),
     "E021": (

@@ -112,6 +112,8 @@ DOCUMENTS: Final[Mapping[str, str]] = {
 }
 
 NOT_SHOWN: Final[Mapping[str, str]] = {
+    "E017": "Said by `enclasp manifest sign` and `verify-signature`.",
+    "E018": "Said by `enclasp manifest verify-signature`.",
     "E019": "No document is known that only the schema objects to: this code says that our two checks disagree.",
 }
 

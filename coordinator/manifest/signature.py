@@ -1,0 +1,104 @@
+"""Detached signatures of manifests: a person's word for exact bytes, kept beside the document.
+
+The format outlives this program: JSON with `format`, `fingerprint` (SHA-256 of the manifest's bytes), `key` (SHA-256 of
+the SubjectPublicKeyInfo) and `signature` (base64), over `_LABEL || digest`.  RSA signs with PSS and a salt as long as
+the hash, EC keys with the hash of their own strength, Ed25519 as it is.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+
+from pki.keys import PrivateKey, PublicKey, fingerprint
+
+
+class SignatureFormatError(ValueError):
+    """This document is no signature of a manifest."""
+
+
+class SignatureWrong(ValueError):
+    """The signature is not one of this key over this fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSignature:
+    """manifest, key: SHA-256 of the manifest's bytes and of the signer's SubjectPublicKeyInfo, 32 bytes each."""
+
+    manifest: bytes
+    key: bytes
+    signature: bytes
+
+    def as_json(self) -> dict[str, str]:
+        """The document that is kept."""
+        return {
+            "format": _FORMAT,
+            "fingerprint": self.manifest.hex(),
+            "key": self.key.hex(),
+            "signature": base64.b64encode(self.signature).decode("ascii"),
+        }
+
+    def verify(self, key: PublicKey) -> None:
+        """Check that this key signed this fingerprint.  Raises SignatureWrong."""
+        if fingerprint(key) != self.key:
+            raise SignatureWrong(f"expected key {fingerprint(key).hex()}, got a signature of key {self.key.hex()}")
+        message = _LABEL + self.manifest
+        try:
+            if isinstance(key, ed25519.Ed25519PublicKey):
+                key.verify(self.signature, message)
+            elif isinstance(key, ec.EllipticCurvePublicKey):
+                key.verify(self.signature, message, ec.ECDSA(_hash(key.curve.key_size)))
+            else:
+                key.verify(self.signature, message, _PSS, hashes.SHA256())
+        except InvalidSignature as cause:
+            raise SignatureWrong("expected a signature of this fingerprint by this key, got other bytes") from cause
+
+
+def sign_manifest(raw: bytes, key: PrivateKey) -> ManifestSignature:
+    """Sign the exact bytes of a manifest."""
+    digest = hashlib.sha256(raw).digest()
+    message = _LABEL + digest
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        signature = key.sign(message)
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        signature = key.sign(message, ec.ECDSA(_hash(key.curve.key_size)))
+    else:
+        signature = key.sign(message, _PSS, hashes.SHA256())
+    return ManifestSignature(digest, fingerprint(key.public_key()), signature)
+
+
+def parse_signature(raw: bytes) -> ManifestSignature:
+    """Read what `as_json` wrote.  Nothing in it is believed yet.  Raises SignatureFormatError."""
+    try:
+        document: Any = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as cause:
+        raise SignatureFormatError("signature: expected a JSON document") from cause
+    if not isinstance(document, dict) or set(document) != _FIELDS or document["format"] != _FORMAT:
+        raise SignatureFormatError(f"signature: expected the fields {', '.join(sorted(_FIELDS))}, format {_FORMAT}")
+    try:
+        manifest, key = bytes.fromhex(document["fingerprint"]), bytes.fromhex(document["key"])
+        signature = base64.b64decode(document["signature"], validate=True)
+    except (TypeError, ValueError, binascii.Error) as cause:
+        raise SignatureFormatError("signature: expected hex digits and base64") from cause
+    if len(manifest) != _DIGEST_BYTES or len(key) != _DIGEST_BYTES:
+        raise SignatureFormatError("signature: expected fingerprint and key of 64 hex digits each")
+    return ManifestSignature(manifest, key, signature)
+
+
+def _hash(curve_bits: int) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
+    if curve_bits <= 256:
+        return hashes.SHA256()
+    return hashes.SHA384() if curve_bits <= 384 else hashes.SHA512()
+
+
+_FORMAT: Final = "enclasp-manifest-signature/1"
+_FIELDS: Final = frozenset({"format", "fingerprint", "key", "signature"})
+_LABEL: Final = b"enclasp manifest signature v1\0"
+_DIGEST_BYTES: Final = 32
+_PSS: Final = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
