@@ -7,6 +7,7 @@ import click
 import coordinator
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, reports
+from coordinator.cli.manifest_build import build
 from coordinator.cli.manifest_check import check
 from coordinator.cli.manifest_live import get, set_manifest, verify
 from coordinator.cli.manifest_measure import measure
@@ -58,7 +59,7 @@ def schema(output: Output) -> None:
     output.result(json.loads(raw), raw)
 
 
-for command in (measure, check, explain, graph, diff, trial, sign, verify_signature, set_manifest, get, verify):
+for command in (measure, build, check, explain, graph, diff, trial, sign, verify_signature, set_manifest, get, verify):
     manifest.add_command(command)
 
 

@@ -147,3 +147,27 @@ def test_a_thousand_marbles_and_secrets_are_checked_in_time(enclasp: Enclasp, tm
     before = time.process_time()
     assert enclasp("manifest", "check", file).code == 0
     assert time.process_time() - before < 3
+
+
+def test_build_makes_the_flat_manifest_that_people_sign(enclasp: Enclasp, tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "all.yaml").write_text("Include: [parts/packages.yaml]\nMarbles:\n  web:\n    Package: web\n")
+    packages = tmp_path / "parts" / "packages.yaml"
+    packages.write_text(f'Packages:\n  web:\n    TDX:\n      MRTD: "{"11" * 48}"\n')
+    flat = tmp_path / "manifest.yaml"
+    assert enclasp("manifest", "build", tmp_path / "all.yaml", "--out", flat).code == 0
+    assert f"# {packages}:2" in flat.read_text()
+    assert enclasp("manifest", "check", flat).code == 0
+    document = enclasp("manifest", "build", tmp_path / "all.yaml", "-o", "json").document
+    assert flat.read_text() == document["manifest"]
+    assert f"{packages}:2" == document["origins"]["/Packages/web"]
+
+
+def test_build_refuses_what_would_not_be_a_manifest(enclasp: Enclasp, tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text("Marbles:\n  web:\n    Package: web\n")
+    ended = enclasp("manifest", "build", file)
+    assert (3, b"", True) == (ended.code, ended.out, "E011" in ended.err)
+    file.write_text("Include: [absent.yaml]\n")
+    ended = enclasp("manifest", "build", file)
+    assert (3, True) == (ended.code, "absent.yaml" in ended.err)
