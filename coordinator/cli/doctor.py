@@ -74,7 +74,7 @@ def _python() -> list[Symptom]:
     import cryptography
     from cryptography.hazmat.backends.openssl.backend import backend
 
-    missing = [name for name in ("aiohttp", "OpenSSL", "prometheus_client", "structlog") if find_spec(name) is None]
+    missing = [name for name in ("aiohttp", "OpenSSL", "prometheus_client") if find_spec(name) is None]
     found = f"{sys.version.split()[0]}, cryptography {cryptography.__version__}, {backend.openssl_version_text()}"
     symptoms = [Symptom("python", OK, found)]
     if missing:

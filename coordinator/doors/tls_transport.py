@@ -1,4 +1,4 @@
-"""TLS as an asyncio transport that carries any asyncio protocol.  Public interfaces only, so that uvloop works too.
+"""TLS as an asyncio transport that carries any asyncio protocol.  Public interfaces only.
 
 Bounded in both directions.  Output is encrypted in pieces, only while the socket takes it; a peer that does not read
 makes us stop reading, too, and is cut off in the end.  Input that the application does not want stays unread.
