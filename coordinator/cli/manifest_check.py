@@ -69,9 +69,12 @@ def _text(name: str, findings: "tuple[Finding, ...]") -> str:
     """Errors and warnings with their lines; infos, which ask for nothing, in a line each."""
     from coordinator.manifest.errors import Severity
     from coordinator.manifest.report import render_findings
+    from coordinator.manifest.words import printable
 
     texts = [render_findings(name, (f for f in findings if f.severity is not Severity.INFO))]
-    texts += [f"info[{f.code}]: {name}:{f.line}: {f.message}" for f in findings if f.severity is Severity.INFO]
+    texts += [
+        printable(f"info[{f.code}]: {name}:{f.line}: {f.message}") for f in findings if f.severity is Severity.INFO
+    ]
     if not any(f.severity is Severity.ERROR for f in findings):
         texts.append(f"{name}: valid")
     return "\n".join(text for text in texts if text)

@@ -124,30 +124,27 @@ def _has_error(document: Any) -> bool:
 
 
 def _text(marbles: Mapping[str, Any]) -> str:
+    from coordinator.manifest.words import printable
+
     lines = ["SIMULATED activations; a deployment's secrets are others"]
     for name, marble in marbles.items():
-        lines += ["", name]
+        lines += ["", printable(name)]
         if "refused" in marble:
-            lines += [f"  refused: {_clean(line)}" for line in marble["refused"].splitlines()]
+            lines += [f"  refused: {printable(line)}" for line in marble["refused"].splitlines()]
         if "error" in marble:
-            lines.append(f"  error: {_clean(marble['error'])}")
+            lines.append(f"  error: {printable(marble['error'])}")
             continue
-        lines += [f"  arguments {' '.join(marble['argv'])}"] if marble["argv"] else []
+        lines += [f"  arguments {printable(' '.join(marble['argv']))}"] if marble["argv"] else []
         for place, label in (("env", "variable"), ("files", "file")):
             for key, value in marble[place].items():
                 kind, text = next(iter(value.items()))
                 mark = "" if kind == "text" else f"({kind}) "
-                lines.append(f"  {label} {_clean(key)}")
+                lines.append(f"  {label} {printable(key)}")
                 content = text.splitlines() or [""]
-                lines += [f"    | {mark}{_clean(line)}" for line in content[:_SHOWN_LINES]]
+                lines += [f"    | {mark}{printable(line)}" for line in content[:_SHOWN_LINES]]
                 if len(content) > _SHOWN_LINES:
                     lines.append(f"    | … {len(content) - _SHOWN_LINES} more lines (-o json has all)")
     return "\n".join(lines)
-
-
-def _clean(text: str) -> str:
-    """Text that cannot move the cursor: the document is somebody else's."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 _SHOWN_LINES = 6

@@ -112,11 +112,12 @@ def diff(output: Output, before: Path, after: Path, tell: bool, compatible: bool
 
 def _line(change: "Change") -> str:
     from coordinator.manifest.change import Gravity
+    from coordinator.manifest.words import printable
 
     word = f"{change.gravity.word}:"
     colour = {Gravity.WEAKENS: "red", Gravity.NARROWS: "green"}.get(change.gravity, "yellow")
     coloured = word if change.gravity is Gravity.NEUTRAL else paint(word, colour)
-    values = (
-        f"\n{'':10}{change.before or '(none)'} -> {change.after or '(none)'}" if change.before != change.after else ""
-    )
-    return f"{coloured}{'':{10 - len(word)}}{change.meaning}\n{'':10}{change.path}{values}"
+    lines = [printable(change.meaning), printable(change.path)]
+    if change.before != change.after:
+        lines.append(printable(f"{change.before or '(none)'} -> {change.after or '(none)'}"))
+    return f"{coloured}{'':{10 - len(word)}}" + f"\n{'':10}".join(lines)

@@ -13,6 +13,7 @@ from coordinator.manifest.errors import ManifestInvalid, Severity
 from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema import MANIFEST
+from coordinator.manifest.words import printable
 from coordinator.manifest.yaml_writer import write_entry
 
 
@@ -77,7 +78,7 @@ class _Builder:
             entries = self._sections[section]
             lines.append(f"{section}:" if entries else f"{section}: {{}}")
             for key, member in entries.items():
-                lines.append(f"  # {_comment(self._origins[step(step('', section), key)])}")
+                lines.append(f"  # {printable(self._origins[step(step('', section), key)])}")
                 lines += write_entry(key, member.node, 2)
         return Built("\n".join(lines) + "\n", self._origins)
 
@@ -116,11 +117,6 @@ class _Builder:
 def _raise(reading: Reading) -> None:
     if any(finding.severity is Severity.ERROR for finding in reading.findings):
         raise ManifestInvalid(reading.document.name, tuple(reading.findings))
-
-
-def _comment(text: str) -> str:
-    """A file's name cannot end its comment."""
-    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 _INCLUDE: Final = "Include"

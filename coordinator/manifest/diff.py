@@ -13,6 +13,7 @@ from coordinator.manifest.diff_packages import package_changes, same_program
 from coordinator.manifest.document import step
 from coordinator.manifest.model import Manifest, Marble, Package, SealMode, Secret, TlsIncoming, TlsTag
 from coordinator.manifest.template.render import Template
+from coordinator.manifest.words import starts
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class _Comparison:
         for name, old, new in _pairs(self._before.marbles, self._after.marbles):
             path = _path("Marbles", name)
             if old is None and new is not None:
-                limit = f"at most {new.max_activations} times" if new.max_activations else "without limit"
+                limit = starts(new.max_activations)
                 meaning = f'another program may join: package "{new.package}" as marble "{name}", {limit}'
                 yield Change(Gravity.WIDENS, path, meaning)
                 yield from self._readers(path, name, frozenset(), new.secrets)

@@ -10,6 +10,7 @@ from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.model import Manifest, Marble, SealMode, Secret
 from coordinator.manifest.schema import MANIFEST, Schema
 from coordinator.manifest.template.render import Template
+from coordinator.manifest.words import printable, starts
 
 
 class UnknownField(Exception):
@@ -126,16 +127,17 @@ def explain_text(words: Mapping[str, Any]) -> str:
         lines += ["", "secrets"]
         for name, secret in words["secrets"].items():
             lines.append(f"  {name}: {secret['is']}; read by {', '.join(secret['readers']) or 'nobody'}")
-    return "\n".join([*lines, "", "for all of it", *(f"  {sentence}" for sentence in words["for_all"])])
+    lines += ["", "for all of it", *(f"  {sentence}" for sentence in words["for_all"])]
+    return "\n".join(printable(line) for line in lines)
 
 
 def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
     limit = marble.max_activations
-    starts = f"at most {limit} times over the deployment's life, restarts included" if limit else "without limit"
+    how_often = starts(limit) + (" over the deployment's life, restarts included" if limit else "")
     return {
         "package": marble.package,
         "proof": [_proof(values) for values in manifest.packages[marble.package].alternatives],
-        "starts": starts,
+        "starts": how_often,
         "argv": list(marble.parameters.argv),
         "env": {name: _content(template) for name, template in marble.parameters.env.items()},
         "files": {path: _content(template) for path, template in marble.parameters.files.items()},

@@ -10,6 +10,7 @@ from html import escape
 from typing import Final
 
 from coordinator.manifest.model import Manifest, Marble, Secret
+from coordinator.manifest.words import printable, starts
 
 
 class Kind(StrEnum):
@@ -55,7 +56,7 @@ def graph(manifest: Manifest) -> Graph:
         platforms = " or ".join(dict.fromkeys(values.kind.value for values in package.alternatives))
         nodes.append(Node(ids.of("p", package.name), Kind.PACKAGE, (package.name, platforms)))
     for marble in manifest.marbles.values():
-        limit = f"at most {marble.max_activations} starts" if marble.max_activations else "any number of starts"
+        limit = f"starts {starts(marble.max_activations)}"
         nodes.append(Node(ids.of("m", marble.type), Kind.MARBLE, (marble.type, limit)))
         edges.append(Edge(ids.of("p", marble.package), ids.of("m", marble.type)))
     for secret in manifest.secrets.values():
@@ -199,7 +200,7 @@ def _cut(text: str) -> str:
 
 
 def _xml(text: str) -> str:
-    return escape("".join(character if character.isprintable() else "�" for character in text))
+    return escape(printable(text))
 
 
 def _mermaid_text(text: str) -> str:

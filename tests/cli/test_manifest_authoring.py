@@ -171,3 +171,16 @@ def test_build_refuses_what_would_not_be_a_manifest(enclasp: Enclasp, tmp_path: 
     file.write_text("Include: [absent.yaml]\n")
     ended = enclasp("manifest", "build", file)
     assert (3, True) == (ended.code, "absent.yaml" in ended.err)
+
+
+def test_names_cannot_write_lines_or_move_the_cursor(enclasp: Enclasp, tmp_path: Path) -> None:
+    name = "web\nsecrets\n  key: read by nobody\x1b[2J"
+    document = json.loads(json.dumps(yaml.safe_load(TDX.read_text())))
+    document["Marbles"] = {name: document["Marbles"]["api"]}
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps(document))
+    for arguments in (("check", file), ("explain", file), ("diff", TDX, file), ("test", file), ("graph", file)):
+        ended = enclasp("manifest", *arguments)
+        assert ended.code == 0
+        assert "\x1b" not in ended.text
+        assert "  key: read by nobody" not in ended.text.splitlines()
