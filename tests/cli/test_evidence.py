@@ -163,11 +163,13 @@ def test_what_is_no_evidence_is_invalid_input(enclasp: Enclasp, folder: Path, tm
         assert str(path) in ended.err
 
 
-def test_evidence_of_a_later_platform_is_named(enclasp: Enclasp, tmp_path: Path) -> None:
+def test_a_folder_is_read_by_the_names_of_its_files(enclasp: Enclasp, tmp_path: Path) -> None:
     (tmp_path / "report.bin").write_bytes(bytes(1184))
     ended = enclasp("evidence", "verify", tmp_path)
-    assert ended.code == 3
-    assert "report.bin is of a platform that comes with a later version" in ended.err
+    assert (3, True) == (ended.code, "nor is it a SEV-SNP report" in ended.err)
+    (tmp_path / "report.bin").write_bytes(b"\x03".ljust(1184, b"\0"))
+    ended = enclasp("evidence", "verify", tmp_path, "-o", "json")
+    assert (4, "sev-snp", False) == (ended.code, ended.document["platform"], ended.document["genuine"])
 
 
 def test_one_bit_makes_evidence_not_genuine(enclasp: Enclasp, folder: Path) -> None:
