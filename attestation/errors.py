@@ -15,3 +15,7 @@ class EndorsementFormatError(AttestationError):
 
 class NoDevice(AttestationError):
     """No confidential computing environment to issue Evidence; the text says what was looked for."""
+
+
+class NoSealingKey(AttestationError):
+    """This environment has no key that only the same program gets again; the text says what to do instead."""

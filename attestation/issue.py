@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from attestation.collect.finder import INTERFACES, find
 from attestation.errors import NoDevice
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
@@ -29,21 +30,24 @@ class Issuer(Protocol):
         """Evidence over 64 bytes of report data."""
 
     def sealing_key(self, mode: str) -> bytes:
-        """32 bytes that only this program ("UniqueKey"), or programs of its signer ("ProductKey"), get here again."""
+        """32 bytes that only this program ("UniqueKey"), or programs of its signer ("ProductKey"), get here again.
+
+        Raises NoSealingKey where the environment has no such key, ValueError for another mode.
+        """
 
 
 def find_issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer:
     """The environment that we run in.  program: the command line to measure, used in simulation only.
 
     Simulation is chosen only by ENCLASP_SIMULATION, a simulated vendor's folder.
-    Raises NoDevice, which says what was looked for.
+    Raises NoDevice, which says for each interface to hardware what was looked for, and why it cannot be used.
     """
     folder = environ.get(SIMULATION, "")
     if not folder:
-        raise NoDevice(
-            f"no confidential computing environment: {SIMULATION} is not set, "
-            "and this version issues evidence in simulated environments only"
-        )
+        try:
+            return find(INTERFACES)
+        except NoDevice as error:
+            raise NoDevice(f"no confidential computing environment: {SIMULATION} is not set, and {error}") from error
     name = environ.get(SIMULATION_KIND) or Kind.TDX.value
     if name not in SIMULATED_KINDS:
         raise NoDevice(f"{SIMULATION_KIND}: expected {' or '.join(SIMULATED_KINDS)}, got '{name}'")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from attestation.binding import of_certificate, of_root_key
 from attestation.checks import failed
-from attestation.errors import EvidenceFormatError
+from attestation.errors import EvidenceFormatError, NoSealingKey
 from attestation.evidence import Evidence, recognise, with_open_enclave_header
 from attestation.issue import Issuer
 from attestation.kinds import Kind
@@ -26,10 +26,12 @@ from coordinator.decisions import activate_marble as joins
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import EvidenceReused, ManifestRefused, NoCertificate, NotAttested
 from coordinator.decisions.set_manifest import Founding, check_templates, set_manifest
+from coordinator.journal.codes import CODES as JOURNAL_CODES
+from coordinator.journal.codes import NO_SEALING_KEY
 from coordinator.journal.errors import JournalError
 from coordinator.journal.journal import Journal
 from coordinator.journal.vault import Locked, Opened, Vault
-from coordinator.manifest.errors import ManifestInvalid
+from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import Manifest, Secret
 from coordinator.manifest.parse import parse
 from coordinator.observe import Observer
@@ -277,9 +279,19 @@ class Coordinator:
         try:
             manifest = parse(raw, name="manifest", compatible=self._env.compatible).manifest
             check_templates(manifest, self._state.authority)
+            self._check_sealing(manifest)
         except ManifestInvalid as cause:
             raise ManifestRefused(cause) from cause
         return manifest
+
+    def _check_sealing(self, manifest: Manifest) -> None:
+        """Raises ManifestInvalid if this environment has no key for the manifest's seal mode."""
+        try:
+            self._env.vault.check(manifest.config.seal_mode.value)
+        except NoSealingKey as cause:
+            hint = JOURNAL_CODES[NO_SEALING_KEY][1]
+            finding = Finding(NO_SEALING_KEY, Severity.ERROR, 1, 1, "/Config/SealMode", str(cause), hint)
+            raise ManifestInvalid("manifest", (finding,)) from cause
 
     def _authority(self, keys: AuthorityKeys, digest: bytes) -> Authority:
         """A hierarchy whose root carries the manifest's digest and Evidence over both."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+NO_SEALING_KEY: Final = "R407"
+
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     "R401": (
         "the key of the journal cannot be unwrapped here",
@@ -24,5 +26,9 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "R406": (
         "another process uses this state directory",
         "stop the other coordinator, or give this one a state directory of its own",
+    ),
+    NO_SEALING_KEY: (
+        "this environment has no sealing key for the manifest's seal mode",
+        "set Config/SealMode to Disabled (the state then lives in memory only), or run where there is such a key",
     ),
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from attestation.errors import NoSealingKey
 from attestation.issue import Issuer
 from coordinator.journal.errors import JournalError, KeyUnusable
 from coordinator.journal.journal import Entropy, Journal, NoJournal, read_keyring
@@ -60,11 +61,19 @@ class Vault:
             return self._issuer.sealing_key(mode)
         except ValueError as cause:
             raise KeyUnusable("seal mode", "one that this machine knows", repr(mode)) from cause
+        except NoSealingKey as cause:
+            raise KeyUnusable("sealing key", "one of this machine", str(cause)) from cause
+
+    def check(self, mode: str) -> None:
+        """Whether a state of this seal mode could be kept here.  Raises NoSealingKey, which says what to do instead."""
+        if mode != "Disabled":
+            self._issuer.sealing_key(mode)
 
     def found(self, bodies: Sequence[bytes], mode: str) -> Journal:
         """A new journal that begins with `bodies`.  mode: the manifest's seal mode; Disabled keeps it in memory only.
 
-        A journal that could not be opened is kept aside, never overwritten.  Raises JournalError.
+        A journal that could not be opened is kept aside, never overwritten.  Raises JournalError, and NoSealingKey
+        for a mode that `check` refuses.
         """
         journal_id = JournalId(self._entropy(JOURNAL_ID_BYTES))
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from attestation.collect.finder import HardwareIssuer
+from attestation.collect.tdx_device import TdxTsmDevice
+from attestation.errors import NoSealingKey
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from coordinator.journal.journal import NoJournal
@@ -75,3 +78,34 @@ async def test_the_mode_that_sealed_it_is_the_mode_that_opens_it(tmp_path: Path,
     opened = Vault(tmp_path, Machine(b"m"), draw).open()
     assert isinstance(opened, Opened)
     await opened.journal.close()
+
+
+def trust_domain() -> HardwareIssuer:
+    device = TdxTsmDevice()
+    return HardwareIssuer("configfs-tsm, TDX", Kind.TDX, device, device.sealing_key)
+
+
+@pytest.mark.parametrize("mode", ["ProductKey", "UniqueKey"])
+def test_a_mode_without_a_key_is_refused_with_what_to_do(tmp_path: Path, mode: str) -> None:
+    vault = Vault(tmp_path, trust_domain(), draw)
+    with pytest.raises(NoSealingKey, match=f"{mode}: a TDX module derives no key.*SealMode to Disabled"):
+        vault.check(mode)
+    with pytest.raises(NoSealingKey):
+        vault.found([b"a"], mode)
+    assert isinstance(vault.open(), NoJournal), "nothing was written"
+
+
+async def test_a_disabled_seal_mode_needs_no_key(tmp_path: Path) -> None:
+    vault = Vault(tmp_path, trust_domain(), draw)
+    vault.check("Disabled")
+    journal = vault.found([b"a"], "Disabled")
+    await journal.append([b"b"])
+    await journal.close()
+
+
+async def test_a_state_that_came_from_a_machine_with_a_key_waits_for_recovery(tmp_path: Path) -> None:
+    journal = Vault(tmp_path, Machine(b"one"), draw).found([b"a"], "ProductKey")
+    await journal.close()
+    locked = Vault(tmp_path, trust_domain(), draw).open()
+    assert isinstance(locked, Locked)
+    assert "a TDX module derives no key" in str(locked.reason)
