@@ -15,15 +15,15 @@ from functools import lru_cache, partial
 from typing import Final
 
 from attestation import codes as common
-from attestation.anchors import Anchor, common_name, is_issued_by, is_marked_simulated
+from attestation.anchors import Anchor, TrustAnchors, is_marked_simulated
 from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
 from attestation.cca.claims import CcaClaims, claims_of
 from attestation.cca.codes import CODES, NO_CPAK, PLATFORM_SIGNATURE, REALM_BINDING, REALM_SIGNATURE
 from attestation.cca.endorsements import CcaEndorsements, Cpak
 from attestation.cca.format import PlatformToken, RealmToken, Token, parse_token
+from attestation.chain import Window, build_path, window_of
 from attestation.checks import Check, Status, failed, missing, not_checked, passed, settled
 from attestation.cose import Sign1, is_signed_by
-from attestation.dcap.chain import Window, window_of
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
@@ -127,11 +127,12 @@ def _voucher_check(cpak: Cpak, simulated: bool, anchors: tuple[Anchor, ...]) -> 
     name, expected = "anchor.class", "a CPAK that the operator vouches for, or by a root that is a trust anchor"
     if cpak.certificates:
         leaf, above = cpak.certificates[0], cpak.certificates[1:]
-        anchor = next((a for a in anchors if is_issued_by(leaf, a.certificate)), None)
-        if anchor is not None:
-            return passed(name, expected, f"a CPAK certified by the {anchor.words}", "trust anchors"), anchor.simulated
+        path = build_path(leaf, above, TrustAnchors(anchors))
+        if path.anchor is not None:
+            found = f"a CPAK certified by the {path.anchor.words}"
+            return passed(name, expected, found, "trust anchors"), path.simulated
         marked = any(map(is_marked_simulated, above))
-        found = f"a CPAK certified by '{common_name(leaf.issuer)}', which is not among the trust anchors"
+        found = f"a certified CPAK: {path.problem}"
         code = common.SIMULATED if marked or simulated else common.UNKNOWN_ROOT
         return settled(False, name, expected, found, "trust anchors", code), marked
     if simulated:

@@ -11,8 +11,8 @@ from cryptography import x509
 
 from attestation import codes
 from attestation.anchors import MALFORMED, Anchor, TrustAnchors, common_name, is_crl_of
+from attestation.chain import Path, Window, build_path, read_pem_chain
 from attestation.checks import Check, settled
-from attestation.dcap.chain import Path, Window, build_path, read_pem_chain
 from attestation.dcap.signature import is_signed_by, p256_key
 from attestation.dcap.tcb_documents import QeIdentity, TcbInfo, parse_qe_identity, parse_tcb_info
 from attestation.endorsements import DcapCollateral

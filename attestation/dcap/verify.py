@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation import codes
 from attestation.anchors import Anchor, TrustAnchors, common_name
+from attestation.chain import Path, Window, build_path, read_pem_chain
 from attestation.checks import Check, Status, missing, passed, settled
-from attestation.dcap.chain import Path, Window, build_path, read_pem_chain
 from attestation.dcap.collateral import VerifiedCollateral, verify_collateral
 from attestation.dcap.format import (
     SPECIFICATION,

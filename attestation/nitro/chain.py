@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation import codes as common
 from attestation.anchors import (
-    MALFORMED,
     Anchor,
     common_name,
     is_issued_by,
@@ -23,12 +22,14 @@ from attestation.anchors import (
     key_digest,
     p384_key,
 )
+from attestation.chain import UNREADABLE, Window, issuing_problem, read_der_chain, window_of
 from attestation.checks import Check, failed, passed, settled
-from attestation.dcap.chain import Window, window_of
+from attestation.errors import EndorsementFormatError
 from attestation.nitro.codes import CHAIN, CODES
 
 _PROFILE: Final = "NSM API attestation_process.md, 3.2.3"
 _CHAIN: Final = "nitro.chain"
+_MAX_CERTIFICATES: Final = 9
 _EXPECTED: Final = "certificates from a root to the enclave's, each issued by the one before it"
 
 
@@ -48,11 +49,11 @@ class Chain:
 def verify_chain(certificate: bytes, cabundle: tuple[bytes, ...], *, anchors: tuple[Anchor, ...]) -> Chain:
     """The enclave's certificate and those above it (DER, root first) against the anchors.  Never raises."""
     try:
-        certificates = tuple(x509.load_der_x509_certificate(der) for der in (*cabundle, certificate))
+        certificates = read_der_chain((*cabundle, certificate), most=_MAX_CERTIFICATES)
         for item in certificates:
-            _ = item.subject, item.issuer, item.extensions, item.not_valid_before_utc, key_digest(item)
-    except (*MALFORMED, Warning) as error:  # whoever makes warnings errors gets a refusal, too
-        return Chain((_failed(f"a certificate that cannot be read: {type(error).__name__}"),), False)
+            key_digest(item)
+    except (EndorsementFormatError, *UNREADABLE) as error:
+        return Chain((_failed(f"a certificate that cannot be read: {error}"),), False)
     root, leaf = certificates[0], certificates[-1]
     anchor = next((a for a in anchors if _is_same(a.certificate, root)), None)
     path = (anchor.certificate if anchor else root, *certificates[1:])
@@ -80,19 +81,9 @@ def _links_check(path: tuple[x509.Certificate, ...]) -> Check:
 
 def _link_problem(issuer: x509.Certificate, subject: x509.Certificate, *, intermediates_below: int) -> str:
     """Why `issuer` did not or may not issue `subject`; empty if it did."""
-    names = f"'{common_name(subject.subject)}'", f"'{common_name(issuer.subject)}'"
     if not is_issued_by(subject, issuer):
-        return f"{names[0]} is not signed by {names[1]}"
-    try:
-        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return f"{names[1]} does not say that it is a certification authority"
-    if not constraints.ca or not usage.key_cert_sign:
-        return f"{names[1]} is no certification authority, yet it issued {names[0]}"
-    if constraints.path_length is not None and constraints.path_length < intermediates_below:
-        return f"{names[1]} may have {constraints.path_length} authorities below it, got {intermediates_below}"
-    return ""
+        return f"'{common_name(subject.subject)}' is not signed by '{common_name(issuer.subject)}'"
+    return issuing_problem(subject, issuer, intermediates_below=intermediates_below)
 
 
 def _leaf_check(leaf: x509.Certificate) -> Check:

@@ -19,10 +19,10 @@ from typing import Final
 from attestation import codes as common
 from attestation.anchors import Anchor
 from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
+from attestation.chain import Window
 from attestation.checks import Check, Status, failed, missing, not_checked, passed, settled
 from attestation.claims import Claims
 from attestation.cose import is_signed_by
-from attestation.dcap.chain import Window
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind

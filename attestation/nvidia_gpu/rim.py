@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha384
 from typing import Final
 
-from attestation.anchors import Anchor, p384_key
+from attestation.anchors import Anchor, TrustAnchors, p384_key
+from attestation.chain import Path, build_path, read_der_chain
 from attestation.errors import EndorsementFormatError
 from attestation.nvidia_gpu.canonical_xml import Element, canonical, parse_xml
-from attestation.nvidia_gpu.chain import Path, build_path, read_der_chain
+from attestation.nvidia_gpu.roots import INTERMEDIATES
 from attestation.nvidia_gpu.signature import is_signed_by
 
 SPECIFICATION: Final = "TCG RIM (SWID payload), signed as W3C XML Signature 1.1"
@@ -79,7 +80,10 @@ def verify_rim(raw: bytes, anchors: tuple[Anchor, ...]) -> VerifiedRim:
         value = _base64("".join(_only(signature, "SignatureValue", XMLDSIG).text.split()), "signature value")
         if key is None or not is_signed_by(key, value, canonical(_only(signature, "SignedInfo", XMLDSIG))):
             problem = "the signature does not hold"
-    return VerifiedRim(rim, not problem, problem, build_path(certificates, anchors))
+    path = build_path(
+        certificates[0], certificates[1:], TrustAnchors(anchors), intermediates=INTERMEDIATES, signs_data=True
+    )
+    return VerifiedRim(rim, not problem, problem, path)
 
 
 def _objection(document: Element, signature: Element) -> str:

@@ -8,10 +8,12 @@ from typing import Final
 from attestation.anchors import Anchor, common_name
 from attestation.roots.nvidia import GENUINE_ROOTS
 
-__all__ = ["DEVICE_ROOT", "GENUINE_ROOTS", "RIM_ROOT", "with_name"]
+__all__ = ["DEVICE_ROOT", "GENUINE_ROOTS", "INTERMEDIATES", "RIM_ROOT", "with_name"]
 
 DEVICE_ROOT: Final = "NVIDIA Device Identity CA"
 RIM_ROOT: Final = "NVIDIA CoRIM signing Root CA"
+INTERMEDIATES: Final = 4
+"""How many certificates stand between a leaf and a root at most."""
 
 
 def with_name(anchors: tuple[Anchor, ...], name: str) -> tuple[Anchor, ...]:

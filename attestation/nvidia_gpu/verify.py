@@ -17,15 +17,15 @@ from cryptography.hazmat import asn1
 from cryptography.x509.oid import NameOID
 
 from attestation import codes
-from attestation.anchors import Anchor, common_name, p384_key
+from attestation.anchors import Anchor, TrustAnchors, common_name, p384_key
 from attestation.binding import Binding, Bound
+from attestation.chain import Path, Window, build_path, read_pem_chain
 from attestation.checks import Check, Status
 from attestation.claims import Claims
 from attestation.errors import EndorsementFormatError, EvidenceFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.nvidia_gpu import codes as room_codes
-from attestation.nvidia_gpu.chain import Path, Window, build_path, read_pem_chain
 from attestation.nvidia_gpu.claims import Device, Revocation, claims_of
 from attestation.nvidia_gpu.compare import compare
 from attestation.nvidia_gpu.endorsements import NvidiaGpuEndorsements
@@ -40,7 +40,7 @@ from attestation.nvidia_gpu.format import (
 from attestation.nvidia_gpu.nras import NrasVerifier, looks_like_token
 from attestation.nvidia_gpu.ocsp import Answers, read_answers
 from attestation.nvidia_gpu.rim import VerifiedRim, verify_rim
-from attestation.nvidia_gpu.roots import DEVICE_ROOT, RIM_ROOT, with_name
+from attestation.nvidia_gpu.roots import DEVICE_ROOT, INTERMEDIATES, RIM_ROOT, with_name
 from attestation.nvidia_gpu.signature import is_signed_by
 from attestation.nvidia_gpu.steps import missing, settled
 from attestation.verification import Verification
@@ -145,7 +145,7 @@ def _malformed(evidence: Evidence, problem: str) -> Verification:
 def _read_chain(raw: bytes, anchors: tuple[Anchor, ...]) -> DeviceChain:
     certificates = read_pem_chain(raw)
     leaf = certificates[0]
-    path = build_path(certificates, anchors)
+    path = build_path(leaf, certificates[1:], TrustAnchors(anchors), intermediates=INTERMEDIATES, signs_data=True)
     model, serial = _device_name(leaf)
     issuer = path.issuer_of(0)
     device = Device(

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation import codes as shared
 from attestation.anchors import Anchor, TrustAnchors, common_name, p384_key
+from attestation.chain import Path, Window, build_path
 from attestation.checks import Check
-from attestation.dcap.chain import Path, Window, build_path
 from attestation.errors import EndorsementFormatError
 from attestation.sev_snp import codes
 from attestation.sev_snp.certificate import SPECIFICATION, EndorsedPlatform, parse_platform, quiet, signing_key_of

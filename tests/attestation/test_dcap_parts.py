@@ -10,9 +10,9 @@ from cryptography import x509
 from attestation import codes
 from attestation.anchors import TrustAnchors
 from attestation.binding import Unbound
+from attestation.chain import build_path
 from attestation.checks import Status
 from attestation.claims import TcbStatus
-from attestation.dcap.chain import build_path
 from attestation.dcap.format import parse_signed_part
 from attestation.dcap.pck import parse_pck_platform
 from attestation.dcap.report import parse_enclave_report
@@ -65,7 +65,7 @@ def test_only_a_ca_with_room_below_it_may_issue(vendor: SimulatedVendor, anchors
     leaf, ca = leaf_below("no CA", None)
     path = build_path(leaf, [ca], anchors)
     assert (None, codes.CHAIN) == (path.anchor, path.code)
-    assert "'no CA' is not allowed to issue 'a leaf'" == path.problem
+    assert "'no CA' is not allowed to issue 'a leaf'" in path.problem
 
 
 def test_a_chain_that_does_not_end_says_where_it_breaks(vendor: SimulatedVendor, anchors: TrustAnchors) -> None:
