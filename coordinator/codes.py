@@ -12,6 +12,7 @@ from attestation.azure_vtpm.codes import CODES as AZURE_VTPM
 from attestation.cca.codes import CODES as CCA
 from attestation.codes import CODES as ATTESTATION
 from attestation.ear import CODES as EAR
+from attestation.fetch.codes import CODES as FETCH
 from attestation.nitro.codes import CODES as NITRO
 from attestation.nvidia_gpu.codes import CODES as NVIDIA_GPU
 from attestation.sev_snp.codes import CODES as SEV_SNP
@@ -110,6 +111,7 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         NVIDIA_GPU,
         AZURE_VTPM,
         EAR,
+        FETCH,
         MANIFEST,
         DECISIONS,
         MARBLE,

@@ -105,10 +105,11 @@ def _collateral(file: Path) -> list[Symptom]:
     from coordinator.cli.collateral import collateral_entries
     from coordinator.cli.trust import current_moment
 
-    hint = "fetch it anew from Intel's PCS or your cache, and put it in the bundle"
-    return [
-        Symptom("collateral", OK, f"{e['kind']} {e['fmspc']}: next update {e['next_update']}")
-        if e["current"]
-        else Symptom("collateral", ERROR, f"{e['kind']} {e['fmspc']}: EXPIRED {e['next_update']}", hint)
-        for e in collateral_entries(file, current_moment())
-    ]
+    hint = "fetch it anew: enclasp collateral fetch --for EVIDENCE --out bundle.json"
+    states = {"current": OK, "ending": WARNING}
+    symptoms = []
+    for entry in collateral_entries(file, current_moment()):
+        state = states.get(entry["state"], ERROR)
+        found = f"{entry['kind']} {entry['platform']}: {entry['state']}, next update {entry['next_update']}"
+        symptoms.append(Symptom("collateral", state, found, "" if state == OK else hint))
+    return symptoms

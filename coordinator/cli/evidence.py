@@ -1,4 +1,4 @@
-"""`enclasp evidence show|verify PATH…`: what evidence says, and whether to believe it."""
+"""`enclasp evidence show|verify PATH…|collect`: what evidence says, whether to believe it, and how to get it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,6 +10,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, guarded, reports
+from coordinator.cli.evidence_collect import collect
 from coordinator.cli.output import Output
 from coordinator.cli.trust import Hex, Moment, current_moment, read_anchors, read_endorsements, read_reference
 
@@ -21,7 +22,10 @@ _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_t
 
 @click.group()
 def evidence() -> None:
-    """Show and verify evidence of confidential computing hardware, offline."""
+    """Show, verify and collect evidence of confidential computing hardware, offline."""
+
+
+evidence.add_command(collect)
 
 
 @evidence.command()
