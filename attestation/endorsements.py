@@ -1,7 +1,8 @@
 """What the vendors say about their platforms: a frozen bag of collateral.  Reading it trusts nothing in it."""
 
 import json
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -96,6 +97,34 @@ def encode_bundle(
     document: dict[str, object] = {"format": BUNDLE_FORMAT, "dcap": list(collateral)}
     document |= {kind.value: list(items) for kind, items in (sections or {}).items()}
     return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def read_section(items: object, section: str, keys: tuple[str, ...]) -> Iterator[tuple[str, bytes, str]]:
+    """A platform's list in a bundle: objects `{key: base64}` with one of the keys.  Gives key, bytes and place of each.
+
+    Raises EndorsementFormatError.
+    """
+    if not isinstance(items, list):
+        raise EndorsementFormatError(f"collateral /{section}: expected a list, got {type(items).__name__}")
+    for index, item in enumerate(items):
+        place = f"collateral /{section}/{index}"
+        if not isinstance(item, dict) or len(item) != 1:
+            raise EndorsementFormatError(f"{place}: expected an object with one key, got {type(item).__name__}")
+        [(key, text)] = item.items()
+        if key not in keys:
+            wanted = " or ".join(f"'{name}'" for name in keys)
+            raise EndorsementFormatError(f"{place}: expected the key {wanted}, got '{key!s:.40}'")
+        yield key, from_base64(text, place), place
+
+
+def from_base64(text: object, place: str) -> bytes:
+    """The bytes of a text in base64, with padding and nothing else.  Raises EndorsementFormatError."""
+    if not isinstance(text, str):
+        raise EndorsementFormatError(f"{place}: expected base64 text, got {type(text).__name__}")
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as error:
+        raise EndorsementFormatError(f"{place}: expected base64 text, got {error}") from error
 
 
 def _items(document: Mapping[str, object], name: str) -> tuple[object, ...]:

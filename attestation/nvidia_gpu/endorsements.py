@@ -1,10 +1,11 @@
 """What NVIDIA says about its devices: reference measurements and revocation.  Reading them trusts nothing in them."""
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from attestation.endorsements import from_base64, read_section
 from attestation.errors import EndorsementFormatError
 from attestation.nvidia_gpu.ocsp import read_answers
 from attestation.nvidia_gpu.rim import parse_rim
@@ -36,7 +37,7 @@ class NvidiaGpuEndorsements:
         """
         rims = [_read_rim(raw, name) for name, raw in sorted(files.items()) if name.endswith(RIM_ENDING)]
         answers = [
-            _read_response(_base64(raw.decode("ascii", "replace").strip(), name), name)
+            _read_response(from_base64(raw.decode("ascii", "replace").strip(), name), name)
             for name, raw in sorted(files.items())
             if name.endswith(OCSP_ENDING)
         ]
@@ -48,21 +49,13 @@ class NvidiaGpuEndorsements:
 
         Raises EndorsementFormatError.
         """
-        if not isinstance(items, list):
-            raise EndorsementFormatError(f"collateral /{NAME}: expected a list, got {type(items).__name__}")
         rims: list[bytes] = []
         answers: list[bytes] = []
-        for index, item in enumerate(items):
-            place = f"collateral /{NAME}/{index}"
-            if not isinstance(item, dict) or len(item) != 1:
-                raise EndorsementFormatError(f"{place}: expected an object with one key, got {type(item).__name__}")
-            [(key, text)] = item.items()
+        for key, raw, place in read_section(items, NAME, ("rim", "ocsp")):
             if key == "rim":
-                rims.append(_read_rim(_base64(text, place), place))
-            elif key == "ocsp":
-                answers.append(_read_response(_base64(text, place), place))
+                rims.append(_read_rim(raw, place))
             else:
-                raise EndorsementFormatError(f"{place}: expected the key 'rim' or 'ocsp', got '{key!s:.40}'")
+                answers.append(_read_response(raw, place))
         return NvidiaGpuEndorsements(tuple(rims), tuple(answers))
 
     def to_json(self) -> list[dict[str, str]]:
@@ -91,12 +84,3 @@ def _read_response(raw: bytes, place: str) -> bytes:
     except EndorsementFormatError as error:
         raise EndorsementFormatError(f"{place}: {error}") from error
     return raw
-
-
-def _base64(text: object, place: str) -> bytes:
-    if not isinstance(text, str):
-        raise EndorsementFormatError(f"{place}: expected base64 text, got {type(text).__name__}")
-    try:
-        return b64decode(text, validate=True)
-    except ValueError as error:
-        raise EndorsementFormatError(f"{place}: expected base64 text, got {error}") from error

@@ -1,13 +1,13 @@
 """What AMD says about SEV-SNP machines: certificates and revocation lists.  Reading them trusts nothing in them."""
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attestation.errors import EndorsementFormatError
+from attestation.endorsements import read_section
 from attestation.sev_snp.certificate import load_certificates, load_crl
 
 NAME: Final = "sev_snp"
@@ -55,21 +55,13 @@ class SevSnpEndorsements:
 
         Raises EndorsementFormatError.
         """
-        if not isinstance(items, list):
-            raise EndorsementFormatError(f"collateral /{NAME}: expected a list, got {type(items).__name__}")
         certificates: list[bytes] = []
         crls: list[bytes] = []
-        for index, item in enumerate(items):
-            place = f"collateral /{NAME}/{index}"
-            if not isinstance(item, dict) or len(item) != 1:
-                raise EndorsementFormatError(f"{place}: expected an object with one key, got {type(item).__name__}")
-            [(key, text)] = item.items()
+        for key, raw, place in read_section(items, NAME, ("certificate", "crl")):
             if key == "certificate":
-                certificates += (c.public_bytes(Encoding.DER) for c in load_certificates(_base64(text, place), place))
-            elif key == "crl":
-                crls.append(load_crl(_base64(text, place), place).public_bytes(Encoding.DER))
+                certificates += (c.public_bytes(Encoding.DER) for c in load_certificates(raw, place))
             else:
-                raise EndorsementFormatError(f"{place}: expected the key 'certificate' or 'crl', got '{key!s:.40}'")
+                crls.append(load_crl(raw, place).public_bytes(Encoding.DER))
         return SevSnpEndorsements(tuple(certificates), tuple(crls))
 
     def to_json(self) -> list[dict[str, str]]:
@@ -82,12 +74,3 @@ class SevSnpEndorsements:
     def and_those(self, others: "SevSnpEndorsements") -> "SevSnpEndorsements":
         """Both."""
         return SevSnpEndorsements(self.certificates + others.certificates, self.crls + others.crls)
-
-
-def _base64(text: object, place: str) -> bytes:
-    if not isinstance(text, str):
-        raise EndorsementFormatError(f"{place}: expected base64 text, got {type(text).__name__}")
-    try:
-        return b64decode(text, validate=True)
-    except ValueError as error:
-        raise EndorsementFormatError(f"{place}: expected base64 text, got {error}") from error
