@@ -27,7 +27,7 @@ def check_mode(mode: str) -> None:
 def refuse(kind: Kind, mode: str) -> NoReturn:
     """Raises NoSealingKey, with the reason of this kind; ValueError for a mode that nobody knows."""
     check_mode(mode)
-    raise NoSealingKey(f"sealing key {mode}: {_REASONS[kind]}; {DISABLED_HINT}")
+    raise NoSealingKey(f"sealing key {mode}: {_REASONS.get(kind, _NO_REASON)}; {DISABLED_HINT}")
 
 
 class SnpDerivedKey:
@@ -103,6 +103,7 @@ _MEASUREMENT: Final = 1 << 3
 _RESPONSE_BYTES: Final = 64
 _KEY_OFFSET: Final = 32
 _ATTEMPTS: Final = 5
+_NO_REASON: Final = "this environment has none"
 _REASONS: Final[Mapping[Kind, str]] = {
     Kind.SGX: "this interface hands out no SGX key, only Gramine's does",
     Kind.TDX: "a TDX module derives no key for a trust domain",

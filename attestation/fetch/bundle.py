@@ -34,7 +34,9 @@ def fetch_bundle(http: Http, evidences: Iterable[Evidence], url: str = "") -> by
         elif evidence.kind is Kind.SEV_SNP:
             amd += _new(fetch_sev_snp(http, evidence, base), amd)
         else:
-            raise FetchFailed(codes.NOTHING_TO_FETCH, f"{evidence.kind} evidence: {_NOTHING[evidence.kind]}")
+            raise FetchFailed(
+                codes.NOTHING_TO_FETCH, f"{evidence.kind} evidence: {_NOTHING.get(evidence.kind, _OTHER)}"
+            )
     bundle = encode_bundle(tuple(intel.values()), {Kind.SEV_SNP: tuple(amd)} if amd else None)
     try:
         parse_bundle(bundle)
@@ -56,6 +58,7 @@ def _new(found: SevSnpEndorsements, known: list[dict[str, str]]) -> list[dict[st
     return [item for item in found.to_json() if item not in known]
 
 
+_OTHER: Final = "this version knows no service for it"
 _NOTHING: Final[Mapping[Kind, str]] = {
     Kind.NITRO: "its document carries its whole certificate chain, and AWS publishes no revocation list",
     Kind.CCA: "the key of a platform (CPAK) comes from the machine's maker, there is no common service",

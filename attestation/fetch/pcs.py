@@ -6,6 +6,7 @@ Enclave Identity); Intel SGX Data Center Attestation Primitives, PCCS design gui
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -25,10 +26,11 @@ from attestation.fetch import codes
 from attestation.fetch.errors import FetchFailed
 from attestation.fetch.http import Answer, Http
 from attestation.kinds import Kind
+from attestation.sev_snp.certificate import load_crl
 
 INTEL: Final = "https://api.trustedservices.intel.com"
 INTEL_ROOT_CRL: Final = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
-_MOST_PLATFORMS: Final = 64
+_DER_SEQUENCE: Final = b"\x30\x82"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +111,14 @@ def _chain(answer: Answer, *headers: str) -> str:
 
 def _list(answer: Answer) -> bytes:
     """A revocation list in DER; a PCCS may give it in hex."""
-    if answer.body[:1] == b"\x30":
-        return answer.body
+    raw = answer.body
+    if not raw.startswith(_DER_SEQUENCE):
+        with suppress(ValueError):
+            raw = bytes.fromhex(raw.decode("ascii").strip().strip('"'))
     try:
-        raw = bytes.fromhex(answer.body.decode("ascii").strip().strip('"'))
-    except ValueError as error:
+        load_crl(raw, answer.url)
+    except EndorsementFormatError as error:
         raise FetchFailed(codes.CONTENT, f"{answer.url}: expected a revocation list in DER or hex") from error
-    if raw[:1] != b"\x30":
-        raise FetchFailed(codes.CONTENT, f"{answer.url}: expected a revocation list in DER or hex")
     return raw
 
 

@@ -36,8 +36,15 @@ def collateral() -> None:
     help="Evidence of a machine that the bundle shall be about; may be given again.",
 )
 @click.option("--url", default="", help="Address of a cache (a PCCS, a KDS mirror) instead of the vendors' services.")
+@click.option(
+    "--attempts",
+    type=click.IntRange(1, 10),
+    default=3,
+    show_default=True,
+    help="Ask this often, if the service is busy or cannot be reached.",
+)
 @reports
-def fetch(output: Output, paths: tuple[Path, ...], url: str) -> None:
+def fetch(output: Output, paths: tuple[Path, ...], url: str, attempts: int) -> None:
     """Fetch what Intel or AMD say about the machines of some evidence, as a bundle for --collateral.
 
     This is the only command that asks a vendor. What comes back is verified when it is used.
@@ -52,13 +59,13 @@ def fetch(output: Output, paths: tuple[Path, ...], url: str) -> None:
     from attestation.fetch import codes
     from attestation.fetch.bundle import fetch_bundle
     from attestation.fetch.errors import FetchFailed
-    from attestation.fetch.http import Http
+    from attestation.fetch.http import Http, Limits
     from attestation.freshness import parts_of
     from coordinator.cli.evidence_files import find_evidence
 
     evidences = [find_evidence(path).evidence for path in paths]
     try:
-        bundle = fetch_bundle(Http(), evidences, url)
+        bundle = fetch_bundle(Http(Limits(attempts=attempts)), evidences, url)
     except FetchFailed as error:
         ours = error.code in (codes.NOTHING_TO_FETCH, codes.ADDRESS)
         exit_code = exit_codes.INVALID if ours else exit_codes.UNREACHABLE
