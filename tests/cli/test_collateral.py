@@ -46,9 +46,6 @@ def test_a_bundle_in_json_is_the_same_document(enclasp: Enclasp, case: Path) -> 
 
 
 def test_each_failure_has_its_exit_code_and_its_code(enclasp: Enclasp, case: Path) -> None:
-    monkeypatch.setattr(
-        http.Http.__init__, "__kwdefaults__", {**http.Http.__init__.__kwdefaults__, "sleep": lambda s: None}
-    )
     with serving(Service()) as service:
         unknown = enclasp("collateral", "fetch", "--for", case, "--url", service.url)
     away = enclasp("collateral", "fetch", "--for", case, "--url", service.url, "--attempts", "1")
