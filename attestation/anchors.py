@@ -1,6 +1,6 @@
 """Whom do we believe?  The vendor's root, built in; and simulated roots, which only an operator can add."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from hashlib import sha256
@@ -51,9 +51,11 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class TrustAnchors:
-    """The roots that end a certificate chain."""
+    """The roots that end a certificate chain, and keys of services that an operator trusts in their place."""
 
     anchors: tuple[Anchor, ...]
+    nras_keys: bytes = b""
+    """JWKS of NVIDIA's attestation service that the operator trusts; empty for none."""
 
     @staticmethod
     def genuine() -> "TrustAnchors":
@@ -88,7 +90,7 @@ class TrustAnchors:
                 f"({SIMULATED_VENDOR.dotted_string}), got '{common_name(root.subject)}' without it; "
                 "the vendors' own roots are built in and need not be named"
             )
-        return TrustAnchors((*self.anchors, Anchor(root, simulated=True)))
+        return replace(self, anchors=(*self.anchors, Anchor(root, simulated=True)))
 
     def issuer_of(self, certificate: x509.Certificate) -> Anchor | None:
         """The anchor that signed this certificate."""

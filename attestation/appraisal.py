@@ -100,7 +100,7 @@ def appraise(attested: Attested, alternatives: tuple[ReferenceValues, ...]) -> A
 def judge(verification: Verification, policy: Policy) -> Verdict:
     """The verdict: `none` where endorsements are missing and nothing speaks against the Evidence."""
     appraisal = _default(verification) if isinstance(policy, DefaultPolicy) else _appraise(verification.claims, policy)
-    if any(check.status is Status.FAILED for check in verification.checks if check.name != "tcb.level"):
+    if any(check.status is Status.FAILED for check in verification.checks if not _is_tcb_level(check)):
         outcome = Outcome.CONTRAINDICATED
     elif not verification.complete:
         outcome = Outcome.NONE
@@ -156,6 +156,11 @@ def _default(verification: Verification) -> Appraisal:
         status = settled(holds, name, wanted.value, claims.tcb_status.value, _DEFAULT_POLICY, codes.TCB_STATUS)
     checks = (debug, status)
     return Appraisal(all(check.status is Status.PASSED for check in checks), checks)
+
+
+def _is_tcb_level(check: Check) -> bool:
+    """Which is for policy to judge; in composite evidence the name of a part stands before it."""
+    return check.name.rpartition("/")[2] == "tcb.level"
 
 
 def _only_warns(claims: Claims) -> bool:

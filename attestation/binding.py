@@ -41,3 +41,13 @@ def of_root_key(spki_der: bytes, manifest_digest: bytes) -> Bound:
     label = b"enclasp root certificate v1"
     digest = hashlib.sha512(label + hashlib.sha256(spki_der).digest() + manifest_digest).digest()
     return Bound(digest, "SHA-512 of label, root key digest and manifest digest")
+
+
+def of_device(cpu_report_data: bytes) -> Bound:
+    """Binding of a GPU's evidence to its processor's: the nonce is SHA-256(label || the processor's report data).
+
+    The nonce is the first 32 bytes, the rest are zeros.  Only the program that chose the processor's report data, and
+    nobody before it, can have asked the GPU with this nonce; the processor's evidence says which program that is.
+    """
+    digest = hashlib.sha256(b"enclasp gpu nonce v1" + cpu_report_data).digest()
+    return Bound(digest + bytes(REPORT_DATA_BYTES - len(digest)), "SHA-256 of label and the processor's report data")

@@ -13,3 +13,4 @@ class Kind(StrEnum):
     CCA = "cca"
     NVIDIA_GPU = "nvidia-gpu"
     AZURE_VTPM = "azure-vtpm"
+    COMPOSITE = "composite"

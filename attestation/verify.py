@@ -53,8 +53,15 @@ class Verifier:
         room = self._rooms.get(kind)
         if room is None:
             with self._opening:
-                room = self._rooms.setdefault(kind, _OPEN[kind](self._anchors, self._endorsements))
+                room = self._rooms.setdefault(kind, self._open(kind))
         return room
+
+    def _open(self, kind: Kind) -> Room:
+        if kind is Kind.COMPOSITE:
+            from attestation.composite.verify import CompositeVerifier
+
+            return CompositeVerifier(self.verify)
+        return _OPEN[kind](self._anchors, self._endorsements)
 
 
 def _open_sev_snp(anchors: TrustAnchors, endorsements: Endorsements) -> Room:
@@ -88,7 +95,7 @@ def _open_nvidia_gpu(anchors: TrustAnchors, endorsements: Endorsements) -> Room:
 
     beside = NvidiaGpuEndorsements.from_files(endorsements.files).to_json()
     given = NvidiaGpuEndorsements.from_json([*endorsements.sections.get(Kind.NVIDIA_GPU, ()), *beside])
-    return NvidiaGpuVerifier(anchors.of(Vendor.NVIDIA).anchors, given)
+    return NvidiaGpuVerifier(anchors.of(Vendor.NVIDIA).anchors, given, anchors.nras_keys)
 
 
 def _open_azure_vtpm(anchors: TrustAnchors, endorsements: Endorsements) -> Room:

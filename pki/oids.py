@@ -17,6 +17,9 @@ SIMULATED_VENDOR: Final = ObjectIdentifier(f"{_OURS}.2")
 MANIFEST_HISTORY: Final = ObjectIdentifier(f"{_OURS}.3")
 """Root certificate: chain over the digests of all earlier manifests.  Source: design.md, 3."""
 
+COMPOSITE_EVIDENCE: Final = ObjectIdentifier(f"{_OURS}.4")
+"""Type of a CMW collection: a processor's evidence and that of its GPUs.  Source: attestation/composite/format.py."""
+
 CMW: Final = ObjectIdentifier("1.3.6.1.5.5.7.1.35")
 """id-pe-cmw: evidence in a certificate.  Source: draft-ietf-rats-msg-wrap, RATS Conceptual Messages Wrapper."""
 

@@ -20,15 +20,14 @@ from typing import Final
 from attestation.azure_vtpm.tpm import MAX_PCRS, PCR_BYTES, TpmQuote, parse_quote
 from attestation.errors import EvidenceFormatError
 from attestation.kinds import Kind
+from attestation.starts import AZURE_FORMAT, SNP_REPORT_BYTES
 
 SPECIFICATION: Final = "OpenHCL igvm_attest, attestation report"
-CONTAINER_FORMAT: Final = "enclasp-azure-vtpm/1"
 HCL_FILE: Final = "hcl_report.bin"
 QUOTE_FILE: Final = "tpm_quote.msg"
 SIGNATURE_FILE: Final = "tpm_quote.sig"
 PCRS_FILE: Final = "pcrs.json"
 TD_QUOTE_FILE: Final = "td_quote.bin"
-SNP_REPORT_BYTES: Final = 1184
 USER_DATA_BYTES: Final = 64
 
 _HEADER_BYTES: Final = 32
@@ -80,12 +79,6 @@ class AzureEvidence:
     certificate_table: bytes
 
 
-def looks_like(raw: bytes) -> bool:
-    """Whether these bytes begin as our container does."""
-    start = raw[:200]
-    return start.lstrip()[:1] == b"{" and f'"{CONTAINER_FORMAT}"'.encode() in start
-
-
 def encode_container(
     hcl_report: bytes,
     message: bytes,
@@ -97,7 +90,7 @@ def encode_container(
 ) -> bytes:
     """The container; nothing is checked here."""
     document: dict[str, object] = {
-        "format": CONTAINER_FORMAT,
+        "format": AZURE_FORMAT,
         "hcl_report": b64encode(hcl_report).decode(),
         "tpm_quote": {"message": b64encode(message).decode(), "signature": b64encode(signature).decode()},
         "pcrs": {str(number): value.hex() for number, value in pcrs.items()},
@@ -131,8 +124,8 @@ def container_of_files(files: Mapping[str, bytes]) -> bytes:
 def parse_evidence(raw: bytes) -> AzureEvidence:
     """Read the container; nothing is trusted yet.  Raises EvidenceFormatError with the place of what is wrong."""
     document = _json(raw, "vTPM evidence")
-    if not isinstance(document, dict) or document.get("format") != CONTAINER_FORMAT:
-        raise EvidenceFormatError(f"vTPM evidence: expected an object of format '{CONTAINER_FORMAT}'")
+    if not isinstance(document, dict) or document.get("format") != AZURE_FORMAT:
+        raise EvidenceFormatError(f"vTPM evidence: expected an object of format '{AZURE_FORMAT}'")
     unknown = sorted(set(document) - {"format", "hcl_report", "tpm_quote", "pcrs", "td_quote", "certificate_table"})
     if unknown:
         raise EvidenceFormatError(f"vTPM evidence: expected no other keys, got '{unknown[0]:.40}'")

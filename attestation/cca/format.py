@@ -41,7 +41,6 @@ LIFECYCLES: Final[Mapping[int, str]] = {
 _SECURED: Final = 0x30
 _UEID_RANDOM: Final = 0x01
 _MAX_COMPONENTS: Final = 64
-_START: Final = bytes.fromhex("d9018f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +113,6 @@ class Token:
 
     platform: PlatformToken
     realm: RealmToken
-
-
-def looks_like(raw: bytes) -> bool:
-    """Whether these bytes start as a CCA token does."""
-    return raw.startswith(_START)
 
 
 def parse_token(raw: bytes) -> Token:

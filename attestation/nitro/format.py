@@ -17,8 +17,6 @@ MEASURED_AT_START: Final = (0, 1, 2)
 """PCR0 is the whole image, PCR1 kernel and boot, PCR2 the application; a debuggable enclave has zeros in them."""
 
 _WHAT: Final = "Nitro document"
-# An array of four, the first of them a protected header that names ES384.
-_START: Final = bytes.fromhex("8444a1013822")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_TIMESTAMP_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 _MAX_CERTIFICATE_BYTES: Final = 1024
@@ -51,11 +49,6 @@ class Document:
     def debuggable(self) -> bool:
         """One of PCR0 to 2 is zero, which no hash of an image is: the enclave was started with --debug-mode."""
         return any(not any(self.pcrs[i]) for i in MEASURED_AT_START)
-
-
-def looks_like(raw: bytes) -> bool:
-    """Whether these bytes start as a Nitro document does."""
-    return raw.startswith(_START)
 
 
 def parse_document(raw: bytes) -> Document:

@@ -17,8 +17,8 @@ from attestation.errors import EvidenceFormatError
 from attestation.evidence import MAX_EVIDENCE_BYTES, Evidence
 from attestation.kinds import Kind
 from attestation.nvidia_gpu.signature import SIGNATURE_BYTES
+from attestation.starts import NVIDIA_MAGIC
 
-MAGIC: Final = b"NVSPDM\x00\x01"
 SPECIFICATION: Final = "DMTF DSP0274 (SPDM 1.1), GET_MEASUREMENTS"
 NONCE_BYTES: Final = 32
 MEASUREMENTS_FILE: Final = "evidence.bin"
@@ -91,14 +91,9 @@ class MeasurementReport:
         return ".".join(f"{part:02X}" for part in (*raw[3::-1], raw[4]))
 
 
-def looks_like(raw: bytes) -> bool:
-    """Whether these bytes are our container."""
-    return raw[: len(MAGIC)] == MAGIC
-
-
 def pack(measurements: bytes, chain: bytes) -> bytes:
     """The container of both.  Raises EvidenceFormatError if they are too long for any evidence."""
-    raw = MAGIC + _sized(measurements) + _sized(chain)
+    raw = NVIDIA_MAGIC + _sized(measurements) + _sized(chain)
     if len(raw) > MAX_EVIDENCE_BYTES:
         raise EvidenceFormatError(f"NVIDIA evidence: expected at most {MAX_EVIDENCE_BYTES} bytes, got {len(raw)}")
     return raw
@@ -117,9 +112,9 @@ def evidence_of_files(files: Mapping[str, bytes]) -> Evidence:
 
 def parse_container(raw: bytes) -> Container:
     """Split the container.  Raises EvidenceFormatError unless every byte belongs to it."""
-    if not looks_like(raw):
-        raise EvidenceFormatError(f"NVIDIA evidence: expected to start with {MAGIC.hex()}, got {raw[:8].hex()}")
-    measurements, rest = _take_sized(raw[len(MAGIC) :], "measurements")
+    if not raw.startswith(NVIDIA_MAGIC):
+        raise EvidenceFormatError(f"NVIDIA evidence: expected to start with {NVIDIA_MAGIC.hex()}, got {raw[:8].hex()}")
+    measurements, rest = _take_sized(raw[len(NVIDIA_MAGIC) :], "measurements")
     chain, rest = _take_sized(rest, "certificate chain")
     if rest:
         raise EvidenceFormatError(f"NVIDIA evidence: expected nothing after the chain, got {len(rest)} bytes")

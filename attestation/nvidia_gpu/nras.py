@@ -40,11 +40,6 @@ class DetachedToken:
     digests: Mapping[str, bytes]
 
 
-def looks_like_token(raw: bytes) -> bool:
-    """Whether these bytes begin as a detached EAT does."""
-    return b"".join(raw[:64].split()).startswith(b'[["JWT",')
-
-
 def parse_detached(raw: bytes) -> DetachedToken:
     """Read the token.  Raises EvidenceFormatError."""
     try:

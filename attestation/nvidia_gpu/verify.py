@@ -37,12 +37,13 @@ from attestation.nvidia_gpu.format import (
     parse_container,
     parse_measurements,
 )
-from attestation.nvidia_gpu.nras import NrasVerifier, looks_like_token
+from attestation.nvidia_gpu.nras import NrasVerifier
 from attestation.nvidia_gpu.ocsp import Answers, read_answers
 from attestation.nvidia_gpu.rim import VerifiedRim, verify_rim
 from attestation.nvidia_gpu.roots import DEVICE_ROOT, INTERMEDIATES, RIM_ROOT, with_name
 from attestation.nvidia_gpu.signature import is_signed_by
 from attestation.nvidia_gpu.steps import missing, settled
+from attestation.starts import is_nras_token
 from attestation.verification import Verification
 
 BINDING: Final = "binding.report-data"
@@ -86,7 +87,7 @@ class NvidiaGpuVerifier:
 
         binding: its first 32 bytes are the nonce.  now: aware.
         """
-        if looks_like_token(evidence.raw):
+        if is_nras_token(evidence.raw):
             return self._nras.verify(evidence, lambda nonce: _binding_check(nonce, binding), now)
         try:
             container = parse_container(evidence.raw)

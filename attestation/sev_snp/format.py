@@ -12,12 +12,13 @@ from typing import Final
 from uuid import UUID
 
 from attestation.errors import EvidenceFormatError
+from attestation.starts import SNP_OLDEST_VERSION, SNP_REPORT_BYTES
 
 SPECIFICATION: Final = "AMD SEV-SNP Firmware ABI (56860), ATTESTATION_REPORT"
 TABLE_SPECIFICATION: Final = "GHCB specification (56421), 4.1.8.1"
-REPORT_BYTES: Final = 0x4A0
+REPORT_BYTES: Final = SNP_REPORT_BYTES
 SIGNED_BYTES: Final = 0x2A0
-OLDEST_VERSION: Final = 2
+OLDEST_VERSION: Final = SNP_OLDEST_VERSION
 NEWEST_VERSION: Final = 5
 ECDSA_P384_SHA384: Final = 1
 MAX_TABLE_BYTES: Final = 64 * 1024
@@ -127,14 +128,6 @@ class SnpEvidence:
     signed: bytes
     signature: bytes
     table: bytes
-
-
-def looks_like(raw: bytes) -> bool:
-    """Whether these bytes begin with a SEV-SNP report: a known range of versions, and a VMPL that can be."""
-    if len(raw) < REPORT_BYTES:
-        return False
-    version, vmpl = int.from_bytes(raw[0:4], "little"), int.from_bytes(raw[0x30:0x34], "little")
-    return OLDEST_VERSION <= version <= 0xFF and vmpl <= 0xFF
 
 
 def parse_evidence(raw: bytes) -> SnpEvidence:

@@ -14,12 +14,13 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from attestation.azure_vtpm.format import SNP_REPORT_BYTES, encode_container
+from attestation.azure_vtpm.format import encode_container
 from attestation.azure_vtpm.tpm import MAX_PCRS, PCR_BYTES
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.simulation.amd import Chip, Guest
 from attestation.simulation.issue import QuotingEnclave, TrustDomain
+from attestation.starts import SNP_REPORT_BYTES
 
 Issue = Callable[[bytes], bytes]
 """Hardware evidence over 64 bytes of report data."""

@@ -21,7 +21,6 @@ from attestation.azure_vtpm.claims import AzureVtpmReferenceValues
 from attestation.azure_vtpm.format import (
     container_of_files,
     encode_container,
-    looks_like,
     parse_evidence,
     parse_hcl_report,
     parse_runtime_data,
@@ -38,6 +37,7 @@ from attestation.sev_snp.claims import SevSnpReferenceValues
 from attestation.sev_snp.endorsements import SevSnpEndorsements
 from attestation.simulation.amd import Guest, SimulatedAmd
 from attestation.simulation.azure import SimulatedAzureMachine, hcl_report, on_chip, quote_message
+from attestation.starts import kind_by_start
 from attestation.tdx.claims import TdxReferenceValues
 from attestation.verification import Verification
 
@@ -84,7 +84,7 @@ def test_a_recorded_machine_says_what_is_known_of_it(folder: Path, genuine_verif
     assert known[inner] == claims.measurements[inner].hex()
     assert known["report_data"] == claims.details["hardware_report_data"]
     assert claims.details["secure_boot"] is True
-    assert looks_like(container_of_files(files))
+    assert kind_by_start(container_of_files(files)) is Kind.AZURE_VTPM
 
 
 def test_recorded_machines_are_judged_by_their_hardware(genuine_verifier: Callable) -> None:
@@ -450,4 +450,4 @@ def test_a_folder_without_a_part_says_which() -> None:
     for name in ("hcl_report.bin", "tpm_quote.msg", "tpm_quote.sig", "pcrs.json"):
         with pytest.raises(EvidenceFormatError, match=name):
             container_of_files({other: content for other, content in files.items() if other != name})
-    assert not looks_like(encode_container(b"", b"", b"", {})[1:])
+    assert kind_by_start(encode_container(b"", b"", b"", {})[1:]) is not Kind.AZURE_VTPM

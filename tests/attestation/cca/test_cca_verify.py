@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from attestation.anchors import Anchor
 from attestation.binding import Bound, Unbound
 from attestation.cca.endorsements import CcaEndorsements, Cpak
-from attestation.cca.format import looks_like, parse_token
+from attestation.cca.format import parse_token
 from attestation.cca.verify import CcaVerifier
 from attestation.checks import Check, Status
 from attestation.cose import sign
@@ -26,6 +26,7 @@ from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.simulation.arm import DEBUG, SECURED, VALIDITY, Platform, Realm, SimulatedArm, new_arm
+from attestation.starts import kind_by_start
 from attestation.verification import Verification
 
 SEED = 20261125
@@ -367,7 +368,7 @@ def test_no_claims_make_the_verifier_fail(claims: dict) -> None:
 
 
 def test_tokens_are_recognised(cca_case: Callable, arm: SimulatedArm) -> None:
-    assert looks_like(cca_case("01").evidence.raw)
-    assert looks_like(arm.token(Realm(bytes(32)), bytes(64)).raw)
-    assert not looks_like(b"")
-    assert not looks_like(bytes.fromhex("8444a1013822"))
+    assert kind_by_start(cca_case("01").evidence.raw) is Kind.CCA
+    assert kind_by_start(arm.token(Realm(bytes(32)), bytes(64)).raw) is Kind.CCA
+    assert kind_by_start(b"") is not Kind.CCA
+    assert kind_by_start(bytes.fromhex("8444a1013822")) is not Kind.CCA

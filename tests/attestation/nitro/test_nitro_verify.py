@@ -24,10 +24,11 @@ from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.nitro.endorsements import NitroEndorsements
-from attestation.nitro.format import looks_like, parse_document
+from attestation.nitro.format import parse_document
 from attestation.nitro.roots import GENUINE_ROOTS
 from attestation.nitro.verify import NitroVerifier
 from attestation.simulation.aws import Authority, NitroEnclave, SimulatedAws, aws_name, issue_certificate, new_aws
+from attestation.starts import kind_by_start
 from attestation.verification import Verification
 
 SEED = 20261125
@@ -115,7 +116,7 @@ def test_a_certificate_that_the_library_warns_of_is_refused_like_any_other_that_
     aws: SimulatedAws, simulated: NitroVerifier, now: datetime
 ) -> None:
     instance = aws.authorities[-1].certificate
-    serial = instance.serial_number.to_bytes(20, "big")
+    serial = instance.serial_number.to_bytes(instance.serial_number.bit_length() // 8 + 1, "big")  # as in DER
     negative = bytes([serial[0] | 0x80]) + serial[1:]
     bundle = [authority.certificate.public_bytes(Encoding.DER) for authority in aws.authorities]
     bundle[-1] = bundle[-1].replace(serial, negative, 1)
@@ -478,7 +479,7 @@ def test_what_is_remembered_of_a_chain_never_turns_a_refusal_into_an_acceptance(
 
 
 def test_documents_are_recognised(nitro_case: Callable, aws: SimulatedAws, now: datetime) -> None:
-    assert looks_like(nitro_case("07").evidence.raw)
-    assert looks_like(aws.document(NitroEnclave({}), None, now=now).raw)
-    assert not looks_like(b"")
-    assert not looks_like(bytes.fromhex("d9018fa2"))
+    assert kind_by_start(nitro_case("07").evidence.raw) is Kind.NITRO
+    assert kind_by_start(aws.document(NitroEnclave({}), None, now=now).raw) is Kind.NITRO
+    assert kind_by_start(b"") is not Kind.NITRO
+    assert kind_by_start(bytes.fromhex("d9018fa2")) is not Kind.NITRO

@@ -18,14 +18,13 @@ from attestation.errors import EvidenceFormatError
 from attestation.evidence import MAX_EVIDENCE_BYTES, Evidence
 from attestation.kinds import Kind
 from attestation.nvidia_gpu.format import (
-    MAGIC,
     evidence_of_files,
-    looks_like,
     pack,
     parse_container,
     parse_measurements,
 )
 from attestation.nvidia_gpu.verify import NvidiaGpuVerifier
+from attestation.starts import NVIDIA_MAGIC, kind_by_start
 
 SEED = 20261125
 FLIPS = 60
@@ -38,14 +37,14 @@ def test_what_is_packed_is_read_again(measurements: bytes, chain: bytes) -> None
 
     container = parse_container(raw)
 
-    assert looks_like(raw)
+    assert kind_by_start(raw) is Kind.NVIDIA_GPU
     assert (measurements, chain) == (container.measurements, container.chain)
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=100)
 def test_any_container_is_read_or_refused(rest: bytes) -> None:
-    for raw in (rest, MAGIC + rest):
+    for raw in (rest, NVIDIA_MAGIC + rest):
         try:
             container = parse_container(raw)
         except EvidenceFormatError:

@@ -22,8 +22,9 @@ from attestation.jws import encode_key, parse_token, sign_token
 from attestation.kinds import Kind
 from attestation.nvidia_gpu.claims import NvidiaGpuReferenceValues
 from attestation.nvidia_gpu.endorsements import NvidiaGpuEndorsements
-from attestation.nvidia_gpu.nras import ISSUER, looks_like_token, parse_detached
+from attestation.nvidia_gpu.nras import ISSUER, parse_detached
 from attestation.nvidia_gpu.verify import NvidiaGpuVerifier
+from attestation.starts import kind_by_start
 
 TOKEN = Path(__file__).parents[2] / "vectors" / "ear" / "01-nvidia-nras-detached-eat-v3" / "token.json"
 ISSUED = datetime(2025, 6, 11, 0, 31, tzinfo=UTC)
@@ -177,6 +178,6 @@ def test_other_json_is_no_token(raw: bytes) -> None:
 
 
 def test_a_token_is_recognised_by_how_it_begins() -> None:
-    assert looks_like_token(TOKEN.read_bytes())
-    assert not looks_like_token(b'["JWT"]')
+    assert kind_by_start(TOKEN.read_bytes()) is Kind.NVIDIA_GPU
+    assert kind_by_start(b'["JWT"]') is not Kind.NVIDIA_GPU
     assert ISSUER in str(parse_detached(TOKEN.read_bytes()).overall.claims)

@@ -21,7 +21,6 @@ from attestation.sev_snp.format import (
     REPORT_BYTES,
     TableEntry,
     encode_table,
-    looks_like,
     parse_evidence,
     parse_report,
     parse_table,
@@ -29,6 +28,7 @@ from attestation.sev_snp.format import (
 from attestation.sev_snp.tcb import LAYOUTS, Product, components, encode, product_of_cpuid
 from attestation.sev_snp.verify import SevSnpVerifier
 from attestation.simulation.amd import Guest, SimulatedAmd, load, save
+from attestation.starts import kind_by_start
 
 reports = st.binary(max_size=200) | st.binary(min_size=REPORT_BYTES, max_size=REPORT_BYTES + 100)
 
@@ -79,7 +79,7 @@ def test_a_report_that_is_cut_short_is_refused(snp_case: Callable) -> None:
     for length in (0, 1, 0x29F, 0x2A0, REPORT_BYTES - 1):
         with pytest.raises(EvidenceFormatError, match=f"expected 1184 bytes, got {length}"):
             parse_evidence(report[:length])
-        assert not looks_like(report[:length])
+        assert kind_by_start(report[:length]) is not Kind.SEV_SNP
         verification = snp_case("02").verify(report[:length])
         assert not judge(verification, DefaultPolicy()).genuine
     with pytest.raises(EvidenceFormatError, match="expected 1184 bytes, got 1185"):
