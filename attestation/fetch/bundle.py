@@ -12,8 +12,8 @@ from attestation.fetch.errors import FetchFailed
 from attestation.fetch.http import Http, parse_base
 from attestation.fetch.kds import fetch_sev_snp
 from attestation.fetch.pcs import Platform, fetch_collateral, platform_of
+from attestation.fetch.rim import fetch_rims
 from attestation.kinds import Kind
-from attestation.sev_snp.endorsements import SevSnpEndorsements
 
 
 def fetch_bundle(http: Http, evidences: Iterable[Evidence], url: str = "") -> bytes:
@@ -26,18 +26,22 @@ def fetch_bundle(http: Http, evidences: Iterable[Evidence], url: str = "") -> by
     base = parse_base(url) if url else ""
     intel: dict[Platform, Mapping[str, str]] = {}
     amd: list[dict[str, str]] = []
+    nvidia: list[dict[str, str]] = []
     for evidence in map(_hardware, evidences):
         if evidence.kind in (Kind.SGX, Kind.TDX):
             platform = platform_of(evidence)
             if platform not in intel:
                 intel[platform] = fetch_collateral(http, platform, base)
         elif evidence.kind is Kind.SEV_SNP:
-            amd += _new(fetch_sev_snp(http, evidence, base), amd)
+            amd += _new(fetch_sev_snp(http, evidence, base).to_json(), amd)
+        elif evidence.kind is Kind.NVIDIA_GPU:
+            nvidia += _new(fetch_rims(http, evidence, base).to_json(), nvidia)
         else:
             raise FetchFailed(
                 codes.NOTHING_TO_FETCH, f"{evidence.kind} evidence: {_NOTHING.get(evidence.kind, _OTHER)}"
             )
-    bundle = encode_bundle(tuple(intel.values()), {Kind.SEV_SNP: tuple(amd)} if amd else None)
+    sections = {Kind.SEV_SNP: tuple(amd), Kind.NVIDIA_GPU: tuple(nvidia)}
+    bundle = encode_bundle(tuple(intel.values()), {kind: items for kind, items in sections.items() if items})
     try:
         parse_bundle(bundle)
     except EndorsementFormatError as error:
@@ -54,13 +58,12 @@ def _hardware(evidence: Evidence) -> Evidence:
     return Evidence(parts.hcl.kind, raw)
 
 
-def _new(found: SevSnpEndorsements, known: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [item for item in found.to_json() if item not in known]
+def _new(found: Iterable[dict[str, str]], known: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [item for item in found if item not in known]
 
 
 _OTHER: Final = "this version knows no service for it"
 _NOTHING: Final[Mapping[Kind, str]] = {
     Kind.NITRO: "its document carries its whole certificate chain, and AWS publishes no revocation list",
     Kind.CCA: "the key of a platform (CPAK) comes from the machine's maker, there is no common service",
-    Kind.NVIDIA_GPU: "this version does not fetch RIMs; put the files *_rim.xml beside the evidence",
 }

@@ -135,7 +135,7 @@ def test_a_quote_without_certificates_says_why_nothing_can_be_fetched(http: Http
     assert codes.NOTHING_TO_FETCH == refused.value.code
 
 
-@pytest.mark.parametrize("kind", [Kind.NITRO, Kind.CCA, Kind.NVIDIA_GPU])
+@pytest.mark.parametrize("kind", [Kind.NITRO, Kind.CCA])
 def test_other_platforms_say_where_their_endorsements_come_from(http: Http, kind: Kind) -> None:
     with pytest.raises(FetchFailed, match=f"{kind} evidence: ") as refused:
         fetch_bundle(http, [Evidence(kind, b"")])
