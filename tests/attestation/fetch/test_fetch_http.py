@@ -1,14 +1,19 @@
 """One GET: bounded, patient with a busy service, clear about everything else."""
 
 import socket
+import ssl
 import threading
 from itertools import count
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation.fetch import codes
 from attestation.fetch.errors import FetchFailed
 from attestation.fetch.http import Http, Limits, parse_address, parse_base
+from pki.keys import KeyAlgorithm, generate
+from tests.fakes.marble_pki import MarblePki
+from tests.fakes.rest_server import rest_server
 from tests.fakes.vendor_services import Service
 
 
@@ -103,3 +108,16 @@ def test_a_base_is_an_address_without_query() -> None:
     for url in ("https://a/?b", "https://a/#b"):
         with pytest.raises(FetchFailed, match="no query and no fragment"):
             parse_base(url)
+
+
+def test_a_server_with_a_certificate_of_its_own_is_not_believed_unless_named(slept: list[float]) -> None:
+    key = generate(KeyAlgorithm.EC_P384)
+    root = MarblePki.create(root_key=key).root
+    with rest_server((root,), key, lambda method, path, body: (200, b"body")) as (endpoint, seen):
+        with pytest.raises(FetchFailed, match="a TLS certificate that is not believed: self-signed") as refused:
+            Http(sleep=slept.append).get(f"https://{endpoint}/a")
+        assert codes.UNREACHABLE == refused.value.code
+        assert [] == seen.requests
+        context = ssl.create_default_context(cadata=root.public_bytes(Encoding.PEM).decode())
+        context.check_hostname = False
+        assert b"body" == Http(context=context).get(f"https://{endpoint}/a").body
