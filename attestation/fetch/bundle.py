@@ -1,9 +1,11 @@
 """Evidence to a bundle of everything that its vendors' services say about it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from attestation.azure_vtpm.format import parse_evidence as parse_azure
+from attestation.composite.format import parse_composite
 from attestation.endorsements import encode_bundle, parse_bundle
 from attestation.errors import EndorsementFormatError
 from attestation.evidence import Evidence
@@ -27,7 +29,7 @@ def fetch_bundle(http: Http, evidences: Iterable[Evidence], url: str = "") -> by
     intel: dict[Platform, Mapping[str, str]] = {}
     amd: list[dict[str, str]] = []
     nvidia: list[dict[str, str]] = []
-    for evidence in map(_hardware, evidences):
+    for evidence in chain.from_iterable(map(_parts, evidences)):
         if evidence.kind in (Kind.SGX, Kind.TDX):
             platform = platform_of(evidence)
             if platform not in intel:
@@ -49,13 +51,18 @@ def fetch_bundle(http: Http, evidences: Iterable[Evidence], url: str = "") -> by
     return bundle
 
 
-def _hardware(evidence: Evidence) -> Evidence:
-    """The CPU's own evidence: inside of a vTPM's, or as it is."""
-    if evidence.kind is not Kind.AZURE_VTPM:
-        return evidence
-    parts = parse_azure(evidence.raw)
-    raw = parts.td_quote if parts.hcl.kind is Kind.TDX else parts.hcl.hardware_report + parts.certificate_table
-    return Evidence(parts.hcl.kind, raw)
+def _parts(evidence: Evidence) -> Iterator[Evidence]:
+    """The hardware's own evidence: of each part of a collection, inside of a vTPM's, or as it is."""
+    if evidence.kind is Kind.COMPOSITE:
+        collection = parse_composite(evidence.raw)
+        for part in (collection.cpu, *collection.devices):
+            yield from _parts(part)
+    elif evidence.kind is Kind.AZURE_VTPM:
+        parts = parse_azure(evidence.raw)
+        raw = parts.td_quote if parts.hcl.kind is Kind.TDX else parts.hcl.hardware_report + parts.certificate_table
+        yield Evidence(parts.hcl.kind, raw)
+    else:
+        yield evidence
 
 
 def _new(found: Iterable[dict[str, str]], known: list[dict[str, str]]) -> list[dict[str, str]]:

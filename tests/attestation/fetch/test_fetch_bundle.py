@@ -9,8 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation.anchors import TrustAnchors
+from attestation.azure_vtpm.format import container_of_files
 from attestation.binding import Unbound
 from attestation.checks import Status
+from attestation.composite.format import Parts, encode_composite
 from attestation.endorsements import parse_bundle
 from attestation.evidence import Evidence, recognise
 from attestation.fetch import codes, kds, pcs
@@ -18,6 +20,7 @@ from attestation.fetch.bundle import fetch_bundle
 from attestation.fetch.errors import FetchFailed
 from attestation.fetch.http import Answer, Http
 from attestation.kinds import Kind
+from attestation.nvidia_gpu.format import evidence_of_files
 from attestation.sev_snp.format import SigningKey, parse_evidence
 from attestation.sev_snp.tcb import Product
 from attestation.simulation.amd import Guest, SimulatedAmd, new_amd
@@ -140,6 +143,23 @@ def test_other_platforms_say_where_their_endorsements_come_from(http: Http, kind
     with pytest.raises(FetchFailed, match=f"{kind} evidence: ") as refused:
         fetch_bundle(http, [Evidence(kind, b"")])
     assert codes.NOTHING_TO_FETCH == refused.value.code
+
+
+def test_the_parts_of_a_collection_are_asked_for(service: Service, http: Http) -> None:
+    evidence, collateral, _ = intel_case("tdx-01")
+    add(service, evidence, collateral)
+    [folder] = (VECTORS / "nvidia_gpu").glob("01*")
+    gpu = evidence_of_files({file.name: file.read_bytes() for file in folder.iterdir()})
+    with pytest.raises(FetchFailed, match="NV_GPU_DRIVER_GH100_550.90.07: expected status 200, got 404"):
+        fetch_bundle(http, [encode_composite(Parts(evidence, (gpu,)))], service.url)
+    assert 5 == len(service.asked), "the processor's, and the first of the device's"
+
+
+def test_the_report_inside_a_vtpms_evidence_is_asked_for(service: Service, http: Http) -> None:
+    [folder] = (VECTORS / "azure_vtpm").glob("01*")
+    evidence = recognise(container_of_files({file.name: file.read_bytes() for file in folder.iterdir()}))
+    with pytest.raises(FetchFailed, match=r"/vcek/v1/Milan/[0-9a-f]{128}\?blSPL=.*got 404"):
+        fetch_bundle(http, [evidence], service.url)
 
 
 SNP = {
