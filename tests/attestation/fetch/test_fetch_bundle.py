@@ -150,7 +150,7 @@ def test_the_parts_of_a_collection_are_asked_for(service: Service, http: Http) -
     add(service, evidence, collateral)
     [folder] = (VECTORS / "nvidia_gpu").glob("01*")
     gpu = evidence_of_files({file.name: file.read_bytes() for file in folder.iterdir()})
-    with pytest.raises(FetchFailed, match="NV_GPU_DRIVER_GH100_550.90.07: expected status 200, got 404"):
+    with pytest.raises(FetchFailed, match=r"NV_GPU_DRIVER_GH100_550\.90\.07: expected status 200, got 404"):
         fetch_bundle(http, [encode_composite(Parts(evidence, (gpu,)))], service.url)
     assert 5 == len(service.asked), "the processor's, and the first of the device's"
 
