@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from attestation.azure_vtpm.codes import CODES as AZURE_VTPM
 from attestation.cca.codes import CODES as CCA
 from attestation.codes import CODES as ATTESTATION
+from attestation.composite.codes import CODES as COMPOSITE
 from attestation.ear import CODES as EAR
 from attestation.fetch.codes import CODES as FETCH
 from attestation.nitro.codes import CODES as NITRO
@@ -110,6 +111,7 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         CCA,
         NVIDIA_GPU,
         AZURE_VTPM,
+        COMPOSITE,
         EAR,
         FETCH,
         MANIFEST,

@@ -10,11 +10,13 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, guarded, reports
+from coordinator.cli.ear import ear_option, read_ear_key, sign_ear
 from coordinator.cli.evidence_collect import collect
 from coordinator.cli.output import Output
 from coordinator.cli.trust import Hex, Moment, current_moment, read_anchors, read_endorsements, read_reference
 
 if TYPE_CHECKING:
+    from attestation.appraisal import Verdict
     from attestation.binding import Binding
 
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
@@ -72,7 +74,13 @@ def show(output: Output, paths: tuple[Path, ...]) -> int:
 @click.option("--nonce", type=Hex(64), help="The report data must be this, filled up with zero bytes.")
 @click.option("--report-data", type=Hex(64), help="The report data must be this, filled up with zero bytes.")
 @click.option("--policy", type=FILE, help="Reference values that the evidence must meet.")
-@click.option("--trust", type=FILE, help="Root certificate of a simulated vendor that you accept.")
+@click.option(
+    "--trust",
+    type=FILE,
+    multiple=True,
+    help="Roots of simulated vendors that you accept (PEM), or keys of NVIDIA's service (JWKS).",
+)
+@ear_option
 @click.option("--accept-warnings", is_flag=True, help="Exit code 0 also for the verdict 'warning'.")
 @reports
 def verify(
@@ -83,7 +91,8 @@ def verify(
     nonce: bytes | None,
     report_data: bytes | None,
     policy: Path | None,
-    trust: Path | None,
+    trust: tuple[Path, ...],
+    ear_key: Path | None,
     accept_warnings: bool,
 ) -> int:
     """Verify evidence, offline: signatures, certificates, dates, the platform's state; and with --policy what it runs.
@@ -93,6 +102,7 @@ def verify(
     \b
     enclasp evidence verify quote.bin --collateral collateral.json
     enclasp evidence verify folder/ --at 2025-10-31T14:17:11Z -o json
+    enclasp evidence verify quote.bin --collateral collateral.json --ear verifier.key --out result.jwt
     """
     from attestation.appraisal import DefaultPolicy, judge
     from attestation.verify import Verifier
@@ -102,23 +112,29 @@ def verify(
     if nonce is not None and report_data is not None:
         raise click.UsageError("give --nonce or --report-data, not both: both say what the report data must be")
     binding = _binding(nonce, "--nonce") if nonce is not None else _binding(report_data, "--report-data")
-    anchors, given = read_anchors(trust), read_endorsements(collateral)
+    anchors, given = read_anchors(*trust), read_endorsements(collateral)
     wanted = DefaultPolicy() if policy is None else read_reference(policy)
+    signer = None if ear_key is None else read_ear_key(ear_key)
     now = at if at is not None else current_moment()
     documents: list[dict[str, Any]] = []
     lines: list[str] = []
+    verdicts: dict[str, Verdict] = {}
 
     def look(path: Path) -> int:
         found = find_evidence(path)
         verifier = Verifier(anchors, given.and_those(found.endorsements))
         verdict = judge(verifier.verify(found.evidence, binding, now=now), wanted)
+        verdicts[str(path)] = verdict
         documents.append({"path": str(path), **verdict.as_json()})
         lines.extend([f"{path}", *verdict_lines(verdict)])
         good = verdict.outcome == "affirming" or (accept_warnings and verdict.outcome == "warning")
         return exit_codes.DONE if good else exit_codes.REFUSED
 
     code = _each(paths, look, output)
-    if documents:
+    if signer is not None and len(verdicts) == len(set(paths)):
+        token = sign_ear(verdicts, signer, at=now, nonce=nonce or b"", policy=policy)
+        output.result({"ear": token}, token)
+    elif signer is None and documents:
         output.result(documents if len(paths) > 1 else documents[0], "\n".join(lines))
     return code
 

@@ -15,7 +15,7 @@ from coordinator.cli.problems import Problem
 _COLLATERAL: Final = "collateral.json"
 _NVIDIA: Final = "evidence.bin"
 _AZURE: Final = "hcl_report.bin"
-_WHOLE: Final = ("quote.bin", "report.bin", "document.cbor", "token.cbor", "token.json")
+_WHOLE: Final = ("quote.bin", "report.bin", "document.cbor", "token.cbor", "token.json", "composite.json")
 _ENDORSING: Final = (".der", ".pem", ".jwk.json", "_rim.xml", ".crl", ".xml")
 _MOST_FILES: Final = 64
 _HINT: Final = (

@@ -59,12 +59,20 @@ def current_moment() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
 
 
-def read_anchors(trust: Path | None) -> "TrustAnchors":
-    """The built-in roots, and the simulated one in `trust` where the user gave it."""
+def read_anchors(*trust: Path | None) -> "TrustAnchors":
+    """The built-in roots, and what the user gave: simulated roots (PEM), keys of NVIDIA's service (JWKS)."""
     from attestation.anchors import TrustAnchors
 
     anchors = TrustAnchors.genuine()
-    return anchors if trust is None else anchors.with_simulated(read_input(trust))
+    for path in trust:
+        if path is None:
+            continue
+        raw = read_input(path)
+        if raw.lstrip().startswith(b"{"):
+            anchors = anchors.with_nras_keys(raw)
+        else:
+            anchors = anchors.with_simulated(raw)
+    return anchors
 
 
 def read_endorsements(collateral: Path | None) -> "Endorsements":

@@ -1,6 +1,7 @@
 """`enclasp verify ENDPOINT|FILE`: is this the deployment that we agreed on?"""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,16 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.ear import ear_option, read_ear_key, sign_ear
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, visits
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+    from attestation.appraisal import Verdict
+    from attestation.checks import Check
     from coordinator.client.difference import Difference
     from coordinator.client.verify import ManifestDiffers, VerificationRefused, VerifiedDeployment
 
@@ -20,22 +26,26 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("target", metavar="ENDPOINT|FILE", envvar=["ENCLASP_COORDINATOR", "MARBLERUN"])
 @click.option("--manifest", type=FILE, help="The manifest that you agreed to; another one ends with exit code 5.")
+@ear_option
 @visits
 @reports
-def verify(output: Output, target: str, manifest: Path | None, visit: Visit) -> None:
+def verify(output: Output, target: str, manifest: Path | None, ear_key: Path | None, visit: Visit) -> None:
     """Verify a deployment from outside: its evidence, its root certificate and its manifest.
 
     ENDPOINT is HOST:PORT of a running coordinator; it is asked with a fresh nonce. FILE is a root certificate in PEM;
     it is verified offline, by the evidence inside it. --out FILE writes the verified certificates as PEM.
+    --ear KEY writes a signed attestation result to stdout; a deployment that is refused gets none that affirms it.
 
     \b
     enclasp verify localhost:4433 --reference reference.yaml --manifest manifest.yaml --out verified.pem
+    enclasp verify localhost:4433 --reference reference.yaml --ear verifier.key
     enclasp verify root.pem --reference reference.yaml --collateral collateral.json --manifest manifest.yaml
     """
     from coordinator.client.verify import ManifestDiffers, VerificationRefused, expect_manifest, verify_root
     from pki.certificates import load_pem_chain, pem
 
     expected = None if manifest is None else read_input(manifest)
+    signer = None if ear_key is None else read_ear_key(ear_key)
     result = output.without_file()
     try:
         if _is_file(target):
@@ -44,15 +54,22 @@ def verify(output: Output, target: str, manifest: Path | None, visit: Visit) -> 
         else:
             deployment, _ = visit.verified(target)
     except VerificationRefused as refusal:
-        report_refusal(result, target, refusal)
+        if signer is None:
+            report_refusal(result, target, refusal)
+        elif refusal.verdict is not None:
+            _write_ear(result, target, _refused(refusal.verdict, refusal.checks), signer, visit)
         raise
     try:
         if expected is not None:
             deployment = expect_manifest(deployment, expected, name=str(manifest))
     except ManifestDiffers as cause:
-        _report(result, target, deployment, matches=False, difference=cause.difference)
+        if signer is None:
+            _report(result, target, deployment, matches=False, difference=cause.difference)
         raise manifest_problem(cause) from cause
-    _report(result, target, deployment, matches=None if expected is None else True, difference=None)
+    if signer is None:
+        _report(result, target, deployment, matches=None if expected is None else True, difference=None)
+    else:
+        _write_ear(result, target, deployment.verdict, signer, visit)
     if output.out is not None:
         upper = () if deployment.intermediate is None else (deployment.intermediate,)
         write_file(output.out, pem(*upper, deployment.root))
@@ -72,6 +89,19 @@ def report_refusal(output: Output, target: str, refusal: "VerificationRefused") 
     }
     simulated = refusal.verdict is not None and refusal.verdict.simulated
     output.result(document, "\n".join([*banner(simulated), f"NOT VERIFIED  {target}", *check_summary(refusal.checks)]))
+
+
+def _refused(verdict: "Verdict", checks: "tuple[Check, ...]") -> "Verdict":
+    """The evidence alone may be good; what the visitor found makes it a refusal all the same."""
+    from attestation.appraisal import Outcome
+
+    outcome = verdict.outcome if verdict.outcome is Outcome.NONE else Outcome.CONTRAINDICATED
+    return replace(verdict, outcome=outcome, checks=checks)
+
+
+def _write_ear(output: Output, target: str, verdict: "Verdict", key: "EllipticCurvePrivateKey", visit: Visit) -> None:
+    token = sign_ear({target: verdict}, key, at=visit.now, policy=visit.reference)
+    output.result({"ear": token}, token)
 
 
 def manifest_problem(cause: "ManifestDiffers") -> Problem:
