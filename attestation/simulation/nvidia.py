@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from attestation.anchors import MALFORMED
+from attestation.anchors import MALFORMED, common_name
 from attestation.errors import EndorsementFormatError
-from attestation.nvidia_gpu.roots import DEVICE_ROOT, RIM_ROOT
+from attestation.nvidia_gpu.roots import DEVICE_ROOT, GENUINE_ROOTS, RIM_ROOT
 from attestation.simulation.der import integer, object_identifier, octets, sequence
 from pki.oids import SIMULATED_VENDOR
 
@@ -172,7 +172,10 @@ def _tcb_info(key: ec.EllipticCurvePublicKey, fwid: bytes) -> x509.UnrecognizedE
 
 
 def _root(name: str, made_at: datetime, ends: datetime) -> Authority:
-    return issue_certificate(name, None, made_at, ends, is_ca=True, extra=(_MARKER,))
+    """A root with the whole name of NVIDIA's own, by which `TrustAnchors.of` tells whose it is."""
+    genuine = map(x509.load_pem_x509_certificate, GENUINE_ROOTS)
+    subject = next(root.subject for root in genuine if common_name(root.subject) == name)
+    return issue_certificate(name, None, made_at, ends, is_ca=True, extra=(_MARKER,), subject=subject)
 
 
 def issue_certificate(
@@ -185,13 +188,14 @@ def issue_certificate(
     key: ec.EllipticCurvePrivateKey | None = None,
     subject_serial: str = "",
     extra: Sequence[x509.ExtensionType] = (),
+    subject: x509.Name | None = None,
 ) -> Authority:
-    """A certificate with the extensions that NVIDIA's have; issuer None: it signs itself."""
+    """A certificate with the extensions that NVIDIA's have; issuer None: it signs itself.  subject: instead of name."""
     key = key or ec.generate_private_key(ec.SECP384R1())
     parts = [(NameOID.COMMON_NAME, name), (NameOID.ORGANIZATION_NAME, "NVIDIA Corporation")]
     if subject_serial:
         parts.append((NameOID.SERIAL_NUMBER, subject_serial))
-    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in parts])
+    subject = subject or x509.Name([x509.NameAttribute(oid, value) for oid, value in parts])
     issuer_key = issuer.key if issuer else key
     builder = (
         x509.CertificateBuilder()
