@@ -48,15 +48,27 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class TcbPolicy:
-    """Which platform states are good enough, besides UpToDate.
+    """Which platforms are good enough.
 
-    accepted_advisories: None accepts every advisory of an accepted status.
+    accepted_statuses: besides UpToDate.  accepted_advisories: None accepts every advisory of an accepted status.
+    minimum_date: the patch level's date (Intel's tcbDate), whatever the status; aware.
+    machines: hardware ids that are allowed, lower-case hex; None for all.
     """
 
     accepted_statuses: frozenset[TcbStatus] = frozenset()
     accepted_advisories: frozenset[str] | None = None
+    minimum_date: datetime | None = None
+    machines: frozenset[str] | None = None
 
-    def appraise(self, claims: Claims, source: str) -> tuple[Check, ...]:
+    def appraise(self, claims: Claims, sources: Mapping[str, str]) -> tuple[Check, ...]:
+        """Every demand on the platform.  sources: of the Reference Values; keys `tcb`, `minimum_date`, `machines`."""
+        return (
+            *self._status(claims, source_of(sources, "tcb")),
+            *self._date(claims, sources),
+            *self._machine(claims, sources),
+        )
+
+    def _status(self, claims: Claims, source: str) -> tuple[Check, ...]:
         """Status and, where the status is not UpToDate, every advisory.  Advisories compare without case."""
         accepted, words = _accepted(self.accepted_statuses)
         status = settled(
@@ -80,6 +92,21 @@ class TcbPolicy:
             codes.ADVISORY,
         )
         return status, advisories
+
+    def _date(self, claims: Claims, sources: Mapping[str, str]) -> tuple[Check, ...]:
+        if self.minimum_date is None:
+            return ()
+        found, source = claims.tcb_date, source_of(sources, "minimum_date")
+        holds, words = found is not None and found >= self.minimum_date, f"{found:%Y-%m-%d}" if found else "unknown"
+        return (settled(holds, "tcb.date", f"{self.minimum_date:%Y-%m-%d} or later", words, source, codes.TCB_DATE),)
+
+    def _machine(self, claims: Claims, sources: Mapping[str, str]) -> tuple[Check, ...]:
+        if self.machines is None:
+            return ()
+        expected, source = f"one of {len(self.machines)} allowed machines", source_of(sources, "machines")
+        found = claims.hardware_id or "not told"
+        holds = claims.hardware_id in self.machines
+        return (settled(holds, "machine.allowed", expected, found, source, codes.MACHINE),)
 
 
 @lru_cache(maxsize=256)

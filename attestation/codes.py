@@ -32,6 +32,8 @@ KIND: Final = "V126"
 NOTHING_DEMANDED: Final = "V127"
 MIGRATION: Final = "V128"
 NO_DEVICE: Final = "V129"
+TCB_DATE: Final = "V140"
+MACHINE: Final = "V141"
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     FORMAT: ("the evidence is malformed", "collect it again, and compare its size with what the device returned"),
@@ -104,6 +106,11 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "the host could move the trust domain to another machine",
         "start it without the MIGRATABLE attribute and without a service TD",
     ),
+    TCB_DATE: (
+        "the platform's patch level is older than wanted",
+        "update the platform's firmware, or lower MinimumTCBDate in the manifest",
+    ),
+    MACHINE: ("the machine is not on the list of allowed ones", "add its hardware id, or use an allowed machine"),
     NO_DEVICE: (
         "no confidential computing environment was found",
         "start inside one, or set ENCLASP_SIMULATION to a simulated vendor's folder for tests",

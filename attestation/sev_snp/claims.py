@@ -149,7 +149,7 @@ class SevSnpReferenceValues:
             *self._platform(claims),
             *self._minima(claims, "reported", "minimum_tcb", self.minimum_tcb),
             *self._minima(claims, "launch", "minimum_launch_tcb", self.minimum_launch_tcb),
-            *self.tcb.appraise(claims, source_of(self.sources, "tcb")),
+            *self.tcb.appraise(claims, self.sources),
         )
 
     def _measurements(self, claims: Claims) -> tuple[Check, ...]:

@@ -91,5 +91,5 @@ class SgxReferenceValues:
                 source_of(self.sources, "debug"),
                 codes.DEBUG,
             ),
-            *self.tcb.appraise(claims, source_of(self.sources, "tcb")),
+            *self.tcb.appraise(claims, self.sources),
         )

@@ -98,7 +98,7 @@ class TdxReferenceValues:
                 codes.DEBUG,
             ),
             *self._migration(claims),
-            *self.tcb.appraise(claims, source_of(self.sources, "tcb")),
+            *self.tcb.appraise(claims, self.sources),
         )
 
     def _migration(self, claims: Claims) -> tuple[Check, Check]:

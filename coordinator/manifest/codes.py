@@ -27,7 +27,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E020": ("a name that is not defined", "define it, or correct its spelling"),
     "E021": (
         "a package is not identified",
-        "name MRENCLAVE, or MRSIGNER with ISVProdID and ISVSVN, or MRTD",
+        "name the program's measurement on each platform, or its signer; see Packages in the manifest reference",
     ),
     "E022": ("a section is empty", "a manifest has at least one package and one marble"),
     "E023": ("a TLS tag contradicts itself", "Cert and DisableClientAuth belong together"),
@@ -40,6 +40,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E030": ("a template cannot be read", "see Templates in the manifest reference"),
     "E031": ("a template uses a secret that is not defined", "define it under Secrets, or correct its spelling"),
     "E032": ("a template cannot be rendered", "see Templates in the manifest reference"),
+    "E033": (
+        "values with names do not go together",
+        "fields of one platform name the same releases, or wholly different ones; at most 64 combinations",
+    ),
     "E040": ("a package is not used", "remove it, or let a marble name it"),
     "E041": ("a secret is not used", "remove it, or use it in a template or a TLS tag"),
     "E042": ("a TLS tag is not used", "remove it, or name it in a marble"),

@@ -1,21 +1,26 @@
 """Packages: what proves a program (contract, 3.1; design.md, 7).
 
-MarbleRun's flat fields describe an SGX enclave and keep MarbleRun's default platform states; `SGX` and `TDX` are ours,
-alternatives of each other, and accept only what is named.
+MarbleRun's flat fields describe an SGX enclave and keep MarbleRun's default platform states; sections by platform are
+ours, alternatives of each other, and accept only what is named.
 """
 
 from collections.abc import Mapping
+from itertools import product
+from math import prod
 from typing import Final
 
-from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
+from attestation.claims import ReferenceValues, TcbStatus
+from attestation.kinds import Kind
 from attestation.sgx.claims import SgxReferenceValues
-from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.document import Member
 from coordinator.manifest.errors import ManifestInvalid, Severity
 from coordinator.manifest.model import Package
+from coordinator.manifest.platforms.fields import MAX_COMBINATIONS, lists_are_filled
+from coordinator.manifest.platforms.intel import tcb_policy
+from coordinator.manifest.platforms.readers import reader_of
 from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
-from coordinator.manifest.schema import PACKAGE, TCB_STATUSES
+from coordinator.manifest.schema_packages import PACKAGE, PLATFORMS
 from coordinator.manifest.shape import named, shape
 from coordinator.manifest.view import View
 
@@ -40,92 +45,64 @@ def read_packages(reading: Reading, members: tuple[Member, ...], used: frozenset
         package = read_package(reading, member.key, View(member.node, member.place), is_used=member.key in used)
         if package is not None:
             packages[member.key] = package
+            if any(values.kind is Kind.NVIDIA_GPU for values in package.alternatives):
+                message = f'package "{member.key}": a GPU alone proves a device, not the program that uses it'
+                reading.warn("E029", member.place, message, "put it into AllOf, beside the processor's platform")
     return packages
 
 
 def read_package(reading: Reading, name: str, view: View, *, is_used: bool) -> Package | None:
     """One package, or None (with a finding) where nothing identifies it."""
     flat = [field for field in _FLAT if view.has(field)]
-    alternatives: list[ReferenceValues] = []
     if reading.is_refused(view.owner.pointer, below=True):
         return None
-    if view.has("SGX") or view.has("TDX"):
+    if any(map(view.has, (*PLATFORMS, "AllOf"))):
         for field in flat:
-            hint = "move it into SGX, or remove SGX and TDX"
-            reading.refuse("E021", view.place(field), f"{field} cannot stand beside SGX or TDX", hint)
-        if view.has("SGX"):
-            alternatives += _sgx(reading, view.view("SGX"))
-        if view.has("TDX"):
-            alternatives += _tdx(reading, view.view("TDX"))
+            hint = "move it into SGX, or remove the platforms"
+            reading.refuse("E021", view.place(field), f"{field} cannot stand beside a platform", hint)
+        alternatives = [*_platforms(reading, view), *_all_of(reading, view)]
     else:
-        alternatives += _marblerun(reading, view, is_used)
+        alternatives = _marblerun(reading, view, is_used)
     return Package(name, tuple(alternatives), view.flag("Debug")) if alternatives else None
 
 
-def _sgx(reading: Reading, view: View) -> list[ReferenceValues]:
-    enclave = view.text("MRENCLAVE") or view.text("UniqueID")
-    signer, product, svn = view.text("MRSIGNER"), view.number("ISVProdID"), view.number("ISVSVN")
-    if view.has("MRENCLAVE") and view.has("UniqueID"):
-        reading.refuse("E021", view.place("UniqueID"), "MRENCLAVE and UniqueID are the same value", "keep MRENCLAVE")
-    if not enclave and not (signer and product is not None and svn is not None):
-        given = [key for key in ("MRSIGNER", "ISVProdID", "ISVSVN") if view.has(key)]
-        message = f"{named(view.owner.pointer)} does not identify an enclave" + (
-            f" by {', '.join(given)}" if given else ""
-        )
-        reading.refuse("E021", view.owner, message, "name MRENCLAVE, or MRSIGNER with ISVProdID and ISVSVN")
+def _platforms(reading: Reading, view: View) -> list[ReferenceValues]:
+    """What every platform's section allows; empty where one of them is refused."""
+    alternatives: list[ReferenceValues] = []
+    fits = True
+    for key in PLATFORMS:
+        if view.has(key):
+            section = view.view(key)
+            found = reader_of(key)(reading, section) if lists_are_filled(reading, section) else []
+            alternatives += found
+            fits = fits and bool(found)
+    return alternatives if fits else []
+
+
+def _all_of(reading: Reading, view: View) -> list[ReferenceValues]:
+    """A processor and its GPUs together: every combination of what is allowed for each of them."""
+    if not view.has("AllOf"):
         return []
-    values = SgxReferenceValues(
-        mrenclave=bytes.fromhex(enclave) if enclave else None,
-        mrsigner=bytes.fromhex(signer) if signer else None,
-        isvprodid=product,
-        isvsvn=svn,
-        tcb=_tcb(view, frozenset()),
-        sources=_sources(
-            reading,
-            view,
-            {
-                "mrenclave": "MRENCLAVE" if view.has("MRENCLAVE") else "UniqueID",
-                "mrsigner": "MRSIGNER",
-                "isvprodid": "ISVProdID",
-                "isvsvn": "ISVSVN",
-                "tcb": "AcceptedTCBStatuses",
-            },
-        ),
-    )
-    return [values]
-
-
-def _tdx(reading: Reading, view: View) -> list[ReferenceValues]:
-    if not view.text("MRTD"):
-        message = f"{named(view.owner.pointer)} has no MRTD, so it does not identify a virtual machine"
-        reading.refuse("E021", view.owner, message, "name MRTD, and the RTMRs that your image fixes")
+    place, parts = view.place("AllOf"), [View(node, node.place) for node in view.items("AllOf")]
+    what = [_GPU if part.keys() == (_GPU,) else "processor" for part in parts]
+    if what.count("processor") != 1 or _GPU not in what:
+        message = f"{named(place.pointer)} is no processor with its GPUs"
+        hint = f"list one part with the processor's platforms, and a part with {_GPU} for each kind of GPU"
+        reading.refuse("E021", place, message, hint)
         return []
+    if parts[what.index("processor")].has(_GPU):
+        reading.refuse("E021", place, f"{_GPU} is no processor", f"give {_GPU} a part of its own")
+        return []
+    allowed = [_platforms(reading, part) for part in parts]
+    count = prod(map(len, allowed))
+    if count > MAX_COMBINATIONS:
+        message = f"{named(place.pointer)} has {count} combinations, more than {MAX_COMBINATIONS}"
+        reading.refuse("E033", place, message, "remove old releases")
+        return []
+    source = {"": f"{reading.document.name}:{place.line + 1} {place.pointer}"}
+    from attestation.composite.claims import CompositeReferenceValues
 
-    def measurement(key: str) -> bytes | None:
-        return bytes.fromhex(view.text(key)) if view.text(key) else None
-
-    registers = {index: bytes.fromhex(view.text(f"RTMR{index}")) for index in range(4) if view.text(f"RTMR{index}")}
-    values = TdxReferenceValues(
-        mrtd=measurement("MRTD"),
-        rtmrs=registers,
-        mrconfigid=measurement("MRConfigID"),
-        mrowner=measurement("MROwner"),
-        mrownerconfig=measurement("MROwnerConfig"),
-        tcb=_tcb(view, frozenset()),
-        sources=_sources(
-            reading,
-            view,
-            {
-                "mrtd": "MRTD",
-                **{f"rtmr{index}": f"RTMR{index}" for index in registers},
-                "mrconfigid": "MRConfigID",
-                "mrowner": "MROwner",
-                "mrownerconfig": "MROwnerConfig",
-                "tcb": "AcceptedTCBStatuses",
-            },
-        ),
-    )
-    return [values]
+    return [CompositeReferenceValues(parts, source) for parts in product(*allowed)]
 
 
 def _marblerun(reading: Reading, view: View, is_used: bool) -> list[ReferenceValues]:
@@ -158,7 +135,7 @@ def _marblerun(reading: Reading, view: View, is_used: bool) -> list[ReferenceVal
         isvprodid=product,
         isvsvn=svn,
         debug=debug,
-        tcb=_tcb(view, frozenset({TcbStatus.SW_HARDENING_NEEDED})),
+        tcb=tcb_policy(view, frozenset({TcbStatus.SW_HARDENING_NEEDED})),
         sources=_sources(
             reading,
             view,
@@ -175,13 +152,6 @@ def _marblerun(reading: Reading, view: View, is_used: bool) -> list[ReferenceVal
     return [values]
 
 
-def _tcb(view: View, default: frozenset[TcbStatus]) -> TcbPolicy:
-    """The default holds only where no status is named, not even one that nobody knows (contract, 3.1)."""
-    statuses = frozenset(TcbStatus(text) for text in view.texts("AcceptedTCBStatuses") if text in TCB_STATUSES)
-    given = bool(view.items("AcceptedTCBStatuses"))
-    return TcbPolicy(statuses if given else default, frozenset(view.texts("AcceptedAdvisories")) or None)
-
-
 def _sources(reading: Reading, view: View, fields: Mapping[str, str]) -> Mapping[str, str]:
     """Field of the reference values to "NAME:LINE POINTER" of the text that demands it; "" for the whole."""
     name = reading.document.name
@@ -193,6 +163,7 @@ def _sources(reading: Reading, view: View, fields: Mapping[str, str]) -> Mapping
     return sources
 
 
+_GPU: Final = "NvidiaGPU"
 _FLAT: Final = (
     "Debug",
     "UniqueID",

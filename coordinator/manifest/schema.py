@@ -1,71 +1,15 @@
 """The shape of a manifest as JSON Schema 2020-12: the source for the check and for editors.
 
-`manifests/manifest.schema.json` is this value; a test compares.  `x-expected` words a pattern for people;
-`x-ignorable` marks what MarbleRun takes and ignores.
+`manifests/manifest.schema.json` is this value; a test compares.  `x-expected` words a pattern for people, `x-named`
+marks a field that takes several values with names, `x-ignorable` what MarbleRun takes and ignores.
 """
 
-from typing import Any, Final
+from typing import Final
 
-Schema = dict[str, Any]
+from coordinator.manifest.schema_packages import PACKAGE
+from coordinator.manifest.schema_parts import UINT32, UINT64, any_case, map_of, struct, texts, whole
+from coordinator.manifest.schema_parts import Schema as Schema
 
-
-def _hex(count: int, what: str, *, may_be_empty: bool = False) -> Schema:
-    digits = f"[0-9a-fA-F]{{{count * 2}}}"
-    return {
-        "type": "string",
-        "pattern": f"^({digits})?$" if may_be_empty else f"^{digits}$",
-        "description": f"{what}, {count * 2} hex digits.",
-        "examples": ["0123456789abcdef" * (count // 8)],
-        "x-expected": f"{count * 2} hex digits",
-    }
-
-
-def _whole(maximum: int, what: str, *, null: bool = False) -> Schema:
-    kinds: Any = ["integer", "null"] if null else "integer"
-    return {"type": kinds, "minimum": 0, "maximum": maximum, "description": what}
-
-
-def _texts(what: str, items: Schema | None = None) -> Schema:
-    return {"type": ["array", "null"], "items": items or {"type": "string"}, "description": what}
-
-
-def _any_case(*words: str) -> Schema:
-    pattern = "|".join("".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in word) for word in words)
-    return {"type": "string", "anyOf": [{"enum": list(words)}, {"pattern": f"^({pattern})$"}]}
-
-
-def _map(values: Schema, what: str) -> Schema:
-    entry = {**values, "type": "object"} if values.get("type") == ["object", "null"] else values
-    return {"type": ["object", "null"], "additionalProperties": entry, "description": what}
-
-
-def _struct(what: str, properties: Schema, *, required: list[str] | None = None) -> Schema:
-    schema: Schema = {
-        "type": ["object", "null"],
-        "description": what,
-        "properties": properties,
-        "additionalProperties": False,
-    }
-    if required:
-        schema["required"] = required
-    return schema
-
-
-UINT64: Final = 2**64 - 1
-UINT32: Final = 2**32 - 1
-TCB_STATUSES: Final = (
-    "UpToDate",
-    "SWHardeningNeeded",
-    "ConfigurationNeeded",
-    "ConfigurationAndSWHardeningNeeded",
-    "OutOfDate",
-    "OutOfDateConfigurationNeeded",
-    "Revoked",
-)
-_STATUSES: Final = _texts(
-    "Platform states that are accepted besides UpToDate (Intel's names).", {"type": "string", "enum": [*TCB_STATUSES]}
-)
-_ADVISORIES: Final = _texts("Intel advisories that are accepted with SWHardeningNeeded; none named: all.")
 _BYTES: Final[Schema] = {
     "anyOf": [
         {"type": "string"},
@@ -73,48 +17,6 @@ _BYTES: Final[Schema] = {
         {"type": "null"},
     ]
 }
-
-_SGX: Final = _struct(
-    "An SGX enclave: MRENCLAVE, or MRSIGNER with ISVProdID and ISVSVN.  Only UpToDate platforms unless named.",
-    {
-        "MRENCLAVE": _hex(32, "Measurement of the enclave"),
-        "UniqueID": _hex(32, "The same as MRENCLAVE"),
-        "MRSIGNER": _hex(32, "Hash of the signer's key"),
-        "ISVProdID": _whole(0xFFFF, "The signer's number of the product, exactly."),
-        "ISVSVN": _whole(0xFFFF, "Lowest accepted security version."),
-        "AcceptedTCBStatuses": _STATUSES,
-        "AcceptedAdvisories": _ADVISORIES,
-    },
-)
-_TDX: Final = _struct(
-    "A TDX virtual machine.  Only UpToDate platforms unless named.",
-    {
-        "MRTD": _hex(48, "Measurement of the initial memory (firmware)"),
-        **{f"RTMR{index}": _hex(48, f"Run-time measurement register {index}") for index in range(4)},
-        "MRConfigID": _hex(48, "Configuration identity"),
-        "MROwner": _hex(48, "Owner's identity"),
-        "MROwnerConfig": _hex(48, "Owner's configuration"),
-        "AcceptedTCBStatuses": _STATUSES,
-        "AcceptedAdvisories": _ADVISORIES,
-    },
-)
-PACKAGE: Final = _struct(
-    "A program, by what proves it.  SGX and TDX beside each other are alternatives.",
-    {
-        "SGX": _SGX,
-        "TDX": _TDX,
-        "Debug": {"type": "boolean", "default": False, "description": "Must equal the evidence's debug flag."},
-        "UniqueID": _hex(32, "MRENCLAVE (MarbleRun's name)", may_be_empty=True),
-        "SignerID": _hex(32, "MRSIGNER (MarbleRun's name)", may_be_empty=True),
-        "ProductID": _whole(UINT64, "ISVPRODID, exactly (MarbleRun's name).", null=True),
-        "SecurityVersion": _whole(UINT64, "Lowest accepted ISVSVN (MarbleRun's name).", null=True),
-        "AcceptedTCBStatuses": _texts(
-            "Platform states accepted besides UpToDate; none named: SWHardeningNeeded.",
-            {"type": "string", "enum": [*TCB_STATUSES], "x-ignorable": True},
-        ),
-        "AcceptedAdvisories": _ADVISORIES,
-    },
-)
 
 _FILE: Final[Schema] = {
     "description": "Text with templates, or Data with its Encoding.",
@@ -124,7 +26,7 @@ _FILE: Final[Schema] = {
             "type": "object",
             "properties": {
                 "Data": {"type": "string", "description": "The content."},
-                "Encoding": _any_case("string", "base64", "hex"),
+                "Encoding": any_case("string", "base64", "hex"),
                 "NoTemplates": {"type": "boolean", "default": False, "description": "Leave braces alone."},
             },
             "additionalProperties": False,
@@ -132,20 +34,20 @@ _FILE: Final[Schema] = {
     ],
     "examples": ["{{ pem .MarbleRun.RootCA.Cert }}", {"Data": "aGVsbG8=", "Encoding": "base64"}],
 }
-_MARBLE: Final = _struct(
+_MARBLE: Final = struct(
     "A service.",
     {
         "Package": {"type": "string", "description": "Name of its package."},
-        "MaxActivations": _whole(UINT64, "How often it may start over the deployment's life; 0: without limit."),
-        "Parameters": _struct(
+        "MaxActivations": whole(UINT64, "How often it may start over the deployment's life; 0: without limit."),
+        "Parameters": struct(
             "What it is given when it has proven itself.",
             {
-                "Files": _map(_FILE, "Path to content."),
-                "Env": _map(_FILE, "Variable to value."),
-                "Argv": _texts("Arguments, the program's name first; no templates."),
+                "Files": map_of(_FILE, "Path to content."),
+                "Env": map_of(_FILE, "Variable to value."),
+                "Argv": texts("Arguments, the program's name first; no templates."),
             },
         ),
-        "TLS": _texts("Names of TLS tags."),
+        "TLS": texts("Names of TLS tags."),
         "DisableSecretBinding": {
             "type": "boolean",
             "default": False,
@@ -182,21 +84,21 @@ _SUBJECT_LISTS: Final = (
     "StreetAddress",
     "PostalCode",
 )
-_CERTIFICATE: Final = _struct(
+_CERTIFICATE: Final = struct(
     "What a generated certificate says; names are those of Go's x509.Certificate.",
     {
-        "Subject": _struct(
+        "Subject": struct(
             "Its subject.",
             {
-                **{name: _texts(f"{name}.") for name in _SUBJECT_LISTS},
+                **{name: texts(f"{name}.") for name in _SUBJECT_LISTS},
                 "SerialNumber": {"type": "string", "description": "The subject's serial number."},
                 "CommonName": {"type": "string", "description": "Common name."},
                 "ExtraNames": {"type": ["array", "null"], "description": "Not yet supported."},
             },
         ),
-        "DNSNames": _texts("Default: localhost; an empty list: none."),
-        "IPAddresses": _texts("Default: 127.0.0.1 and ::1; an empty list: none."),
-        "EmailAddresses": _texts("E-mail addresses."),
+        "DNSNames": texts("Default: localhost; an empty list: none."),
+        "IPAddresses": texts("Default: 127.0.0.1 and ::1; an empty list: none."),
+        "EmailAddresses": texts("E-mail addresses."),
         "URIs": {
             "type": ["array", "null"],
             "description": "URIs by their parts.",
@@ -212,12 +114,12 @@ _CERTIFICATE: Final = _struct(
                 "additionalProperties": False,
             },
         },
-        "KeyUsage": _whole(0x1FF, "Go's bits; default 33 (digitalSignature, certSign)."),
-        "ExtKeyUsage": _texts(
+        "KeyUsage": whole(0x1FF, "Go's bits; default 33 (digitalSignature, certSign)."),
+        "ExtKeyUsage": texts(
             "Go's numbers; default 1 and 2 (serverAuth, clientAuth).",
             {"type": "integer", "minimum": 0, "maximum": 13},
         ),
-        "UnknownExtKeyUsage": _texts(
+        "UnknownExtKeyUsage": texts(
             "Further usages as object identifiers.",
             {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": UINT32}},
         ),
@@ -238,21 +140,21 @@ _CERTIFICATE: Final = _struct(
     },
 )
 SECRET_TYPES: Final = ("symmetric-key", "cert-rsa", "cert-ecdsa", "cert-ed25519", "plain")
-_SECRET: Final = _struct(
+_SECRET: Final = struct(
     "A secret that the Coordinator makes, or that a user sets.",
     {
         "Type": {"type": "string", "enum": [*SECRET_TYPES], "description": "What it is."},
-        "Size": _whole(1 << 23, "Bits: of the key; none for cert-ed25519 and plain."),
+        "Size": whole(1 << 23, "Bits: of the key; none for cert-ed25519 and plain."),
         "Shared": {"type": "boolean", "default": False, "description": "One for all, or one for each marble."},
         "UserDefined": {"type": "boolean", "default": False, "description": "Set by a user, not made."},
-        "ValidFor": _whole(2_500_000, "Days that a certificate is valid; 0: 365."),
+        "ValidFor": whole(2_500_000, "Days that a certificate is valid; 0: 365."),
         "Cert": {"anyOf": [_CERTIFICATE, {"type": "string"}]},
         "Private": _BYTES,
         "Public": _BYTES,
     },
     required=["Type"],
 )
-_TLS_TAG: Final = _struct(
+_TLS_TAG: Final = struct(
     "Which connections are secured for a marble.",
     {
         "Incoming": {
@@ -283,35 +185,35 @@ _TLS_TAG: Final = _struct(
         },
     },
 )
-_USER: Final = _struct(
+_USER: Final = struct(
     "Who may change or read something.",
     {
         "Certificate": {"type": "string", "description": "Certificate in PEM."},
-        "Roles": _texts("Names of roles."),
+        "Roles": texts("Names of roles."),
     },
 )
-_ROLE: Final = _struct(
+_ROLE: Final = struct(
     "A permission.",
     {
         "ResourceType": {"type": "string", "enum": ["Packages", "Secrets", "Manifest"], "description": "Of what."},
-        "ResourceNames": _texts("Which of them; none for Manifest."),
-        "Actions": _texts(
+        "ResourceNames": texts("Which of them; none for Manifest."),
+        "Actions": texts(
             "What may be done.",
-            _any_case("UpdateSecurityVersion", "ReadSecret", "WriteSecret", "UpdateManifest"),
+            any_case("UpdateSecurityVersion", "ReadSecret", "WriteSecret", "UpdateManifest"),
         ),
     },
     required=["ResourceType"],
 )
-_INFRASTRUCTURE: Final = _struct(
+_INFRASTRUCTURE: Final = struct(
     "Not yet supported.",
     {
         "CPUSVN": _BYTES,
-        "QESVN": _whole(0xFFFF, "Not yet supported.", null=True),
-        "PCESVN": _whole(0xFFFF, "Not yet supported.", null=True),
+        "QESVN": whole(0xFFFF, "Not yet supported.", null=True),
+        "PCESVN": whole(0xFFFF, "Not yet supported.", null=True),
         "RootCA": _BYTES,
     },
 )
-_CONFIG: Final = _struct(
+_CONFIG: Final = struct(
     "How the Coordinator behaves.",
     {
         "SealMode": {
@@ -319,11 +221,11 @@ _CONFIG: Final = _struct(
             "enum": ["", "ProductKey", "UniqueKey", "Disabled"],
             "description": "Which Coordinator can unseal the state: the same product, the same build, or none.",
         },
-        "FeatureGates": _texts(
-            "Not yet supported.", _any_case("SignQuoteEndpoint", "MonotonicCounter", "AzureHSMSealing")
+        "FeatureGates": texts(
+            "Not yet supported.", any_case("SignQuoteEndpoint", "MonotonicCounter", "AzureHSMSealing")
         ),
-        "UpdateThreshold": _whole(UINT64, "Not yet supported."),
-        "RecoveryThreshold": _whole(UINT64, "Not yet supported."),
+        "UpdateThreshold": whole(UINT64, "Not yet supported."),
+        "RecoveryThreshold": whole(UINT64, "Not yet supported."),
         "RotateRootSecret": {"type": "boolean", "description": "Not yet supported."},
     },
 )
@@ -332,17 +234,17 @@ MANIFEST: Final[Schema] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": "urn:enclasp:manifest:1",
     "title": "Enclasp manifest",
-    **_struct(
+    **struct(
         "What may run, proven by which evidence, with which parameters, secrets and certificates.",
         {
-            "Packages": {**_map(PACKAGE, "Programs by name."), "type": "object", "minProperties": 1},
-            "Marbles": {**_map(_MARBLE, "Services by name."), "type": "object", "minProperties": 1},
-            "Secrets": _map(_SECRET, "Secrets by name."),
-            "TLS": _map(_TLS_TAG, "TLS tags by name."),
-            "Users": _map(_USER, "Not yet supported."),
-            "Roles": _map(_ROLE, "Not yet supported."),
-            "RecoveryKeys": _map({"type": "string"}, "Not yet supported."),
-            "Infrastructures": _map(_INFRASTRUCTURE, "Not yet supported."),
+            "Packages": {**map_of(PACKAGE, "Programs by name."), "type": "object", "minProperties": 1},
+            "Marbles": {**map_of(_MARBLE, "Services by name."), "type": "object", "minProperties": 1},
+            "Secrets": map_of(_SECRET, "Secrets by name."),
+            "TLS": map_of(_TLS_TAG, "TLS tags by name."),
+            "Users": map_of(_USER, "Not yet supported."),
+            "Roles": map_of(_ROLE, "Not yet supported."),
+            "RecoveryKeys": map_of({"type": "string"}, "Not yet supported."),
+            "Infrastructures": map_of(_INFRASTRUCTURE, "Not yet supported."),
             "Config": _CONFIG,
         },
         required=["Packages", "Marbles"],

@@ -55,6 +55,11 @@ class View:
         node = self.node(key)
         return node.items if isinstance(node, ListNode) else ()
 
+    def is_empty_list(self, key: str) -> bool:
+        """Whether the field is a list without elements."""
+        node = self.node(key)
+        return isinstance(node, ListNode) and not node.items
+
     def texts(self, key: str) -> tuple[str, ...]:
         """The elements of a list of texts."""
         return tuple(str(item.value) for item in self.items(key) if isinstance(item, ScalarNode))

@@ -16,6 +16,7 @@ from coordinator.manifest.schema import MANIFEST
 from coordinator.manifest.shape import shape
 
 ROOT = Path(__file__).parents[2]
+PLATFORM_EXAMPLES = ("sgx", "tdx", "two_platforms", "sev_snp", "nitro", "cca", "azure", "gpu", "many_platforms")
 PUBLISHED = ROOT / "manifests" / "manifest.schema.json"
 EXAMPLES = sorted([ROOT / "manifests" / "minimal.yaml", *(ROOT / "manifests" / "templates").glob("*.yaml")])
 CORPUS = sorted((ROOT / "tests" / "vectors" / "manifest").glob("*valid/*.json"))
@@ -91,4 +92,4 @@ def test_our_examples_tell_editors_their_schema(path: Path) -> None:
 
 
 def test_there_is_an_example_for_each_platform() -> None:
-    assert [path.stem for path in EXAMPLES] == ["minimal", "marblerun_sgx", "sgx", "tdx", "two_platforms"]
+    assert {path.stem for path in EXAMPLES} >= {"minimal", "marblerun_sgx", *PLATFORM_EXAMPLES}

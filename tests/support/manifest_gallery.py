@@ -84,6 +84,10 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E030": _document(marble=_env('KEY: "{{ hex .Secrets.key }"'), more=_KEY),
     "E031": _document(marble=_env('KEY: "{{ hex .Secrets.kye }}"'), more=_KEY),
     "E032": _document(marble=_env('KEY: "{{ pem .Secrets.key.Cert }}"'), more=_KEY),
+    "E033": _document(
+        package=f'Packages:\n  web:\n    TDX:\n      MRTD: {{new: "{"11" * 48}", old: "{"22" * 48}"}}\n'
+        f'      RTMR1: {{new: "{"33" * 48}"}}\n'
+    ),
     "E040": _document(package=_PACKAGE + f'  old:\n    SGX:\n      MRENCLAVE: "{"55" * 32}"\n'),
     "E041": _document(more=_KEY),
     "E042": _document(more='TLS:\n  door:\n    Incoming:\n      - Port: "8443"\n'),
