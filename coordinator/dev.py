@@ -37,7 +37,7 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _reference(kind: str) -> str:
     measured = measure_program(own_program())
-    values = f"TDX:\n  MRTD: \"{measured.mrtd.hex()}\"\n"
+    values = f'TDX:\n  MRTD: "{measured.mrtd.hex()}"\n'
     if kind == Kind.SGX.value:
-        values = f"SGX:\n  MRENCLAVE: \"{measured.mrenclave.hex()}\"\n"
+        values = f'SGX:\n  MRENCLAVE: "{measured.mrenclave.hex()}"\n'
     return f"# Reference values of this coordinator on SIMULATED hardware; they change with its code.\n{values}"
