@@ -80,6 +80,9 @@ def run(arguments: list[str] | None = None) -> int:
     except click.Abort:
         print("interrupted", file=sys.stderr)
         return exit_codes.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as help_text:
+        print(help_text.format_message(), file=sys.stderr)
+        return exit_codes.USAGE
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             print(error.ctx.get_usage(), file=sys.stderr)

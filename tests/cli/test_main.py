@@ -235,3 +235,13 @@ def test_measure_changes_with_the_program(enclasp: Enclasp, tmp_path: Path) -> N
     assert first["TDX"]["MRTD"] != changed["TDX"]["MRTD"]
     assert first["SGX"]["MRENCLAVE"] != changed["SGX"]["MRENCLAVE"]
     assert len(first["TDX"]["MRTD"]) == 96
+
+
+@pytest.mark.parametrize("path", [(), ("manifest",), ("evidence",)], ids=" ".join)
+def test_a_group_without_a_command_shows_its_help_and_is_a_usage_error(enclasp: Enclasp, path: tuple[str, ...]) -> None:
+    ended = enclasp(*path)
+    assert ended.code == exit_codes.USAGE
+    assert ended.out == b""
+    assert ended.err.startswith("Usage: enclasp")
+    assert ended.err.count("Usage:") == 1
+    assert "Commands:" in ended.err
