@@ -6,7 +6,7 @@ the next State there is no await, so a turn cannot be interrupted.  No reply lea
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,8 +24,11 @@ from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
 from coordinator.decisions import activate_marble as joins
 from coordinator.decisions.decision import admit
-from coordinator.decisions.errors import EvidenceReused, ManifestRefused, NoCertificate, NotAttested
+from coordinator.decisions.errors import EvidenceReused, ManifestRefused, NoCertificate, NotAttested, UnknownUser
+from coordinator.decisions.read_secrets import read_secrets
 from coordinator.decisions.set_manifest import Founding, check_templates, set_manifest
+from coordinator.decisions.users import find_user
+from coordinator.decisions.write_secrets import write_secrets
 from coordinator.journal.codes import CODES as JOURNAL_CODES
 from coordinator.journal.codes import NO_SEALING_KEY
 from coordinator.journal.errors import JournalError
@@ -34,12 +37,14 @@ from coordinator.journal.vault import Locked, Opened, Vault
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import Manifest, Secret
 from coordinator.manifest.parse import parse
+from coordinator.manifest.template.values import SecretValue
 from coordinator.observe import Observer
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
 from coordinator.state.events import (
     Event,
     EvidenceRemembered,
+    LogEntry,
     MarbleActivated,
     decode_event,
     encode_event,
@@ -48,6 +53,7 @@ from coordinator.state.model import Authority, Deployment, State
 from coordinator.state.phase import Ask, Phase
 from coordinator.state.replay import condense, replay, replay_all
 from coordinator.state.single_use import SingleUse
+from coordinator.wire.secrets import UserSecret
 from marble.protocol import ActivationRequest, Parameters
 from pki.certificates import der, pem, serial_number
 from pki.keys import KeyAlgorithm, PrivateKey, generate, spki_der
@@ -207,6 +213,43 @@ class Coordinator:
         await self._durable(durable)
         return decision.reply
 
+    def check_user(self, leaf: bytes | None) -> bytes:
+        """The certificate that the connection proved (DER), if a user of the manifest has it.
+
+        A Coordinator without a manifest knows nobody, and says in which phase it is when it is asked for something.
+        Raises UnknownUser, NotServing.
+        """
+        self._check_serving()
+        if leaf is None:
+            raise UnknownUser("no client certificate was shown")
+        if self._state.deployment is not None:
+            find_user(self._state.deployment.manifest, leaf)
+        return leaf
+
+    def read_secrets(self, leaf: bytes, names: Sequence[str]) -> Mapping[str, SecretValue]:
+        """Values of secrets for a user.  Raises WrongPhase, UnknownUser, NotPermitted, NotServing."""
+        self._check_serving()
+        values = read_secrets(self._state, leaf, names)
+        self._env.observer.info("secrets read", user=find_user(self.manifest().manifest, leaf).name, secrets=[*values])
+        return values
+
+    async def write_secrets(self, leaf: bytes, given: Mapping[str, UserSecret]) -> None:
+        """Set user-defined secrets.  Raises WrongPhase, UnknownUser, NotPermitted, SecretRefused, NotServing."""
+        self._check_serving()
+        decision = write_secrets(self._state, leaf, given, now=self._env.clock())
+        user = find_user(self.manifest().manifest, leaf).name
+        durable = self._append(decision.events)
+        for event in decision.events:
+            self._become(replay(self._state, event))
+        durable.add_done_callback(lambda written: self._written(written, user, decision.reply))
+        await self._durable(durable)
+
+    def update_log(self) -> tuple[LogEntry, ...]:
+        """What was changed, oldest first.  Raises WrongPhase, NotServing."""
+        self._check_serving()
+        admit(self._state, Ask.READ_LOG)
+        return self.manifest().log
+
     async def failure(self) -> JournalError:
         """Wait until the journal of this Coordinator fails, perhaps for ever; the process should then stop."""
         return await self._failed
@@ -274,6 +317,11 @@ class Coordinator:
                 simulated=admission.attested.simulated,
                 evidence=admission.evidence_digest.hex(),
             )
+
+    def _written(self, written: "asyncio.Future[None]", user: str, names: tuple[str, ...]) -> None:
+        """Say aloud that secrets are set, once that is durable."""
+        if not written.cancelled() and written.exception() is None:
+            self._env.observer.info("secrets set", user=user, secrets=[*names])
 
     def _parse(self, raw: bytes) -> Manifest:
         try:

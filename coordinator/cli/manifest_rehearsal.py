@@ -27,6 +27,7 @@ from coordinator.manifest.template.render import Template
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.generate import certify, derive_symmetric, make_key
 from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
+from coordinator.state.events import StoredSecret
 from coordinator.state.model import Deployment, State
 from coordinator.state.phase import Phase
 from coordinator.state.replay import replay_all
@@ -77,7 +78,7 @@ class Rehearsal:
         slow = {
             secret.name: make_key(secret)
             for secret in manifest.secrets.values()
-            if secret.shared and secret.type.is_certificate
+            if secret.shared and secret.type.is_certificate and not secret.user_defined
         }
         decision = set_manifest(
             State(Phase.ACCEPTING_MANIFEST, authority),
@@ -180,12 +181,24 @@ class Rehearsal:
         raise NoSuchProgram(f"there is no simulated hardware of kind {values.kind.value} to try this with")
 
     def _secret(self, secret: Secret, marble: Marble, uuid: str) -> SecretValue:
+        if secret.user_defined:
+            return self._set_by_a_user(secret)
         if secret.shared:
             return self._deployment.shared_secrets[secret.name]
         if secret.type is SecretType.SYMMETRIC_KEY:
             return derive_symmetric(secret, marble, uuid, self._deployment.root_secret)
         stored = certify(secret, make_key(secret), self._state.authority, now=self._now, serial=self._serial())
         return secret_value(secret, stored)
+
+    def _set_by_a_user(self, secret: Secret) -> SecretValue:
+        """A value such as a user may set; a certificate is one of ours with a P-256 key."""
+        if secret.type.is_certificate:
+            sample = replace(secret, type=SecretType.CERT_ECDSA, size=256)
+            stored = certify(sample, make_key(sample), self._state.authority, now=self._now, serial=self._serial())
+            return secret_value(secret, stored)
+        is_plain = secret.type is SecretType.PLAIN
+        value = f"value of {secret.name}".encode() if is_plain else self._entropy(secret.size // 8)
+        return secret_value(secret, StoredSecret(b"", value, value))
 
     def _problem(
         self,

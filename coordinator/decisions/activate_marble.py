@@ -19,6 +19,7 @@ from coordinator.decisions.errors import (
     NotAttested,
     ParametersFailed,
     RequestInvalid,
+    SecretNotSet,
     TooManyActivations,
     UnknownMarble,
 )
@@ -27,7 +28,7 @@ from coordinator.manifest.template.render import ALL_SECRETS
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.generate import Entropy, certify, derive_symmetric
 from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
-from coordinator.state.events import MarbleActivated
+from coordinator.state.events import MarbleActivated, StoredSecret
 from coordinator.state.model import Deployment, State
 from coordinator.state.phase import Ask
 from coordinator.state.values import secret_value
@@ -138,7 +139,7 @@ def activate_marble(
         }
         parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts, secrets)
     except (RenderFailed, TemplateInvalid) as cause:
-        raise ParametersFailed(str(cause)) from cause
+        raise _parameters_failed(deployment, marble, cause) from cause
     event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest)
     return Decision((event,), parameters)
 
@@ -160,6 +161,8 @@ def _secret(
     now: datetime,
     entropy: Entropy,
 ) -> SecretValue:
+    if secret.user_defined:
+        return deployment.shared_secrets.get(secret.name) or secret_value(secret, StoredSecret(b"", b"", b""))
     if secret.shared:
         return deployment.shared_secrets[secret.name]
     if secret.type is SecretType.SYMMETRIC_KEY:
@@ -167,3 +170,12 @@ def _secret(
     key = keys.secrets[secret.name]
     stored = certify(secret, key, state.authority, now=now, serial=serial_number(entropy(16)))
     return secret_value(secret, stored)
+
+
+def _parameters_failed(deployment: Deployment, marble: Marble, cause: Exception) -> ParametersFailed:
+    """Why this marble cannot be given what the manifest promises it; what is not set yet is named."""
+    used = _used(deployment.manifest, marble)
+    unset = sorted(s.name for s in used if s.user_defined and s.name not in deployment.shared_secrets)
+    if unset:
+        return SecretNotSet(f"{cause}; not set yet: {', '.join(unset)}")
+    return ParametersFailed(str(cause))

@@ -111,6 +111,33 @@ class ParametersFailed(Refused):
     hint = "run `enclasp manifest check` on the manifest"
 
 
+class SecretNotSet(ParametersFailed):
+    """A template needs a user-defined secret that no user has set yet."""
+
+    code = "A209"
+    hint = "a user whose role allows it sets it with `enclasp secret set`"
+
+
+class UnknownUser(Refused):
+    """The connection shows no certificate of a user of the manifest."""
+
+    code = "U520"
+    hint = "connect with exactly the certificate that the manifest has under Users, and its key"
+
+
+class NotPermitted(Refused):
+    """The user is known, but none of the user's roles allows this.  One text for what is undefined and forbidden."""
+
+    code = "U521"
+    hint = "the manifest's Roles say what a user may do"
+
+
+class SecretRefused(Refused):
+    """A value does not fit its secret's definition."""
+
+    code = "U522"
+
+
 CODES = {
     "A200": ("request refused", "see the coordinator's log"),
     "A201": ("unknown marble type", UnknownMarble.hint),
@@ -121,6 +148,13 @@ CODES = {
     "A206": ("activation request invalid", "compare the marble's settings with the error text"),
     "A207": ("certificate signing request refused", "send a PKCS#10 request in DER, signed by its own key"),
     "A208": ("parameters cannot be rendered", ParametersFailed.hint),
+    "A209": ("a user-defined secret is not set yet", SecretNotSet.hint),
     "A210": ("wrong state for this request", "`enclasp status` tells the coordinator's state"),
+    "U520": ("the client is no user of the manifest", UnknownUser.hint),
+    "U521": ("the user's roles do not allow this", NotPermitted.hint),
+    "U522": (
+        "a value does not fit its secret",
+        "Key for symmetric-key (Size bits) and plain; Cert, and Private, for certificates; all in base64",
+    ),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from cryptography import x509
@@ -11,7 +12,7 @@ from coordinator.manifest.errors import Finding, Severity
 from coordinator.manifest.model import Manifest, SecretType
 from coordinator.manifest.parse import Parsed, examine
 from coordinator.manifest.template.errors import TemplateError
-from coordinator.manifest.template.render import Place, Template
+from coordinator.manifest.template.render import ALL_SECRETS, Place, Template
 from coordinator.manifest.template.values import SecretValue
 
 
@@ -31,10 +32,17 @@ def with_templates(examined: Parsed, *, certificate_der: bytes) -> tuple[Finding
     return tuple(sorted((*examined.findings, *new), key=lambda finding: (finding.line, finding.column, finding.code)))
 
 
-def dry_run(manifest: Manifest, context: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """An error (E032) for each template that does not render with `context`; see `Template.render` for its form."""
+def dry_run(
+    manifest: Manifest, context: Mapping[str, Any], *, using: frozenset[str] | None = None
+) -> tuple[Finding, ...]:
+    """An error (E032) for each template that does not render with `context`; see `Template.render` for its form.
+
+    using: only marbles that may use one of these secrets.
+    """
     findings = []
     for marble in manifest.marbles.values():
+        if using is not None and not marble.secrets & (using | ALL_SECRETS):
+            continue
         for what, contents, place in (
             ("file", marble.parameters.files, Place.FILE),
             ("variable", marble.parameters.env, Place.ENV),
@@ -48,11 +56,16 @@ def dry_run(manifest: Manifest, context: Mapping[str, Any]) -> tuple[Finding, ..
     return tuple(findings)
 
 
-def placeholder_context(manifest: Manifest, *, certificate_der: bytes) -> Mapping[str, Any]:
-    """Values that look like those at an activation: right sizes for generated keys, one byte for what people set."""
+def placeholder_context(
+    manifest: Manifest, *, certificate_der: bytes, known: Mapping[str, SecretValue] = MappingProxyType({})
+) -> Mapping[str, Any]:
+    """Values that look like those at an activation: right sizes for generated keys, one byte for what people set.
+
+    known: values that are there already, instead of placeholders.
+    """
     public = x509.load_der_x509_certificate(certificate_der).public_key()
     public_der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    secrets = {}
+    secrets: dict[str, SecretValue] = {}
     for name, secret in manifest.secrets.items():
         is_key = secret.type is SecretType.SYMMETRIC_KEY and not secret.user_defined
         key = _filler(secret.size // 8) if is_key else b"A"
@@ -66,6 +79,7 @@ def placeholder_context(manifest: Manifest, *, certificate_der: bytes) -> Mappin
             public=public_der if secret.type.is_certificate and not secret.user_defined else key,
             private=key,
         )
+    secrets |= known
     return {
         "Secrets": secrets,
         "Previous": {"Secrets": secrets},

@@ -7,6 +7,7 @@ from typing import Any, Final
 from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
+from coordinator.manifest.diff_people import power_words
 from coordinator.manifest.model import Manifest, Marble, SealMode, Secret
 from coordinator.manifest.schema import MANIFEST, Schema
 from coordinator.manifest.template.render import Template
@@ -211,7 +212,9 @@ def _network(manifest: Manifest, marble: Marble) -> Iterator[str]:
 def _for_all(manifest: Manifest) -> Iterator[str]:
     yield "every start is proven by evidence whose signatures, chains and dates hold, and which names the marble's key"
     yield "evidence of simulated hardware counts only where the coordinator's operator configured its root"
-    yield "nobody may change this manifest: users and roles come with a later version"
+    for user in manifest.users.values():
+        yield f"user {user.name}, known by a certificate, may {', '.join(power_words(user)) or 'do nothing'}"
+    yield "nobody may change this manifest: updates come with a later version"
     yield "nobody may recover the coordinator's state elsewhere: recovery keys come with a later version"
     yield _SEAL[manifest.config.seal_mode]
 

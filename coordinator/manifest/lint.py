@@ -14,7 +14,7 @@ from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.document import Place
 from coordinator.manifest.errors import Finding, Severity
-from coordinator.manifest.model import Manifest, Marble, Package, Secret, SecretType
+from coordinator.manifest.model import Action, Manifest, Marble, Package, Secret, SecretType
 from coordinator.manifest.parse import Parsed
 from coordinator.manifest.places import Places
 
@@ -119,9 +119,9 @@ class _Linter:
     def _secret(self, secret: Secret) -> None:
         readers = self._readers.get(secret.name, ())
         place = self._places.key("Secrets", secret.name)
-        if not readers:
+        if not readers and not any(user.may(Action.READ_SECRET, secret.name) for user in self._manifest.users.values()):
             self._warn("E041", place, f'secret "{secret.name}" is used by no marble', "remove it, or use it")
-        elif secret.shared and len(readers) == 1:
+        elif secret.shared and not secret.user_defined and len(readers) == 1:
             message = f'secret "{secret.name}" is shared, but only marble "{readers[0]}" uses it'
             hint = "without Shared each of its instances has a value of its own, which is lost with its UUID"
             self._tell("E046", self._places.key("Secrets", secret.name, "Shared"), message, hint)

@@ -6,6 +6,7 @@ Key names of the document are MarbleRun's (contract, section 3) and ours beside 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from cryptography import x509
 
@@ -128,6 +129,41 @@ class TlsTag:
     outgoing: tuple[TlsOutgoing, ...]
 
 
+class Action(StrEnum):
+    """What a role may allow (contract 3.5)."""
+
+    READ_SECRET = "ReadSecret"
+    WRITE_SECRET = "WriteSecret"
+    UPDATE_SECURITY_VERSION = "UpdateSecurityVersion"
+    UPDATE_MANIFEST = "UpdateManifest"
+
+
+WHOLE_MANIFEST: Final = ""
+"""The resource of roles for the manifest itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A permission: each action on each resource.  resources: secrets, packages, or WHOLE_MANIFEST."""
+
+    name: str
+    actions: frozenset[Action]
+    resources: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, known by exactly this certificate (DER).  Its issuer, names and dates mean nothing (contract 1.14)."""
+
+    name: str
+    certificate: bytes
+    roles: tuple[Role, ...]
+
+    def may(self, action: Action, resource: str) -> bool:
+        """Whether one of the user's roles allows this action on this resource."""
+        return any(action in role.actions and resource in role.resources for role in self.roles)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """`Config`, as far as this version acts on it."""
@@ -145,6 +181,7 @@ class Manifest:
     marbles: Mapping[str, Marble]
     secrets: Mapping[str, Secret]
     tls: Mapping[str, TlsTag]
+    users: Mapping[str, User]
     config: Config
 
     @property

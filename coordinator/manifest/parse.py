@@ -8,7 +8,7 @@ from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.marble import read_marbles
 from coordinator.manifest.model import Config, Manifest, SealMode
 from coordinator.manifest.package import read_packages
-from coordinator.manifest.people import check_recovery, check_roles, check_users
+from coordinator.manifest.people import check_recovery, read_roles, read_users
 from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema import MANIFEST
@@ -60,17 +60,18 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
     defined = view.members("Packages")
     packages = read_packages(reading, defined, used)
     names = tuple(member.key for member in defined)
+    marbles_read = read_marbles(reading, marbles, names, secrets, tags)
+    roles = read_roles(reading, view, names, secrets)
     manifest = Manifest(
         raw=raw,
         digest=hashlib.sha256(raw).digest(),
         packages=packages,
-        marbles=read_marbles(reading, marbles, names, secrets, tags),
+        marbles=marbles_read,
         secrets=secrets,
         tls=tags,
+        users=read_users(reading, view, roles),
         config=_config(reading, view),
     )
-    check_roles(reading, view, names, secrets)
-    check_users(reading, view)
     check_recovery(reading, view)
     for member in view.members("Infrastructures")[:1]:
         message = "Infrastructures come with a later version of Enclasp"

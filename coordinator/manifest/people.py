@@ -1,4 +1,4 @@
-"""Users, roles and recovery keys: checked whole, then refused, since this version does not act on them.
+"""Who may do what: users and roles.  Recovery keys are checked whole, then refused, as they come later.
 
 Rules: contract, 3.4, 3.5 and 3.7.
 """
@@ -11,69 +11,104 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
 
 from coordinator.manifest.document import Place, ScalarNode, step
-from coordinator.manifest.model import Secret
+from coordinator.manifest.model import WHOLE_MANIFEST, Action, Role, Secret, User
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
 
 
-def check_users(reading: Reading, manifest: View) -> None:
-    """Certificates, and roles that exist."""
-    roles = [member.key for member in manifest.members("Roles")]
-    texts: dict[str, str] = {}
-    for member in manifest.members("Users"):
-        view = View(member.node, member.place)
-        text = view.text("Certificate")
-        if not text and not reading.is_refused(step(member.place.pointer, "Certificate")):
-            reading.refuse("E011", member.place, f'user "{member.key}" has no Certificate', "add it in PEM")
-        elif not text:
-            continue
-        elif text in texts:
-            message = f'users "{texts[text]}" and "{member.key}" have the same certificate'
-            reading.refuse("E026", view.place("Certificate"), message, "give each user one of their own")
-        else:
-            texts[text] = member.key
-            _check_certificate(reading, member.key, text, view.place("Certificate"))
-        for item, role in zip(view.items("Roles"), view.texts("Roles"), strict=True):
-            check_name(reading, item.place, f'user "{member.key}" has role', role, roles, "roles")
-    for section in ("Users", "Roles"):
-        if manifest.members(section):
-            message = f"{section} come with a later version of Enclasp"
-            reading.refuse("E090", _key(manifest, section), message, f"leave {section} out for now")
-
-
-def check_roles(reading: Reading, manifest: View, packages: Iterable[str], secrets: Mapping[str, Secret]) -> None:
-    """Resources that exist, and actions that fit them."""
-    resources = {"Packages": list(packages), "Secrets": list(secrets)}
+def read_roles(
+    reading: Reading, manifest: View, packages: Iterable[str], secrets: Mapping[str, Secret]
+) -> Mapping[str, Role]:
+    """Every role, with resources that exist and actions that fit them."""
+    resources = {"Packages": frozenset(packages), "Secrets": frozenset(secrets)}
+    roles = {}
     for member in manifest.members("Roles"):
         view = View(member.node, member.place)
         kind = view.text("ResourceType")
-        if kind not in _ACTIONS:
-            continue
-        for item, action in zip(view.items("Actions"), view.texts("Actions"), strict=True):
-            if action.lower() not in _ACTIONS[kind]:
-                hint = "allowed: " + ", ".join(_ACTIONS[kind].values())
-                reading.refuse("E026", item.place, f'role "{member.key}": {action} does not fit {kind}', hint)
-        if kind == "Manifest":
-            if view.items("ResourceNames"):
-                message = f'role "{member.key}": Manifest takes no ResourceNames'
-                reading.refuse("E026", _key(view, "ResourceNames"), message, "remove them")
-            continue
-        actions = {action.lower() for action in view.texts("Actions")}
-        for item, name in zip(view.items("ResourceNames"), view.texts("ResourceNames"), strict=True):
-            if not check_name(reading, item.place, f'role "{member.key}" names', name, resources[kind], kind.lower()):
-                continue
-            if kind == "Secrets":
-                _check_permission(reading, item.place, member.key, secrets[name], actions)
+        if kind in _ACTIONS:
+            actions = _read_actions(reading, member.key, view, kind)
+            _check_resources(reading, member.key, view, resources.get(kind, frozenset()), secrets, actions)
+            named = (WHOLE_MANIFEST,) if kind == "Manifest" else view.texts("ResourceNames")
+            roles[member.key] = Role(member.key, actions, frozenset(named))
+    return roles
 
 
-def _check_permission(reading: Reading, place: Place, role: str, secret: Secret, actions: set[str]) -> None:
-    if "writesecret" in actions and not secret.user_defined:
+def read_users(reading: Reading, manifest: View, roles: Mapping[str, Role]) -> Mapping[str, User]:
+    """Every user, with a certificate of their own and roles that exist."""
+    defined = [member.key for member in manifest.members("Roles")]
+    texts: dict[str, str] = {}
+    owners: dict[bytes, str] = {}
+    users = {}
+    for member in manifest.members("Users"):
+        view = View(member.node, member.place)
+        for item, role in zip(view.items("Roles"), view.texts("Roles"), strict=True):
+            check_name(reading, item.place, f'user "{member.key}" has role', role, defined, "roles")
+        text = view.text("Certificate")
+        if not text:
+            if not reading.is_refused(step(member.place.pointer, "Certificate")):
+                reading.refuse("E011", member.place, f'user "{member.key}" has no Certificate', "add it in PEM")
+            continue
+        place = view.place("Certificate")
+        if text in texts:
+            message = f'users "{texts[text]}" and "{member.key}" have the same certificate'
+            reading.refuse("E026", place, message, "give each user one of their own")
+            continue
+        texts[text] = member.key
+        certificate = _read_certificate(reading, member.key, text, place)
+        if certificate is None:
+            continue
+        first = owners.setdefault(certificate, member.key)
+        if first != member.key:
+            message = f'users "{first}" and "{member.key}" have the same certificate in other whitespace'
+            reading.warn("E029", place, message, f'who shows it is "{first}", always; give each user one of their own')
+        held = tuple(roles[name] for name in dict.fromkeys(view.texts("Roles")) if name in roles)
+        users[member.key] = User(member.key, certificate, held)
+    return users
+
+
+def _read_actions(reading: Reading, role: str, view: View, kind: str) -> frozenset[Action]:
+    actions = set()
+    for item, text in zip(view.items("Actions"), view.texts("Actions"), strict=True):
+        action = _ACTIONS[kind].get(text.lower())
+        if action is None:
+            hint = "allowed: " + ", ".join(_ACTIONS[kind].values())
+            reading.refuse("E026", item.place, f'role "{role}": {text} does not fit {kind}', hint)
+            continue
+        actions.add(action)
+        if action in _LATER:
+            message = f'role "{role}" allows {action}, but updates come with a later version of Enclasp'
+            reading.warn("E090", item.place, message, "until then this manifest stays as it is")
+    return frozenset(actions)
+
+
+def _check_resources(
+    reading: Reading,
+    role: str,
+    view: View,
+    defined: frozenset[str],
+    secrets: Mapping[str, Secret],
+    actions: frozenset[Action],
+) -> None:
+    kind = view.text("ResourceType")
+    if kind == "Manifest":
+        if view.items("ResourceNames"):
+            message = f'role "{role}": Manifest takes no ResourceNames'
+            reading.refuse("E026", _key(view, "ResourceNames"), message, "remove them")
+        return
+    for item, name in zip(view.items("ResourceNames"), view.texts("ResourceNames"), strict=True):
+        known = check_name(reading, item.place, f'role "{role}" names', name, sorted(defined), kind.lower())
+        if known and kind == "Secrets":
+            _check_permission(reading, item.place, role, secrets[name], actions)
+
+
+def _check_permission(reading: Reading, place: Place, role: str, secret: Secret, actions: frozenset[Action]) -> None:
+    if Action.WRITE_SECRET in actions and not secret.user_defined:
         message = f'role "{role}" may write secret "{secret.name}", which is generated'
         reading.refuse("E026", place, message, "only user-defined secrets can be written")
-    if "readsecret" in actions and not secret.shared and not secret.user_defined:
+    if Action.READ_SECRET in actions and not secret.shared and not secret.user_defined:
         message = f'role "{role}" may read secret "{secret.name}", which each marble has for itself'
         reading.refuse("E026", place, message, "only shared and user-defined secrets can be read")
 
@@ -112,15 +147,17 @@ def check_name(reading: Reading, place: Place, who: str, name: str, defined: Ite
     return False
 
 
-def _check_certificate(reading: Reading, user: str, text: str, place: Place) -> None:
+def _read_certificate(reading: Reading, user: str, text: str, place: Place) -> bytes | None:
+    """DER of the first PEM block; what stands before and behind it does not count."""
     block = _PEM.search(text)
     try:
         if not block or block.group(1) != "CERTIFICATE":
             raise ValueError("no certificate")
-        x509.load_pem_x509_certificate(block.group().encode())
+        return x509.load_pem_x509_certificate(block.group().encode()).public_bytes(Encoding.DER)
     except ValueError:
         message = f'user "{user}": Certificate is no X.509 certificate in PEM'
         reading.refuse("E026", place, message, "it starts with -----BEGIN CERTIFICATE-----")
+        return None
 
 
 def _check_recovery_key(reading: Reading, name: str, text: str, place: Place) -> None:
@@ -146,8 +183,9 @@ def _key(view: View, field: str) -> Place:
 
 _SECTIONS: Final = {"packages": "/Packages", "secrets": "/Secrets", "roles": "/Roles", "TLS tags": "/TLS"}
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-_ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
-    "Packages": {"updatesecurityversion": "UpdateSecurityVersion"},
-    "Secrets": {"readsecret": "ReadSecret", "writesecret": "WriteSecret"},
-    "Manifest": {"updatemanifest": "UpdateManifest"},
+_ACTIONS: Final[Mapping[str, Mapping[str, Action]]] = {
+    "Packages": {"updatesecurityversion": Action.UPDATE_SECURITY_VERSION},
+    "Secrets": {"readsecret": Action.READ_SECRET, "writesecret": Action.WRITE_SECRET},
+    "Manifest": {"updatemanifest": Action.UPDATE_MANIFEST},
 }
+_LATER: Final = frozenset({Action.UPDATE_SECURITY_VERSION, Action.UPDATE_MANIFEST})

@@ -27,9 +27,7 @@ def _secret(reading: Reading, name: str, view: View) -> Secret:
     size = view.number("Size") or 0
     shared, user_defined = view.flag("Shared"), view.flag("UserDefined")
     if user_defined:
-        place = view.place("UserDefined")
-        message = f'secret "{name}" is user-defined, which comes with a later version of Enclasp'
-        reading.refuse("E092", place, message, "use a generated secret for now")
+        _refuse_values(reading, name, view)
     elif kind is SecretType.PLAIN:
         message = f'secret "{name}" of type plain cannot be generated'
         reading.refuse("E024", view.place("Type"), message, "add UserDefined: true, or use symmetric-key")
@@ -54,6 +52,15 @@ def _secret(reading: Reading, name: str, view: View) -> Secret:
     if kind.is_certificate and not user_defined:
         valid_days = valid_days or DEFAULT_DAYS
     return Secret(name, kind, size, shared, user_defined, valid_days, certificate)
+
+
+def _refuse_values(reading: Reading, name: str, view: View) -> None:
+    """A value in the manifest would be a secret that everybody may read."""
+    for key in ("Private", "Public", "Cert"):
+        if view.text(key) or view.items(key):
+            message = f'secret "{name}" is set by a user, so its {key} cannot stand in the manifest'
+            reading.refuse("E092", view.place(key), message, f"remove it; `enclasp secret set` sets {name}")
+            reading.hide_line()
 
 
 def _size_problem(kind: SecretType, size: int, shared: bool) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ from coordinator.rest import errors
 from coordinator.rest.gatekeeper import BodyMemory, BodyTooLong, HeaderGuard, NoRoom
 from coordinator.rest.limits import RestLimits
 from coordinator.rest.logger import server_logger
-from coordinator.rest.routes import ROUTES, Call, Route
+from coordinator.rest.routes import ROUTES, Call, Caller, Route
 from coordinator.service import Coordinator, NotServing, TryAgain
 from coordinator.wire.v2 import BodyInvalid
 
@@ -67,12 +67,13 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
             return errors.error(408, f"request not complete after {limits.request_seconds:g} s")
 
     async def _handle(route: Route, request: web.Request) -> web.Response:
-        if request.content_length is not None and request.content_length > route.body_limit:
-            return _too_large(route, request.content_length)
         try:
+            user = coordinator.check_user(_leaf(request)) if route.caller is Caller.USER else b""
+            if request.content_length is not None and request.content_length > route.body_limit:
+                return _too_large(route, request.content_length)
             with memory.share() as share:
                 body = await share.read(aiter(request.content.iter_any()), route.body_limit)
-                return await route.handler(coordinator, Call(request.query, body))
+                return await route.handler(coordinator, Call(request.query, body, user))
         except BodyTooLong as large:
             return _too_large(route, large.got)
         except NoRoom:
@@ -110,6 +111,12 @@ def _expect_next(request: web.Request, response: web.StreamResponse) -> None:
         guard.answered()
     else:
         response.force_close()
+
+
+def _leaf(request: web.Request) -> bytes | None:
+    """The certificate whose key the connection proved, DER; those that came with it are nobody's proof."""
+    leaf = request.transport.get_extra_info("peer_leaf_der") if request.transport is not None else None
+    return leaf if isinstance(leaf, bytes) else None
 
 
 def _too_large(route: Route, size: int) -> web.Response:

@@ -2,14 +2,15 @@
 
 from aiohttp import web
 
-from coordinator.decisions.errors import ManifestRefused, Refused, WrongPhase
+from coordinator.decisions.errors import ManifestRefused, NotPermitted, Refused, SecretRefused, UnknownUser, WrongPhase
 from coordinator.state.phase import Ask
 from coordinator.wire import jsend
 from coordinator.wire.v2 import BodyInvalid
 
 JSON = "application/json"
 
-_WRONG_PHASE_V1 = {Ask.QUOTE: 500, Ask.SET_MANIFEST: 400}
+_WRONG_PHASE_V1 = {Ask.SET_MANIFEST: 400, Ask.READ_SECRETS: 400, Ask.WRITE_SECRETS: 400}
+_BAD_REQUEST_V1 = (ManifestRefused, NotPermitted, SecretRefused)
 
 
 def success(data: object) -> web.Response:
@@ -34,10 +35,16 @@ def refused(refusal: Refused | BodyInvalid, version: int) -> web.Response:
     if isinstance(refusal, BodyInvalid):
         if version == 1:
             return error(400, text)
-        return web.Response(status=400, body=jsend.fail(text), content_type=JSON)
+        return _fail(400, text)
     text = f"{refusal.code} {text}"
+    if isinstance(refusal, UnknownUser):
+        return error(401, text) if version == 1 else _fail(401, text)
     if version == 2:
         return error(500, text)
     if isinstance(refusal, WrongPhase):
         return error(_WRONG_PHASE_V1.get(refusal.ask, 500), text)
-    return error(400 if isinstance(refusal, ManifestRefused) else 500, text)
+    return error(400 if isinstance(refusal, _BAD_REQUEST_V1) else 500, text)
+
+
+def _fail(status: int, message: str) -> web.Response:
+    return web.Response(status=status, body=jsend.fail(message), content_type=JSON)

@@ -3,32 +3,38 @@
 What is not in the table is answered 405, as MarbleRun's clients rely on (contract 1.1).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from coordinator.decisions.errors import WrongPhase
 from coordinator.rest import errors
-from coordinator.rest.limits import MANIFEST_BYTES
+from coordinator.rest.limits import MANIFEST_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
-from coordinator.wire import v1, v2
+from coordinator.wire import secrets, update_log, v1, v2
 
 
 class Caller(Enum):
     """Who may call a route.  The phase table (state/phase.py) then says when."""
 
     ANYONE = "anyone who reaches the port"
+    USER = "a user of the manifest, by the certificate that the connection proves"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler sees of a request: the parameters behind `?` (the first of each name), and the whole body."""
+    """What a handler sees of a request: the parameters behind `?`, the whole body, and for a user the certificate.
 
-    query: Mapping[str, str]
+    user: DER of the leaf that the connection proved; empty where the route is for anyone.
+    """
+
+    query: MultiMapping[str]
     body: bytes
+    user: bytes
 
 
 Handler: TypeAlias = Callable[[Coordinator, Call], Awaitable[web.Response]]
@@ -90,6 +96,55 @@ async def _set_manifest_v2(coordinator: Coordinator, call: Call) -> web.Response
     return errors.success(v2.manifest_set())
 
 
+async def _update_log_v1(coordinator: Coordinator, _call: Call) -> web.Response:
+    return errors.success(update_log.v1(_entries(coordinator)))
+
+
+async def _update_log_v2(coordinator: Coordinator, _call: Call) -> web.Response:
+    return errors.success(update_log.v2(_entries(coordinator)))
+
+
+async def _read_secrets_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    return errors.success(_read_secrets(coordinator, call))
+
+
+async def _read_secrets_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    return errors.success({"secrets": _read_secrets(coordinator, call)})
+
+
+async def _write_secrets_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.write_secrets(call.user, secrets.decode_v1(call.body))
+    return errors.success(None)
+
+
+async def _write_secrets_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.write_secrets(call.user, secrets.decode_v2(call.body))
+    return errors.success(None)
+
+
+def _entries(coordinator: Coordinator) -> list[str]:
+    return [update_log.entry(entry.time_ms, entry.update, entry.details) for entry in coordinator.update_log()]
+
+
+def _read_secrets(coordinator: Coordinator, call: Call) -> dict[str, Any]:
+    names = call.query.getall("s", [])
+    if not names or not all(names):
+        raise v2.BodyInvalid("query: expected s=NAME once for each secret, got none or an empty one")
+    return {
+        name: secrets.secret_document(
+            kind=value.type,
+            size=value.size,
+            shared=value.shared,
+            user_defined=value.user_defined,
+            certificate=value.cert_der or b"",
+            valid_days=value.valid_days,
+            private=value.private,
+            public=value.public,
+        )
+        for name, value in sorted(coordinator.read_secrets(call.user, names).items())
+    }
+
+
 _BASE64_MANIFEST_BYTES: Final = MANIFEST_BYTES * 4 // 3 + 1024
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -97,8 +152,14 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(1, "GET", "/quote", Caller.ANYONE, _quote_v1),
     Route(1, "GET", "/manifest", Caller.ANYONE, _manifest_v1),
     Route(1, "POST", "/manifest", Caller.ANYONE, _set_manifest_v1, MANIFEST_BYTES),
+    Route(1, "GET", "/update", Caller.ANYONE, _update_log_v1),
+    Route(1, "GET", "/secrets", Caller.USER, _read_secrets_v1),
+    Route(1, "POST", "/secrets", Caller.USER, _write_secrets_v1, SECRETS_BYTES),
     Route(2, "GET", "/api/v2/status", Caller.ANYONE, _status_v2),
     Route(2, "GET", "/api/v2/quote", Caller.ANYONE, _quote_v2),
     Route(2, "GET", "/api/v2/manifest", Caller.ANYONE, _manifest_v2),
     Route(2, "POST", "/api/v2/manifest", Caller.ANYONE, _set_manifest_v2, _BASE64_MANIFEST_BYTES),
+    Route(2, "GET", "/api/v2/update", Caller.ANYONE, _update_log_v2),
+    Route(2, "GET", "/api/v2/secrets", Caller.USER, _read_secrets_v2),
+    Route(2, "POST", "/api/v2/secrets", Caller.USER, _write_secrets_v2, SECRETS_BYTES),
 )

@@ -10,6 +10,7 @@ from coordinator.decisions.errors import (
     ParametersFailed,
     Refused,
     RequestInvalid,
+    SecretNotSet,
     WrongPhase,
 )
 from coordinator.observe import Observer
@@ -23,6 +24,7 @@ _STATUS: Final[Mapping[type[Refused], StatusCode]] = {
     RequestInvalid: StatusCode.INVALID_ARGUMENT,
     CsrRefused: StatusCode.INTERNAL,
     ParametersFailed: StatusCode.INTERNAL,
+    SecretNotSet: StatusCode.INTERNAL,
 }
 
 

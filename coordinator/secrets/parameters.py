@@ -3,7 +3,7 @@
 Source: contract 2.7-2.9.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from coordinator.manifest.model import Manifest, Marble
+from coordinator.manifest.model import Manifest, Marble, TlsTag
 from coordinator.manifest.template.render import Place, Template, TemplateError
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.ttls import ttls_config
@@ -107,7 +107,15 @@ def _reserved(
     }
     if marble.tls:
         tags = [manifest.tls[tag] for tag in marble.tls]
+        _check_doors(marble, tags, secrets)
         reserved[settings.TTLS_CONFIG] = ttls_config(
             tags, secrets, root_pem=texts.marble_root, leaf_pem=leaf, key_pem=key
         )
     return {name: text.encode() for name, text in reserved.items()}
+
+
+def _check_doors(marble: Marble, tags: Sequence[TlsTag], secrets: Mapping[str, SecretValue]) -> None:
+    """Raises RenderFailed if a port shall show a certificate that a user has not set, or set without its key."""
+    for name in (entry.secret for tag in tags for entry in tag.incoming if entry.secret is not None):
+        if not secrets[name].cert_der or not secrets[name].private:
+            raise RenderFailed(f"marble '{marble.type}', TLS: secret '{name}' has no certificate with a private key")

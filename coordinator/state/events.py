@@ -19,6 +19,14 @@ class StoredSecret(msgspec.Struct, frozen=True):
     private: bytes
 
 
+class LogEntry(msgspec.Struct, frozen=True):
+    """One line of the update log (contract 8.4).  update: what happened; details: further fields, in their order."""
+
+    time_ms: int
+    update: str
+    details: dict[str, str]
+
+
 class Founded(msgspec.Struct, frozen=True, tag="founded"):
     """The root key was made.  root_key: PKCS#8 DER; names: the Coordinator's DNS names and IP addresses."""
 
@@ -47,6 +55,14 @@ class ManifestSet(msgspec.Struct, frozen=True, tag="manifest-set"):
     signature: bytes
 
 
+class SecretsWritten(msgspec.Struct, frozen=True, tag="secrets-written"):
+    """A user set values of user-defined secrets; an empty value unsets one."""
+
+    time_ms: int
+    user: str
+    secrets: dict[str, StoredSecret]
+
+
 class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
     """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used."""
 
@@ -69,7 +85,22 @@ class EvidenceRemembered(msgspec.Struct, frozen=True, tag="evidence-remembered")
     digests: tuple[bytes, ...]
 
 
-Event: TypeAlias = Founded | AuthorityIssued | ManifestSet | MarbleActivated | ActivationsCounted | EvidenceRemembered
+class LogKept(msgspec.Struct, frozen=True, tag="log-kept"):
+    """What a snapshot keeps of the update log: its entries behind the first one, which `ManifestSet` makes."""
+
+    entries: tuple[LogEntry, ...]
+
+
+Event: TypeAlias = (
+    Founded
+    | AuthorityIssued
+    | ManifestSet
+    | SecretsWritten
+    | MarbleActivated
+    | ActivationsCounted
+    | EvidenceRemembered
+    | LogKept
+)
 
 LANGUAGE_VERSION = 1
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from coordinator.manifest.model import Manifest
 from coordinator.manifest.template.values import SecretValue
+from coordinator.state.events import LogEntry
 from coordinator.state.phase import Phase
 
 
@@ -28,7 +29,8 @@ class Authority:
 class Deployment:
     """What a set manifest brings with it.  manifest_signature: ECDSA of the root key over its bytes (contract 1.8).
 
-    activations: granted so far, by marble type; a type without an entry has none.
+    shared_secrets: generated ones, and those that users have set; a user-defined one without an entry is not set.
+    activations: granted so far, by marble type; a type without an entry has none.  log: the update log, oldest first.
     """
 
     manifest: Manifest
@@ -38,6 +40,7 @@ class Deployment:
     root_secret: bytes
     shared_secrets: Mapping[str, SecretValue]
     activations: Mapping[str, int] = field(default_factory=dict)
+    log: tuple[LogEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

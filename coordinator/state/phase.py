@@ -26,12 +26,25 @@ class Ask(Enum):
     READ_MANIFEST = "manifest get"
     SET_MANIFEST = "manifest set"
     ACTIVATE = "activation"
+    READ_SECRETS = "secret get"
+    WRITE_SECRETS = "secret set"
+    READ_LOG = "manifest log"
 
 
 ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
     Phase.RECOVERY: frozenset({Ask.STATUS, Ask.QUOTE, Ask.SET_MANIFEST}),
     Phase.ACCEPTING_MANIFEST: frozenset({Ask.STATUS, Ask.QUOTE, Ask.SET_MANIFEST}),
-    Phase.ACCEPTING_MARBLES: frozenset({Ask.STATUS, Ask.QUOTE, Ask.READ_MANIFEST, Ask.ACTIVATE}),
+    Phase.ACCEPTING_MARBLES: frozenset(
+        {
+            Ask.STATUS,
+            Ask.QUOTE,
+            Ask.READ_MANIFEST,
+            Ask.ACTIVATE,
+            Ask.READ_SECRETS,
+            Ask.WRITE_SECRETS,
+            Ask.READ_LOG,
+        }
+    ),
 }
 
 _MESSAGES: Final[Mapping[Phase, str]] = {

@@ -6,6 +6,7 @@ The only place where State changes.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
@@ -18,14 +19,20 @@ from coordinator.state.events import (
     Event,
     EvidenceRemembered,
     Founded,
+    LogEntry,
+    LogKept,
     ManifestSet,
     MarbleActivated,
+    SecretsWritten,
 )
 from coordinator.state.model import Authority, Deployment, State
 from coordinator.state.phase import Phase
 from coordinator.state.values import secret_value, stored_secret
 from pki.certificates import CertificateFormatError, der, load_der
 from pki.keys import KeyFormatError, load_private, private_der
+
+MANIFEST_SET: Final = "initial manifest set"
+SECRET_SET: Final = "secret set"
 
 
 class ReplayFailed(Exception):
@@ -51,6 +58,11 @@ def replay(state: State, event: Event) -> State:
             return replace(state, phase=Phase.ACCEPTING_MARBLES, deployment=_deployment(event))
         case AuthorityIssued():
             return replace(state, authority=_authority(event, state.authority.root_key, state.authority.names))
+        case SecretsWritten():
+            return replace(state, deployment=_written(_deployed(state), event))
+        case LogKept():
+            deployment = _deployed(state)
+            return replace(state, deployment=replace(deployment, log=(*deployment.log, *event.entries)))
         case EvidenceRemembered():
             return state
         case Founded():
@@ -90,6 +102,8 @@ def condense(state: State) -> tuple[Event, ...]:
                 signature=deployment.manifest_signature,
             )
         )
+        if deployment.log[1:]:
+            events.append(LogKept(deployment.log[1:]))
         if deployment.activations:
             events.append(ActivationsCounted(dict(deployment.activations)))
     return tuple(events)
@@ -106,13 +120,31 @@ def issued_event(authority: Authority) -> AuthorityIssued:
 
 
 def _count(state: State, counts: Mapping[str, int]) -> State:
-    deployment = state.deployment
-    if deployment is None:
-        raise ReplayFailed("journal: an activation was recorded before any manifest")
+    deployment = _deployed(state)
     activations = dict(deployment.activations)
     for marble, number in counts.items():
         activations[marble] = activations.get(marble, 0) + number
     return replace(state, deployment=replace(deployment, activations=activations))
+
+
+def _deployed(state: State) -> Deployment:
+    if state.deployment is None:
+        raise ReplayFailed("journal: expected a manifest before activations, secrets and log entries")
+    return state.deployment
+
+
+def _written(deployment: Deployment, event: SecretsWritten) -> Deployment:
+    secrets, log = dict(deployment.shared_secrets), list(deployment.log)
+    for name, stored in event.secrets.items():
+        secret = deployment.manifest.secrets.get(name)
+        if secret is None:
+            raise ReplayFailed(f"journal: secret '{name}' was written, which the manifest does not define")
+        if stored.public:
+            secrets[name] = secret_value(secret, stored)
+        else:
+            secrets.pop(name, None)
+        log.append(LogEntry(event.time_ms, SECRET_SET, {"user": event.user, "secret": name, "type": secret.type.value}))
+    return replace(deployment, shared_secrets=secrets, log=tuple(log))
 
 
 def _deployment(event: ManifestSet) -> Deployment:
@@ -130,6 +162,7 @@ def _deployment(event: ManifestSet) -> Deployment:
         set_at=datetime.fromtimestamp(event.time_ms / 1000, UTC),
         root_secret=event.root_secret,
         shared_secrets=secrets,
+        log=(LogEntry(event.time_ms, MANIFEST_SET, {}),),
     )
 
 

@@ -21,10 +21,7 @@ STRICTER = {
     "v43-relative-and-odd-file-paths.json": {"E028"},
 }
 LATER = {
-    "v06-secret-types.json",
     "v07-secret-cert-fields.json",
-    "v08-templates.json",
-    "v10-users-roles.yaml",
     "v11-recovery-single.json",
     "v12-recovery-all.json",
     "v13-recovery-threshold.yaml",
@@ -33,8 +30,6 @@ LATER = {
     "v19-infrastructures.json",
     "v33-recovery-rsa1024.json",
     "v37-update-threshold-first-action.json",
-    "v46-same-cert-other-whitespace.json",
-    "v47-cert-with-leading-text-and-chain.json",
 }
 
 

@@ -90,7 +90,7 @@ def test_the_fingerprint_is_of_the_exact_bytes(document: Document) -> None:
         ("Secrets/s", {"Type": "cert-ed25519", "Size": 256}, "E024"),
         ("Secrets/s", {"Type": "plain"}, "E024"),
         ("Secrets/s", {"Type": "symmetric-key", "Size": 128, "Private": "AA=="}, "E024"),
-        ("Secrets/s", {"Type": "plain", "UserDefined": True}, "E092"),
+        ("Secrets/s", {"Type": "plain", "UserDefined": True, "Private": "AAEC"}, "E092"),
         ("Secrets/site/Cert", {"NotAfter": "2031-05-06T07:08:09Z"}, "E024"),
         ("Secrets/site/ValidFor", 2_500_001, "E015"),
         ("Secrets/site/Cert", {"DNSNames": ["café.example"]}, "E025"),

@@ -107,7 +107,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E052": _document(marble=_env("DB_PASSWORD: correct horse battery staple")),
     "E090": _document(more="Roles:\n  reader:\n    ResourceType: Manifest\n    Actions: [UpdateManifest]\n"),
     "E091": _document(more="RecoveryKeys:\n  alice: PEM\n"),
-    "E092": _document(more="Secrets:\n  token:\n    Type: plain\n    UserDefined: true\n"),
+    "E092": _document(more="Secrets:\n  token: {Type: plain, UserDefined: true, Private: c2VjcmV0}\n"),
     "E093": _document(more="Config:\n  RotateRootSecret: true\n"),
     "E094": _document(more="Infrastructures:\n  cloud: {}\n"),
     "E095": _document(

@@ -1,0 +1,29 @@
+"""A user reads secrets: all that were asked for, or none (contract 1.11)."""
+
+from collections.abc import Mapping, Sequence
+
+from coordinator.decisions.decision import admit
+from coordinator.decisions.users import find_user, require
+from coordinator.manifest.model import Action
+from coordinator.manifest.template.values import SecretValue
+from coordinator.state.events import StoredSecret
+from coordinator.state.model import State
+from coordinator.state.phase import Ask
+from coordinator.state.values import secret_value
+
+
+def read_secrets(state: State, leaf: bytes, names: Sequence[str]) -> Mapping[str, SecretValue]:
+    """The values by name; one that is not set yet has empty parts.
+
+    leaf: the certificate that the connection proved, DER.  Raises WrongPhase, UnknownUser, NotPermitted (also for a
+    name that is not defined).
+    """
+    admit(state, Ask.READ_SECRETS)
+    deployment = state.deployment
+    assert deployment is not None, "the phase table admits secrets only with a deployment"
+    require(find_user(deployment.manifest, leaf), Action.READ_SECRET, names)
+    unset = StoredSecret(b"", b"", b"")
+    return {
+        name: deployment.shared_secrets.get(name) or secret_value(deployment.manifest.secrets[name], unset)
+        for name in names
+    }
