@@ -56,6 +56,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E050": ("several marbles are one program", "who starts it chooses which marble it becomes"),
     "E051": ("platforms with known holes are accepted", "update the platforms instead"),
     "E052": ("a value looks like a secret", "define it under Secrets; everybody may read a manifest"),
+    "E060": ("a decision is still open", "write a value in the place of DECIDE:, or delete the comment that asks"),
     "E090": ("a role allows what comes with a later version of Enclasp", "until then nobody may do it"),
     "E091": ("recovery keys come with a later version of Enclasp", "leave RecoveryKeys out for now"),
     "E092": (

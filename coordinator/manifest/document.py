@@ -20,6 +20,11 @@ class Document:
         self.text = text
         self._line_break = line_break
 
+    @property
+    def is_yaml(self) -> bool:
+        """YAML, which may have comments, or JSON."""
+        return self._line_break is YAML_LINE_BREAK
+
     @cached_property
     def starts(self) -> list[int]:
         """Offset of each line's first character."""

@@ -13,8 +13,9 @@ from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema import MANIFEST
 from coordinator.manifest.secret import read_secrets
-from coordinator.manifest.shape import shape
+from coordinator.manifest.shape import named, shape, short
 from coordinator.manifest.tls import read_tags
+from coordinator.manifest.undecided import open_comments
 from coordinator.manifest.view import View
 
 
@@ -47,6 +48,8 @@ def examine(raw: bytes, *, name: str, compatible: bool) -> Parsed:
     """What can be read of a manifest, with every error and warning.  With an error, nobody may act on the result."""
     reading, root = read(raw, name=name, compatible=compatible)
     unreadable = any(f.code in _UNREADABLE and f.severity is Severity.ERROR for f in reading.findings)
+    if not unreadable:
+        _open_comments(reading, root)
     view = View(None if unreadable else shape(reading, root, MANIFEST), root.place)
     manifest = _manifest(raw, reading, view)
     return Parsed(manifest, _sorted(reading), reading.document, root)
@@ -77,6 +80,13 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
         message = "Infrastructures come with a later version of Enclasp"
         reading.refuse("E094", member.place, message, "leave Infrastructures out for now; MarbleRun ignores them")
     return manifest
+
+
+def _open_comments(reading: Reading, root: Node) -> None:
+    """Questions that `manifest init` left in comments, beside values that it proposes."""
+    for place, question in open_comments(reading.document, root):
+        message = f"{named(place.pointer)} is not decided yet: {short(question) or 'see the comment'}"
+        reading.remark("E060", place, message, "decide, and delete the comment")
 
 
 def _config(reading: Reading, view: View) -> Config:

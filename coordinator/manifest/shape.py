@@ -12,6 +12,7 @@ from typing import Final
 from coordinator.manifest.document import ListNode, MapNode, Member, Node, Place, ScalarNode
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema import Schema
+from coordinator.manifest.undecided import MARKER, is_open
 
 
 def shape(reading: Reading, root: Node, schema: Schema) -> MapNode:
@@ -26,6 +27,10 @@ class _Shaper:
 
     def fit(self, node: Node, schema: Schema, owner: Place) -> Node | None:
         """What of a value fits; None where nothing does.  owner: place of the key that holds the value."""
+        if isinstance(node, ScalarNode) and is_open(node.value):
+            self._undecided(node)
+            if not self._reading.compatible:
+                return None
         if "anyOf" in schema:
             return self._any_of(node, schema, owner)
         kinds = _kinds(schema)
@@ -42,6 +47,11 @@ class _Shaper:
             fitted = (self.fit(item, items, item.place) for item in node.items)
             return ListNode(tuple(item for item in fitted if item is not None), node.place)
         return node if self._scalar_fits(node, schema) else None
+
+    def _undecided(self, node: ScalarNode) -> None:
+        question = short(str(node.value).removeprefix(MARKER).strip() or "a value")
+        message = f"{named(node.place.pointer)} is not decided yet: {question}"
+        self._reading.remark("E060", node.place, message, "write the value in the place of this text")
 
     def _any_of(self, node: Node, schema: Schema, owner: Place) -> Node | None:
         alternatives: list[Schema] = [{**schema, **choice} for choice in schema["anyOf"]]

@@ -105,6 +105,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E050": _document(marble=_MARBLE + "  admin:\n    Package: web\n    MaxActivations: 1\n"),
     "E051": _document(package=_SGX + "      AcceptedTCBStatuses: [OutOfDate]\n"),
     "E052": _document(marble=_env("DB_PASSWORD: correct horse battery staple")),
+    "E060": _document(package='Packages:\n  web:\n    TDX:\n      MRTD: "DECIDE: measurement of the firmware"\n'),
     "E090": _document(more="Roles:\n  reader:\n    ResourceType: Manifest\n    Actions: [UpdateManifest]\n"),
     "E091": _document(more="RecoveryKeys:\n  alice: PEM\n"),
     "E092": _document(more="Secrets:\n  token: {Type: plain, UserDefined: true, Private: c2VjcmV0}\n"),
