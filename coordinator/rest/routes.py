@@ -15,6 +15,7 @@ from coordinator.decisions.errors import WrongPhase
 from coordinator.rest import errors
 from coordinator.rest.limits import MANIFEST_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
+from coordinator.state.phase import Phase
 from coordinator.wire import secrets, update_log, v1, v2
 
 
@@ -60,6 +61,14 @@ async def _status_v1(coordinator: Coordinator, _call: Call) -> web.Response:
 async def _status_v2(coordinator: Coordinator, _call: Call) -> web.Response:
     phase = coordinator.phase
     return errors.success(v2.status(phase.value, phase.message))
+
+
+async def _ready(coordinator: Coordinator, _call: Call) -> web.Response:
+    """For an orchestrator's probe, which reads the status only: a coordinator that waits for recovery is alive (it
+    answers), and not ready (it serves nobody)."""
+    if coordinator.phase is Phase.RECOVERY:
+        return errors.error(503, coordinator.phase.message)
+    return errors.success(None)
 
 
 async def _quote_v1(coordinator: Coordinator, _call: Call) -> web.Response:
@@ -155,6 +164,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(1, "GET", "/update", Caller.ANYONE, _update_log_v1),
     Route(1, "GET", "/secrets", Caller.USER, _read_secrets_v1),
     Route(1, "POST", "/secrets", Caller.USER, _write_secrets_v1, SECRETS_BYTES),
+    Route(2, "GET", "/readyz", Caller.ANYONE, _ready),
     Route(2, "GET", "/api/v2/status", Caller.ANYONE, _status_v2),
     Route(2, "GET", "/api/v2/quote", Caller.ANYONE, _quote_v2),
     Route(2, "GET", "/api/v2/manifest", Caller.ANYONE, _manifest_v2),

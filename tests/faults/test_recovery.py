@@ -28,6 +28,7 @@ def test_on_another_machine_it_waits_for_recovery_and_the_old_state_is_never_ove
     startup.write_bytes(document(program))
     running = begin(tmp_path / "dev", EDG_STARTUP_MANIFEST=str(startup))
     assert 3 == phase(running.client_address), "a first start sets it"
+    assert 200 == ask(running.client_address, "/readyz")[0]
     shown = root(running.client_address)
     running.kill()
 
@@ -40,6 +41,7 @@ def test_on_another_machine_it_waits_for_recovery_and_the_old_state_is_never_ove
     old_machine = move_to_another_machine(running.folder)
     running = begin(tmp_path / "dev", EDG_STARTUP_MANIFEST=str(startup))
     assert 1 == phase(running.client_address), "not even a start-up manifest overwrites what waits for recovery"
+    assert 503 == ask(running.client_address, "/readyz")[0], "alive, but not ready: an orchestrator can tell"
     assert shown.public_key() != root(running.client_address).public_key()
     code, details = outcome(running.mesh_address, marbles_of(running, program)("limited"))
     assert (grpc.StatusCode.FAILED_PRECONDITION, True) == (code, "recovery" in details), details
