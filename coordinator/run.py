@@ -25,6 +25,7 @@ from coordinator.decisions.errors import Refused
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.errors import JournalError
+from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.observe import Observer, configure_logging
 from coordinator.program import own_program
@@ -74,7 +75,7 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer,
         Environment(
             issuer=issuer,
             verifier=_verifier(config),
-            vault=Vault(Path(config.state_dir), issuer, os.urandom),  # noqa: TID251 - shell: draws entropy
+            vault=Vault(SqliteStorage(Path(config.state_dir)), issuer, os.urandom),  # noqa: TID251 - shell: draws entropy
             observer=observer,
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
             entropy=os.urandom,  # noqa: TID251 - shell: draws entropy

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from attestation.errors import NoSealingKey
@@ -11,7 +10,6 @@ from coordinator.journal.errors import JournalError, KeyUnusable
 from coordinator.journal.journal import Entropy, Journal, NoJournal, read_keyring
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, parse_wrapped, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
-from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.storage import Storage
 
 KEY_SOURCE: Final = "cce"
@@ -34,11 +32,10 @@ class Locked:
 
 
 class Vault:
-    """The place of the state: one folder, sealed by the environment that we run in."""
+    """The place of the state: one storage, the vault's own from now on, sealed by the environment that we run in."""
 
-    def __init__(self, folder: Path, issuer: Issuer, entropy: Entropy) -> None:
-        self._folder, self._issuer, self._entropy = folder, issuer, entropy
-        self._storage: Storage = SqliteStorage(folder)
+    def __init__(self, storage: Storage, issuer: Issuer, entropy: Entropy) -> None:
+        self._storage, self._issuer, self._entropy = storage, issuer, entropy
 
     def open(self) -> Opened | Locked | NoJournal:
         """What is there.  Raises JournalError for a journal that is damaged, or a folder that cannot be used."""
@@ -101,5 +98,5 @@ class Vault:
         )
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Let go of the storage."""
         self._storage.close()

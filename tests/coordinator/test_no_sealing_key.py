@@ -16,6 +16,7 @@ from attestation.simulation.issue import QuotingEnclave, TrustDomain
 from attestation.simulation.vendor import SimulatedVendor, new_vendor
 from attestation.verify import Verifier
 from coordinator.decisions.errors import ManifestRefused
+from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.observe import Observer
 from coordinator.service import Coordinator, Environment
@@ -55,7 +56,7 @@ def environment(folder: Path) -> Environment:
     return Environment(
         issuer=issuer,
         verifier=Verifier(anchors, parse_bundle(vendor.bundle())),
-        vault=Vault(folder, issuer, draw),
+        vault=Vault(SqliteStorage(folder), issuer, draw),
         observer=Observer("test"),
         clock=lambda: NOW,
         entropy=draw,
