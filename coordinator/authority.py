@@ -5,7 +5,7 @@ Keys, time, serial numbers and Evidence are arguments; nothing here draws or ask
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -93,9 +93,20 @@ def issue_authority(
 
 
 def issue_marble_leaf(
-    authority: Authority, csr: CsrData, marble: str, uuid: str, *, public_key: PublicKey, now: datetime, serial: int
+    authority: Authority,
+    csr: CsrData,
+    marble: str,
+    uuid: str,
+    *,
+    public_key: PublicKey,
+    now: datetime,
+    serial: int,
+    lifetime: timedelta | None,
 ) -> x509.Certificate:
-    """A marble's certificate (contract 2.6): CN is the UUID, O is left out, the rest of the CSR's subject stays."""
+    """A marble's certificate (contract 2.6): CN is the UUID, O is left out, the rest of the CSR's subject stays.
+
+    lifetime: None lasts as long as the hierarchy.
+    """
     kept = [a for a in csr.subject if a.oid not in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
     template = CertificateTemplate(
         subject=x509.Name([*kept, x509.NameAttribute(NameOID.COMMON_NAME, uuid)]),
@@ -105,7 +116,8 @@ def issue_marble_leaf(
         extended_key_usage=_BOTH_SIDES,
         extra=(ExtraExtension(x509.UnrecognizedExtension(oids.MARBLE_TYPE, marble.encode())),),
     )
-    return issue_below(authority, template, public_key=public_key, now=now, serial=serial, not_after=None)
+    not_after = None if lifetime is None else now + lifetime
+    return issue_below(authority, template, public_key=public_key, now=now, serial=serial, not_after=not_after)
 
 
 def issue_below(

@@ -127,6 +127,7 @@ class Rehearsal:
             public_key=key.public_key(),
             now=self._now,
             serial=self._serial(),
+            lifetime=marble.lifetime,
         )
         secrets = {name: self._secret(self.manifest.secrets[name], marble, uuid) for name in sorted(marble.secrets)}
         return self.render(marble, Identity(leaf, key), secrets)
@@ -185,7 +186,7 @@ class Rehearsal:
             return self._set_by_a_user(secret)
         if secret.shared:
             return self._deployment.shared_secrets[secret.name]
-        if secret.type is SecretType.SYMMETRIC_KEY:
+        if not secret.type.is_certificate:
             return derive_symmetric(secret, marble, uuid, self._deployment.root_secret)
         stored = certify(secret, make_key(secret), self._state.authority, now=self._now, serial=self._serial())
         return secret_value(secret, stored)

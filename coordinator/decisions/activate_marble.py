@@ -23,7 +23,7 @@ from coordinator.decisions.errors import (
     TooManyActivations,
     UnknownMarble,
 )
-from coordinator.manifest.model import Manifest, Marble, Secret, SecretType
+from coordinator.manifest.model import Manifest, Marble, Secret
 from coordinator.manifest.template.render import ALL_SECRETS
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.generate import Entropy, certify, derive_symmetric
@@ -131,6 +131,7 @@ def activate_marble(
         public_key=keys.own.public_key(),
         now=now,
         serial=serial_number(entropy(16)),
+        lifetime=marble.lifetime,
     )
     try:
         secrets = {
@@ -165,7 +166,7 @@ def _secret(
         return deployment.shared_secrets.get(secret.name) or secret_value(secret, StoredSecret(b"", b"", b""))
     if secret.shared:
         return deployment.shared_secrets[secret.name]
-    if secret.type is SecretType.SYMMETRIC_KEY:
+    if not secret.type.is_certificate:
         return derive_symmetric(secret, marble, uuid, deployment.root_secret)
     key = keys.secrets[secret.name]
     stored = certify(secret, key, state.authority, now=now, serial=serial_number(entropy(16)))

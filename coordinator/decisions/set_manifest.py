@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from coordinator.decisions.decision import Decision, admit
 from coordinator.manifest.dry_run import dry_run, placeholder_context
 from coordinator.manifest.errors import ManifestInvalid, Severity
-from coordinator.manifest.model import Manifest, SecretType
+from coordinator.manifest.model import Manifest
 from coordinator.secrets.generate import Entropy, certify, draw_symmetric
 from coordinator.state.events import LANGUAGE_VERSION, Event, Founded, ManifestSet
 from coordinator.state.model import Authority, State
@@ -41,9 +41,9 @@ def set_manifest(
     admit(state, Ask.SET_MANIFEST)
     authority = founding.authority
     secrets = {
-        secret.name: draw_symmetric(secret, entropy)
-        if secret.type is SecretType.SYMMETRIC_KEY
-        else certify(secret, founding.keys[secret.name], authority, now=now, serial=serial_number(entropy(16)))
+        secret.name: certify(secret, founding.keys[secret.name], authority, now=now, serial=serial_number(entropy(16)))
+        if secret.type.is_certificate
+        else draw_symmetric(secret, entropy)
         for secret in manifest.secrets.values()
         if secret.shared and not secret.user_defined
     }

@@ -58,6 +58,9 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E052": ("a value looks like a secret", "define it under Secrets; everybody may read a manifest"),
     "E060": ("a decision is still open", "write a value in the place of DECIDE:, or delete the comment that asks"),
     "E090": ("a role allows what comes with a later version of Enclasp", "until then nobody may do it"),
+    "E070": ("a password cannot be made as defined", "see Length, Alphabet and Characters in the manifest reference"),
+    "E071": ("what an update does to this secret cannot be chosen", "see OnUpdate in the manifest reference"),
+    "E072": ("a certificate's lifetime does not fit", "see CertificateLifetime in the manifest reference"),
     "E091": ("recovery keys come with a later version of Enclasp", "leave RecoveryKeys out for now"),
     "E092": (
         "the value of a user-defined secret stands in the manifest",

@@ -14,7 +14,7 @@ from coordinator.manifest.diff_people import people_changes
 from coordinator.manifest.document import step
 from coordinator.manifest.model import Manifest, Marble, Package, SealMode, Secret, TlsIncoming, TlsTag
 from coordinator.manifest.template.render import Template
-from coordinator.manifest.words import starts
+from coordinator.manifest.words import lasts, starts
 
 T = TypeVar("T")
 
@@ -103,6 +103,12 @@ class _Comparison:
             meaning = f'keys of marble "{name}" {bound} to its type; what the old ones encrypt is lost'
             yield Change(gravity, step(path, "DisableSecretBinding"), meaning)
         yield from self._readers(path, name, old.secrets, new.secrets)
+        if old.lifetime != new.lifetime:
+            longer = new.lifetime is None or (old.lifetime is not None and new.lifetime > old.lifetime)
+            gravity = Gravity.WEAKENS if longer else Gravity.NARROWS
+            meaning = f'certificates of marble "{name}" are valid for a {"longer" if longer else "shorter"} time'
+            here = step(path, "CertificateLifetime")
+            yield Change(gravity, here, meaning, lasts(old.lifetime), lasts(new.lifetime))
         parameters = step(path, "Parameters")
         yield from _contents(
             step(parameters, "Env"), f'variable of marble "{name}"', old.parameters.env, new.parameters.env
@@ -210,6 +216,15 @@ def _secret(path: str, old: Secret, new: Secret) -> Iterator[Change]:
         gravity = Gravity.WEAKENS if new.size < old.size else Gravity.CHANGES
         meaning = f'the key of secret "{name}" is {"shorter" if new.size < old.size else "longer"}, and is made anew'
         yield Change(gravity, step(path, "Size"), meaning, f"{old.size} bits", f"{new.size} bits")
+    if old.password != new.password and old.password is not None and new.password is not None:
+        easier = new.password.bits < old.password.bits
+        meaning = f'passwords of secret "{name}" are {"easier" if easier else "not easier"} to guess, and made anew'
+        before, after = (f"{int(rule.bits)} bits" for rule in (old.password, new.password))
+        yield Change(Gravity.WEAKENS if easier else Gravity.CHANGES, step(path, "Length"), meaning, before, after)
+    if old.rotate != new.rotate:
+        gravity = Gravity.CHANGES if new.rotate else Gravity.WEAKENS
+        what = "made anew by every update; what the old value encrypts is lost" if new.rotate else "kept by updates"
+        yield Change(gravity, step(path, "OnUpdate"), f'secret "{name}" is {what}')
     if old.shared != new.shared:
         gravity = Gravity.WEAKENS if new.shared else Gravity.NARROWS
         now = "one value for all marbles, instead of one each" if new.shared else "a value of its own for each marble"

@@ -67,8 +67,9 @@ def placeholder_context(
     public_der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     secrets: dict[str, SecretValue] = {}
     for name, secret in manifest.secrets.items():
-        is_key = secret.type is SecretType.SYMMETRIC_KEY and not secret.user_defined
-        key = _filler(secret.size // 8) if is_key else b"A"
+        is_key = secret.type in (SecretType.SYMMETRIC_KEY, SecretType.PASSWORD) and not secret.user_defined
+        length = secret.password.length if secret.password else secret.size // 8
+        key = _filler(length) if is_key else b"A"
         secrets[name] = SecretValue(
             type=secret.type.value,
             size=secret.size,

@@ -11,7 +11,7 @@ from coordinator.manifest.diff_people import power_words
 from coordinator.manifest.model import Manifest, Marble, SealMode, Secret
 from coordinator.manifest.schema import MANIFEST, Schema
 from coordinator.manifest.template.render import Template
-from coordinator.manifest.words import printable, starts
+from coordinator.manifest.words import lasts, printable, starts
 
 
 class UnknownField(Exception):
@@ -144,7 +144,8 @@ def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
         "files": {path: _content(template) for path, template in marble.parameters.files.items()},
         "secrets": sorted(marble.secrets),
         "always": [
-            "a certificate of its own from the coordinator, with its key, and the root that all marbles share",
+            f"a certificate of its own from the coordinator, valid {lasts(marble.lifetime)}, with its key",
+            "the root that all marbles share",
             *([] if marble.secret_binding else ["keys that are not bound to its type (DisableSecretBinding)"]),
         ],
         "network": list(_network(manifest, marble)),
@@ -192,11 +193,15 @@ def _content(template: Template) -> str:
 
 def _secret(secret: Secret) -> str:
     kind = f"{secret.type.value} of {secret.size} bits" if secret.size else secret.type.value
+    if secret.password is not None:
+        rule = secret.password
+        kind += f" of {rule.length} characters out of {len(rule.characters)} ({int(rule.bits)} bits)"
     if secret.user_defined:
         return f"{kind}, set by a user"
     days = f", certificate valid for {secret.valid_days} days" if secret.valid_days else ""
     owner = "one value for all its readers" if secret.shared else "a value of its own for each marble and UUID"
-    return f"{kind}{days}, {owner}"
+    rotates = ", made anew by every update" if secret.rotate else ""
+    return f"{kind}{days}, {owner}{rotates}"
 
 
 def _network(manifest: Manifest, marble: Marble) -> Iterator[str]:

@@ -130,7 +130,8 @@ class _Ids:
 
 
 def _about(secret: Secret) -> str:
-    size = f" {secret.size}" if secret.size else ""
+    length = secret.password.length if secret.password else secret.size
+    size = f" {length}" if length else ""
     owner = "one for all" if secret.shared else "one for each"
     return f"{secret.type.value}{size}, {owner}"
 

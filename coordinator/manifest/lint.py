@@ -126,7 +126,8 @@ class _Linter:
             hint = "without Shared each of its instances has a value of its own, which is lost with its UUID"
             self._tell("E046", self._places.key("Secrets", secret.name, "Shared"), message, hint)
         if weakness := _weakness(secret):
-            size = self._places.value("Secrets", secret.name, "Size")
+            field = "Length" if secret.password is not None else "Size"
+            size = self._places.value("Secrets", secret.name, field)
             self._warn("E043", size, f'secret "{secret.name}": {weakness[0]}', weakness[1])
 
     def _warn(self, code: str, place: Place, message: str, hint: str) -> None:
@@ -153,6 +154,8 @@ def _weakness(secret: Secret) -> tuple[str, str] | None:
     """Why a key is weak, and what to do; RSA is the parser's (E029)."""
     if secret.type is SecretType.SYMMETRIC_KEY and 0 < secret.size < 128:
         return f"a key of {secret.size} bits can be guessed", "use 256"
+    if secret.password is not None and secret.password.bits < 80:
+        return f"a password of {int(secret.password.bits)} bits can be guessed", "make it longer: 80 bits or more"
     if secret.type is SecretType.CERT_ECDSA and secret.size == 224:
         return "P-224 is weaker than what certificates use today, and browsers do not know it", "use 256"
     return None

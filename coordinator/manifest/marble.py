@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Final
 
@@ -59,7 +60,20 @@ class _Marble:
             tls=names,
             secret_binding=not view.flag("DisableSecretBinding"),
             secrets=frozenset(name for name in used | shown if name in self._secrets),
+            lifetime=self._lifetime(),
         )
+
+    def _lifetime(self) -> timedelta | None:
+        """Of the marble's own certificate.  There is no renewal but a new start, so the default is long."""
+        text = self._view.text("CertificateLifetime")
+        if not text:
+            return DEFAULT_LIFETIME if self._reading.is_new_style and not self._reading.compatible else None
+        lifetime = timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+        if not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
+            message = f'marble "{self._name}": a certificate cannot be valid for {text}'
+            hint = f"choose between {MIN_LIFETIME.seconds // 60}m and {MAX_LIFETIME.days}d"
+            self._reading.refuse("E072", self._view.place("CertificateLifetime"), message, hint)
+        return lifetime
 
     def _parameters(self, view: View) -> Parameters:
         files, env = {}, {}
@@ -161,6 +175,11 @@ def _inside(origin: ScalarOrigin, position: int, width: int) -> Place:
     return Place(line - 1, column - 1, width, origin.pointer)
 
 
+DEFAULT_LIFETIME: Final = timedelta(days=365)
+# Clocks differ by minutes, and a marble needs its certificate from the first second.
+MIN_LIFETIME: Final = timedelta(minutes=10)
+MAX_LIFETIME: Final = timedelta(days=36500)
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _ENCODING_HINTS: Final = {"base64": "standard alphabet, with = padding", "hex": "pairs of hex digits, nothing between"}
 _RESERVED: Final = frozenset(

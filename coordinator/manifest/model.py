@@ -5,7 +5,9 @@ Key names of the document are MarbleRun's (contract, section 3) and ours beside 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+from math import log2
 from typing import Final
 
 from cryptography import x509
@@ -22,6 +24,7 @@ class SecretType(StrEnum):
     CERT_ECDSA = "cert-ecdsa"
     CERT_ED25519 = "cert-ed25519"
     PLAIN = "plain"
+    PASSWORD = "generated-password"
 
     @property
     def is_certificate(self) -> bool:
@@ -63,6 +66,7 @@ class Marble:
     """A service.  max_activations: 0 is unlimited.  secret_binding: False leaves the type out of key derivation.
 
     secrets: names of all secrets that its templates and TLS tags use, so that a marble costs what it uses.
+    lifetime: of its own certificate; None is MarbleRun's, without end.
     """
 
     type: str
@@ -72,6 +76,7 @@ class Marble:
     tls: tuple[str, ...]
     secret_binding: bool
     secrets: frozenset[str]
+    lifetime: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,24 @@ class CertificateTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordRule:
+    """What a generated password is made of.  length: characters; characters: at least two, each once, ASCII."""
+
+    length: int
+    characters: str
+
+    @property
+    def bits(self) -> float:
+        """How many bits somebody has to guess."""
+        return self.length * log2(len(self.characters))
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret's definition.  size: bits (0 where the type has none).  valid_days: of a certificate."""
+    """A secret's definition.  size: bits (0 where the type has none).  valid_days: of a certificate.
+
+    rotate: every full update of the manifest that carries it makes a shared value anew.  password: of that type only.
+    """
 
     name: str
     type: SecretType
@@ -102,6 +123,8 @@ class Secret:
     user_defined: bool
     valid_days: int
     certificate: CertificateTemplate = field(default_factory=CertificateTemplate)
+    rotate: bool = False
+    password: PasswordRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,16 @@ class Unreadable(Exception):
 
 
 class Reading:
-    """One document being read.  compatible: accept what MarbleRun accepts, with warnings."""
+    """One document being read.  compatible: accept what MarbleRun accepts, with warnings.
+
+    is_new_style: a field that MarbleRun does not have was met, so that our own defaults hold (design.md, 7).
+    """
 
     def __init__(self, document: Document, compatible: bool) -> None:
         self.document = document
         self.compatible = compatible
         self.findings: list[Finding] = []
+        self.is_new_style = False
         self._nodes = 0
         self._refused: set[str] = set()
         self._refused_below: set[str] = set()

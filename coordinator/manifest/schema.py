@@ -7,7 +7,7 @@ marks a field that takes several values with names, `x-ignorable` what MarbleRun
 from typing import Final
 
 from coordinator.manifest.schema_packages import PACKAGE
-from coordinator.manifest.schema_parts import UINT32, UINT64, any_case, map_of, struct, texts, whole
+from coordinator.manifest.schema_parts import UINT32, UINT64, any_case, form, map_of, ours, struct, texts, whole
 from coordinator.manifest.schema_parts import Schema as Schema
 
 _BYTES: Final[Schema] = {
@@ -53,6 +53,14 @@ _MARBLE: Final = struct(
             "default": False,
             "description": "Leave the marble's type out of its keys' derivation.",
         },
+        "CertificateLifetime": ours(
+            form(
+                "^[1-9][0-9]{0,5}(m|h|d)$",
+                "a time as 30m, 12h or 90d",
+                "How long its own certificate is valid; at least 10m. Default: 365d, in MarbleRun's style without end.",
+                "90d",
+            )
+        ),
     },
     required=["Package"],
 )
@@ -139,15 +147,50 @@ _CERTIFICATE: Final = struct(
         "PermittedDNSDomainsCritical": {"type": "boolean", "description": "Not yet supported."},
     },
 )
-SECRET_TYPES: Final = ("symmetric-key", "cert-rsa", "cert-ecdsa", "cert-ed25519", "plain")
+ALPHABETS: Final = ("Alphanumeric", "Letters", "Digits", "Hex", "Unambiguous", "Printable")
+SECRET_TYPES: Final = ("symmetric-key", "cert-rsa", "cert-ecdsa", "cert-ed25519", "plain", "generated-password")
 _SECRET: Final = struct(
     "A secret that the Coordinator makes, or that a user sets.",
     {
         "Type": {"type": "string", "enum": [*SECRET_TYPES], "description": "What it is."},
-        "Size": whole(1 << 23, "Bits: of the key; none for cert-ed25519 and plain."),
+        "Size": whole(1 << 23, "Bits: of the key; none for cert-ed25519, plain and generated-password."),
         "Shared": {"type": "boolean", "default": False, "description": "One for all, or one for each marble."},
         "UserDefined": {"type": "boolean", "default": False, "description": "Set by a user, not made."},
         "ValidFor": whole(2_500_000, "Days that a certificate is valid; 0: 365."),
+        "OnUpdate": ours(
+            {
+                "type": "string",
+                "enum": ["Keep", "Rotate"],
+                "description": "What an update of the manifest does to a shared value whose definition stays: keep it, "
+                "or make it anew (`.Previous` has the old one). Certificates are always made anew.",
+            }
+        ),
+        "Length": ours(
+            {
+                "type": "integer",
+                "minimum": 8,
+                "maximum": 256,
+                "default": 32,
+                "description": "Characters of a password.",
+            }
+        ),
+        "Alphabet": ours(
+            {
+                "type": "string",
+                "enum": [*ALPHABETS],
+                "default": "Alphanumeric",
+                "description": "Of which characters a password is made; Unambiguous has no 0, O, 1, I and l, "
+                "Printable all of ASCII but the space.",
+            }
+        ),
+        "Characters": ours(
+            form(
+                "^[!-~]{2,94}$",
+                "2 to 94 printable characters of ASCII, no space",
+                "The characters of a password one by one, instead of Alphabet.",
+                "abcdefghkmnpqrstuvwxyz23456789-_",
+            )
+        ),
         "Cert": {"anyOf": [_CERTIFICATE, {"type": "string"}]},
         "Private": _BYTES,
         "Public": _BYTES,

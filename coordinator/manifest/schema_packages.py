@@ -12,6 +12,7 @@ from coordinator.manifest.schema_parts import (
     hex_text,
     named,
     octets,
+    ours,
     part,
     struct,
     switch,
@@ -243,8 +244,9 @@ PLATFORMS: Final = {
 PACKAGE: Final = struct(
     "A program, by what proves it.  Platforms beside each other are alternatives.",
     {
-        **PLATFORMS,
+        **{key: ours(schema) for key, schema in PLATFORMS.items()},
         "AllOf": {
+            "x-new": True,
             "type": "array",
             "description": "A processor and its GPUs, all of which have to prove themselves together.",
             "items": {

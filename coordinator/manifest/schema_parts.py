@@ -1,6 +1,7 @@
 """What the schemas are made of: the few forms that values of a manifest have, each with its words for people.
 
-`x-expected` words a pattern for people; `x-named` marks a field that takes several values with names.
+`x-expected` words a pattern for people; `x-named` marks a field that takes several values with names, `x-new` one that
+MarbleRun does not have.
 """
 
 from typing import Any, Final
@@ -110,6 +111,11 @@ def struct(what: str, properties: Schema, *, required: list[str] | None = None) 
     if required:
         schema["required"] = required
     return schema
+
+
+def ours(schema: Schema) -> Schema:
+    """A field that MarbleRun does not have: a document that uses it is in our own style (design.md, 7)."""
+    return {**schema, "x-new": True}
 
 
 def part(what: str, properties: Schema) -> Schema:

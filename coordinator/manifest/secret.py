@@ -6,6 +6,7 @@ from typing import Final
 from coordinator.manifest.certificate import read_certificate
 from coordinator.manifest.document import Member, step
 from coordinator.manifest.model import CertificateTemplate, Secret, SecretType
+from coordinator.manifest.password import read_password
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
 
@@ -51,7 +52,33 @@ def _secret(reading: Reading, name: str, view: View) -> Secret:
         reading.refuse("E024", view.place("ValidFor"), message, "keep one of them")
     if kind.is_certificate and not user_defined:
         valid_days = valid_days or DEFAULT_DAYS
-    return Secret(name, kind, size, shared, user_defined, valid_days, certificate)
+    return Secret(
+        name,
+        kind,
+        size,
+        shared,
+        user_defined,
+        valid_days,
+        certificate,
+        rotate=_rotates(reading, name, view, kind),
+        password=read_password(reading, name, view, kind),
+    )
+
+
+def _rotates(reading: Reading, name: str, view: View, kind: SecretType) -> bool:
+    """Whether every update makes the value anew; a finding where that cannot be chosen."""
+    wanted = view.text("OnUpdate")
+    problem = None
+    if wanted and view.flag("UserDefined"):
+        problem = ("is set by a user, and so not changed by an update", "remove OnUpdate; the user sets a new value")
+    elif wanted == "Keep" and kind.is_certificate:
+        problem = ("is a certificate, which every update makes anew, since its issuer is", "remove OnUpdate")
+    elif wanted == "Rotate" and not view.flag("Shared") and not kind.is_certificate:
+        hint = "make it Shared; Config.RotateRootSecret makes all keys of marbles anew"
+        problem = ("is derived for each marble from one root, so it cannot change alone", hint)
+    if problem:
+        reading.refuse("E071", view.place("OnUpdate"), f'secret "{name}" {problem[0]}', problem[1])
+    return wanted == "Rotate"
 
 
 def _refuse_values(reading: Reading, name: str, view: View) -> None:

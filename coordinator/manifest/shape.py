@@ -103,6 +103,8 @@ class _Shaper:
 
     def _fields(self, given: Mapping[str, Member], properties: Mapping[str, Schema]) -> Iterator[Member]:
         for member in given.values():
+            if "x-new" in properties[member.key]:
+                self._reading.is_new_style = True
             fitted = self.fit(member.node, properties[member.key], member.place)
             if fitted is not None:
                 yield Member(member.key, member.place, fitted)

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from coordinator.authority import issue_below
 from coordinator.manifest.model import CertificateTemplate, Marble, Secret, SecretType
 from coordinator.manifest.template.values import SecretValue
+from coordinator.secrets.password import draw_password, password_from
 from coordinator.state.events import StoredSecret
 from coordinator.state.model import Authority
 from coordinator.state.values import secret_value
@@ -29,6 +30,9 @@ Entropy: TypeAlias = Callable[[int], bytes]
 
 DEFAULT_COMMON_NAME: Final = "MarbleRun Generated Certificate"
 _DEFAULT_DAYS: Final = 365
+_PASSWORD_LABEL: Final = b"enclasp password 1\0"
+# The most that HKDF-SHA256 gives (RFC 5869, 2.3).
+_LONGEST_STREAM: Final = 255 * 32
 _CURVES: Final = {
     224: keys.KeyAlgorithm.EC_P224,
     256: keys.KeyAlgorithm.EC_P256,
@@ -38,19 +42,25 @@ _CURVES: Final = {
 
 
 def derive_symmetric(secret: Secret, marble: Marble, uuid: str, root_secret: bytes) -> SecretValue:
-    """A per-marble key: the same UUID and type get the same key, for ever.
+    """A per-marble key or password: the same UUID and type get the same one, for ever.
 
     HKDF-SHA256 over the root secret, salt = UUID text || secret name, info = marble type (or empty where the manifest
-    says DisableSecretBinding), length = Size / 8.  Source: contract 3.6.
+    says DisableSecretBinding), length = Size / 8.  Source: contract 3.6.  A password is made from a stream of the same
+    derivation with a label of its own before the type.
     """
     info = marble.type.encode() if marble.secret_binding else b""
-    value = HKDF(hashes.SHA256(), secret.size // 8, (uuid + secret.name).encode(), info).derive(root_secret)
+    salt = (uuid + secret.name).encode()
+    if secret.password is not None:
+        stream = HKDF(hashes.SHA256(), _LONGEST_STREAM, salt, _PASSWORD_LABEL + info).derive(root_secret)
+        value = password_from(secret.password, stream)
+    else:
+        value = HKDF(hashes.SHA256(), secret.size // 8, salt, info).derive(root_secret)
     return secret_value(secret, StoredSecret(b"", value, value))
 
 
 def draw_symmetric(secret: Secret, entropy: Entropy) -> StoredSecret:
-    """A shared key: Size / 8 random bytes."""
-    value = entropy(secret.size // 8)
+    """A shared key (Size / 8 random bytes) or a shared password."""
+    value = draw_password(secret.password, entropy) if secret.password is not None else entropy(secret.size // 8)
     return StoredSecret(b"", value, value)
 
 

@@ -86,8 +86,9 @@ def _string(arguments: Sequence[Value]) -> Value:
     value = _only(arguments)
     if value is None:
         raise FunctionError("the secret does not exist")
-    if not isinstance(value, SecretValue) or value.type != "plain":
-        raise FunctionError("string takes only a whole secret of type plain", "use hex or base64 for keys")
+    if not isinstance(value, SecretValue) or value.type not in ("plain", "generated-password"):
+        message = "string takes only a whole secret of type plain or generated-password"
+        raise FunctionError(message, "use hex or base64 for keys")
     if b"\0" in _filled(value.public):
         raise FunctionError("the secret has NUL bytes, which no environment variable can hold", "use base64 or hex")
     return text_of(value.public)
