@@ -22,6 +22,7 @@ from attestation.issue import Issuer, find_issuer
 from attestation.verify import Verifier
 from coordinator.config import Address, Config
 from coordinator.decisions.errors import Refused
+from coordinator.desk import Environment, TryAgain
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.errors import JournalError
@@ -33,7 +34,7 @@ from coordinator.rest import app, metrics
 from coordinator.rest.limits import RestLimits
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
-from coordinator.service import Coordinator, Environment, TryAgain
+from coordinator.service import Coordinator
 from coordinator.state.events import EventFormatError
 from coordinator.state.model import Authority
 from coordinator.state.phase import Phase

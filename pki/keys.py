@@ -36,6 +36,11 @@ def generate(algorithm: KeyAlgorithm) -> PrivateKey:
     return ec.generate_private_key(_CURVES[algorithm])
 
 
+def generate_p384() -> ec.EllipticCurvePrivateKey:
+    """A new P-384 key pair, as CAs and marbles have them."""
+    return ec.generate_private_key(ec.SECP384R1())
+
+
 def generate_rsa(bits: int) -> rsa.RSAPrivateKey:
     """A new RSA key pair with exponent 65537.  Takes up to seconds, in which the interpreter lock is free.
 

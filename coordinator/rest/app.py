@@ -10,13 +10,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from coordinator.decisions.errors import Refused
+from coordinator.desk import NotServing, TryAgain
 from coordinator.observe import Observer
 from coordinator.rest import errors
 from coordinator.rest.gatekeeper import BodyMemory, BodyTooLong, HeaderGuard, NoRoom
 from coordinator.rest.limits import RestLimits
 from coordinator.rest.logger import server_logger
 from coordinator.rest.routes import ROUTES, Call, Caller, Route
-from coordinator.service import Coordinator, NotServing, TryAgain
+from coordinator.service import Coordinator
 from coordinator.wire.v2 import BodyInvalid
 
 _TABLE = {(route.method, route.path): route for route in ROUTES}
@@ -68,7 +69,7 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
 
     async def _handle(route: Route, request: web.Request) -> web.Response:
         try:
-            user = coordinator.check_user(_leaf(request)) if route.caller is Caller.USER else b""
+            user = coordinator.people.check_user(_leaf(request)) if route.caller is Caller.USER else b""
             if request.content_length is not None and request.content_length > route.body_limit:
                 return _too_large(route, request.content_length)
             with memory.share() as share:

@@ -122,12 +122,12 @@ async def _read_secrets_v2(coordinator: Coordinator, call: Call) -> web.Response
 
 
 async def _write_secrets_v1(coordinator: Coordinator, call: Call) -> web.Response:
-    await coordinator.write_secrets(call.user, secrets.decode_v1(call.body))
+    await coordinator.people.write_secrets(call.user, secrets.decode_v1(call.body))
     return errors.success(None)
 
 
 async def _write_secrets_v2(coordinator: Coordinator, call: Call) -> web.Response:
-    await coordinator.write_secrets(call.user, secrets.decode_v2(call.body))
+    await coordinator.people.write_secrets(call.user, secrets.decode_v2(call.body))
     return errors.success(None)
 
 
@@ -150,7 +150,7 @@ def _read_secrets(coordinator: Coordinator, call: Call) -> dict[str, Any]:
             private=value.private,
             public=value.public,
         )
-        for name, value in sorted(coordinator.read_secrets(call.user, names).items())
+        for name, value in sorted(coordinator.people.read_secrets(call.user, names).items())
     }
 
 

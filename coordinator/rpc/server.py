@@ -13,9 +13,10 @@ from coordinator.decisions.errors import (
     SecretNotSet,
     WrongPhase,
 )
+from coordinator.desk import NotServing
 from coordinator.observe import Observer
 from coordinator.rpc.unary import Handler, Peer, RpcError, StatusCode
-from coordinator.service import Coordinator, NotServing
+from coordinator.service import Coordinator
 from marble.protocol import METHOD, ProtocolFormatError, decode_request, encode_response
 
 _STATUS: Final[Mapping[type[Refused], StatusCode]] = {

@@ -16,10 +16,11 @@ from attestation.simulation.issue import QuotingEnclave, TrustDomain
 from attestation.simulation.vendor import SimulatedVendor, new_vendor
 from attestation.verify import Verifier
 from coordinator.decisions.errors import ManifestRefused
+from coordinator.desk import Environment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.observe import Observer
-from coordinator.service import Coordinator, Environment
+from coordinator.service import Coordinator
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MANIFEST = """

@@ -1,0 +1,98 @@
+"""The first manifest is set; and what every manifest must pass before it may become the law."""
+
+import asyncio
+from typing import Final
+
+from attestation.errors import NoSealingKey
+from coordinator.authority import AuthorityKeys
+from coordinator.decisions.decision import admit
+from coordinator.decisions.errors import ManifestRefused
+from coordinator.decisions.set_manifest import Founding, check_templates, set_manifest
+from coordinator.desk import Desk, TryAgain
+from coordinator.journal.codes import CODES as JOURNAL_CODES
+from coordinator.journal.codes import NO_SEALING_KEY
+from coordinator.journal.errors import JournalError
+from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
+from coordinator.manifest.model import Manifest, Secret
+from coordinator.manifest.parse import parse
+from coordinator.state.events import encode_event
+from coordinator.state.phase import Ask
+from coordinator.state.replay import replay_all
+
+_MOST_SETTERS: Final = 4
+"""Manifests that are being set at a time, the waiting ones included: each may be 8 MiB long."""
+
+
+class Manifests:
+    """Requests that bring a manifest."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._setting = asyncio.Lock()
+        self._setters = 0
+
+    async def set(self, raw: bytes) -> Manifest:
+        """Set the first manifest.  Raises WrongPhase, ManifestRefused, TryAgain, NotServing."""
+        if self._setters == _MOST_SETTERS:
+            raise TryAgain(f"{_MOST_SETTERS} manifests are being set already; try again when they are done")
+        self._setters += 1
+        task = asyncio.ensure_future(self._set(raw))
+        task.add_done_callback(self._setter_done)
+        return await asyncio.shield(task)
+
+    async def _set(self, raw: bytes) -> Manifest:
+        """The whole of it, even if the caller hangs up: the journal and the State must not part."""
+        desk, env = self._desk, self._desk.env
+        async with self._setting:
+            desk.check_serving()
+            admit(desk.state, Ask.SET_MANIFEST)
+            manifest = await desk.in_thread(lambda: self._accept(raw))
+            keys = {s.name: await desk.key_for(s) for s in manifest.secrets.values() if wants_key_now(s)}
+            held = AuthorityKeys(desk.state.authority.root_key, desk.state.authority.intermediate_key)
+            authority = await desk.in_thread(lambda: desk.make_authority(held, manifest.digest))
+            decision = set_manifest(
+                desk.state,
+                manifest,
+                Founding(authority, keys),
+                compatible=env.compatible,
+                now=env.clock(),
+                entropy=env.entropy,
+            )
+            bodies = [encode_event(event) for event in decision.events]
+            state = await desk.in_thread(lambda: replay_all(decision.events))
+            try:
+                journal = await desk.in_thread(lambda: env.vault.found(bodies, manifest.config.seal_mode.value))
+            except JournalError as failure:
+                env.observer.error("manifest was not set: the state cannot be written", reason=str(failure))
+                text = "manifest was not set: the state cannot be written; the coordinator's log says why"
+                raise TryAgain(text) from failure
+            desk.begin(journal, state)
+            env.observer.info("manifest set", fingerprint=manifest.fingerprint, marbles=len(manifest.marbles))
+            return manifest
+
+    def _setter_done(self, _task: "asyncio.Task[Manifest]") -> None:
+        self._setters -= 1
+
+    def _accept(self, raw: bytes) -> Manifest:
+        """Parsed, every template tried, and a key to seal its state with.  Slow.  Raises ManifestRefused."""
+        try:
+            manifest = parse(raw, name="manifest", compatible=self._desk.env.compatible).manifest
+            check_templates(manifest, self._desk.state.authority)
+            self._check_sealing(manifest)
+        except ManifestInvalid as cause:
+            raise ManifestRefused(cause) from cause
+        return manifest
+
+    def _check_sealing(self, manifest: Manifest) -> None:
+        """Raises ManifestInvalid if this environment has no key for the manifest's seal mode."""
+        try:
+            self._desk.env.vault.check(manifest.config.seal_mode.value)
+        except NoSealingKey as cause:
+            hint = JOURNAL_CODES[NO_SEALING_KEY][1]
+            finding = Finding(NO_SEALING_KEY, Severity.ERROR, 1, 1, "/Config/SealMode", str(cause), hint)
+            raise ManifestInvalid("manifest", (finding,)) from cause
+
+
+def wants_key_now(secret: Secret) -> bool:
+    """True for a certificate that all marbles share: its key pair is made when the manifest is."""
+    return secret.shared and not secret.user_defined and secret.type.is_certificate

@@ -1,0 +1,210 @@
+"""The writer's desk: the State, the journal behind it, and the only place where one follows the other.
+
+Decide, append, become, in this order: from deciding to becoming the next State there is no await, so a turn cannot be
+interrupted.  No reply leaves before its record is durable (`durable`).  Slow work is done `in_thread`, before a turn.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from attestation.binding import of_certificate, of_root_key
+from attestation.evidence import Evidence
+from attestation.issue import Issuer
+from attestation.verify import Verifier
+from coordinator.authority import AuthorityKeys, RootContent, issue_authority
+from coordinator.journal.errors import JournalError
+from coordinator.journal.journal import Journal
+from coordinator.journal.vault import Locked, Opened, Vault
+from coordinator.manifest.model import Secret
+from coordinator.observe import Observer
+from coordinator.secrets.generate import is_slow, make_key
+from coordinator.secrets.parameters import AuthorityTexts
+from coordinator.state.events import Event, EvidenceRemembered, MarbleActivated, decode_event, encode_event
+from coordinator.state.model import Authority, State
+from coordinator.state.phase import Phase
+from coordinator.state.replay import condense, replay, replay_all
+from coordinator.state.single_use import SingleUse
+from pki.certificates import der, serial_number
+from pki.keys import PrivateKey, generate_p384, spki_der
+
+T = TypeVar("T")
+
+
+class NotServing(Exception):
+    """The Coordinator has stopped: its memory may be ahead of its journal, so it answers nothing more."""
+
+
+class TryAgain(Exception):
+    """It could not be done now: nothing has changed, and the same request may be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a Coordinator stands on.  names: its DNS names and addresses; snapshot_every: records between snapshots."""
+
+    issuer: Issuer
+    verifier: Verifier
+    vault: Vault
+    observer: Observer
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+    names: tuple[str, ...]
+    compatible: bool
+    snapshot_every: int
+
+
+class Desk:
+    """What the clerks share.  state: replaced as a whole, by `become` alone."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
+        self.env = environment
+        self.used = SingleUse()
+        self._journal: Journal | None = None
+        self._stopped: JournalError | None = None
+        self._since_snapshot = 0
+        self._slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
+        self._failed: asyncio.Future[JournalError] = asyncio.get_running_loop().create_future()
+        self._state = self._start()
+        self.texts = AuthorityTexts(self._state.authority)
+        self.root_evidence = self.issue_for(self._state.authority, b"")
+
+    @property
+    def state(self) -> State:
+        """Everything that the Coordinator believes; a new value after every change."""
+        return self._state
+
+    @property
+    def serving(self) -> bool:
+        """True while requests are answered from a state that is whole: not stopped, not waiting for recovery."""
+        return self._stopped is None and self._state.phase is not Phase.RECOVERY
+
+    def check_serving(self) -> None:
+        """Raises NotServing."""
+        if self._stopped is not None:
+            raise NotServing(f"the coordinator has stopped: {self._stopped}")
+
+    def enact(self, events: Sequence[Event]) -> "asyncio.Future[None]":
+        """Append and become, now.  The future is done when it is durable; await it with `durable`.
+
+        Raises NotServing.
+        """
+        durable = self._append(events)
+        for event in events:
+            self.become(replay(self._state, event))
+        return durable
+
+    def begin(self, journal: Journal, state: State) -> None:
+        """A state that a new journal has made durable already: become it."""
+        self._journal = journal
+        self.become(state)
+        self.root_evidence = self.issue_for(state.authority, b"")
+
+    def become(self, state: State) -> None:
+        """The only place where the State is replaced."""
+        if state.authority is not self._state.authority:
+            self.texts = AuthorityTexts(state.authority)
+        self._state = state
+        self.env.observer.phase(state.phase.value)
+
+    async def durable(self, written: "asyncio.Future[None]") -> None:
+        """Wait until what was enacted is durable.  Raises NotServing."""
+        try:
+            await asyncio.shield(written)
+        except JournalError as failure:
+            raise self._stop(failure) from failure
+        if self._since_snapshot >= self.env.snapshot_every:
+            self._snapshot()
+
+    def say_when(self, written: "asyncio.Future[None]", say: Callable[[], None]) -> None:
+        """Say aloud what was enacted, once it is durable, even if the caller has hung up."""
+
+        def said(future: "asyncio.Future[None]") -> None:
+            if not future.cancelled() and future.exception() is None:
+                say()
+
+        written.add_done_callback(said)
+
+    def make_authority(self, keys: AuthorityKeys, digest: bytes) -> Authority:
+        """A hierarchy whose root carries the manifest's digest and Evidence over both.  Slow."""
+        binding = of_root_key(spki_der(keys.root.public_key()), digest)
+        evidence = self.env.issuer.issue(binding.report_data)
+        a, b, c = (serial_number(self.env.entropy(16)) for _ in range(3))
+        content = RootContent(digest, evidence)
+        return issue_authority(keys, self.env.names, content, now=self.env.clock(), serials=(a, b, c))
+
+    def issue_for(self, authority: Authority, nonce: bytes) -> Evidence:
+        """Evidence over a root certificate and a nonce (contract 1.7).  Slow."""
+        return self.env.issuer.issue(of_certificate(der(authority.root), nonce).report_data)
+
+    async def key_for(self, secret: Secret) -> PrivateKey:
+        """A new key pair for a certificate secret; RSA keys take their time elsewhere."""
+        return await self.in_thread(lambda: make_key(secret)) if is_slow(secret) else make_key(secret)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do slow work beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._slow, work)
+
+    async def failure(self) -> JournalError:
+        """Wait until the journal of this Coordinator fails, perhaps for ever; the process should then stop."""
+        return await self._failed
+
+    async def close(self) -> None:
+        """Finish what is being written, then let go of the state."""
+        self._slow.shutdown(wait=False, cancel_futures=True)
+        if self._journal is not None:
+            await self._journal.close()
+        self.env.vault.close()
+
+    def _start(self) -> State:
+        found = self.env.vault.open()
+        if isinstance(found, Opened):
+            events = [decode_event(body) for body in found.bodies]
+            self._journal = found.journal
+            self._since_snapshot = len(events)
+            for event in events:
+                if isinstance(event, MarbleActivated):
+                    self.used.add(event.evidence)
+                elif isinstance(event, EvidenceRemembered):
+                    for digest in event.digests:
+                        self.used.add(digest)
+            return replay_all(events)
+        if isinstance(found, Locked):
+            self.env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
+        phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
+        return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b""))
+
+    def _append(self, events: Sequence[Event]) -> "asyncio.Future[None]":
+        assert self._journal is not None, "a phase that admits changes has a journal"
+        try:
+            durable = self._journal.append([encode_event(event) for event in events])
+        except JournalError as failure:
+            raise self._stop(failure) from failure
+        self._since_snapshot += len(events)
+        return durable
+
+    def _snapshot(self) -> None:
+        assert self._journal is not None, "only a journal grows"
+        events = (*condense(self._state), EvidenceRemembered(self.used.newest()))
+        self._since_snapshot = len(events)
+        try:
+            written = self._journal.replace([encode_event(event) for event in events])
+        except JournalError as failure:  # of somebody else's append; what led here is durable
+            self._stop(failure)
+            return
+        written.add_done_callback(self._snapshot_written)
+
+    def _snapshot_written(self, written: "asyncio.Future[None]") -> None:
+        failure = None if written.cancelled() else written.exception()
+        if isinstance(failure, JournalError):
+            self._stop(failure)
+
+    def _stop(self, failure: JournalError) -> NotServing:
+        self._stopped = failure
+        if not self._failed.done():
+            self._failed.set_result(failure)
+        return NotServing(f"the coordinator has stopped: {failure}")
