@@ -70,6 +70,7 @@ class Desk:
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
         self._failed: asyncio.Future[JournalError] = asyncio.get_running_loop().create_future()
         self._state = self._start()
+        self.env.observer.phase(self._state.phase.value)
         self.texts = AuthorityTexts(self._state.authority)
         self.root_evidence = self.issue_for(self._state.authority, b"")
 

@@ -11,6 +11,7 @@ from coordinator.manifest.model import Manifest
 from coordinator.manifest.template.values import SecretValue
 from coordinator.state.events import LogEntry
 from coordinator.state.phase import Phase
+from coordinator.state.tally import NONE_COUNTED, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Deployment:
     set_at: datetime
     root_secret: bytes
     shared_secrets: Mapping[str, SecretValue]
-    activations: Mapping[str, int] = field(default_factory=dict)
+    activations: Tally = field(default_factory=lambda: NONE_COUNTED)
     log: tuple[LogEntry, ...] = ()
 
 

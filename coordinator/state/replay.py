@@ -121,9 +121,9 @@ def issued_event(authority: Authority) -> AuthorityIssued:
 
 def _count(state: State, counts: Mapping[str, int]) -> State:
     deployment = _deployed(state)
-    activations = dict(deployment.activations)
+    activations = deployment.activations
     for marble, number in counts.items():
-        activations[marble] = activations.get(marble, 0) + number
+        activations = activations.plus(marble, number)
     return replace(state, deployment=replace(deployment, activations=activations))
 
 
