@@ -34,6 +34,8 @@ MIGRATION: Final = "V128"
 NO_DEVICE: Final = "V129"
 TCB_DATE: Final = "V140"
 MACHINE: Final = "V141"
+TCB_EVALUATION: Final = "V303"
+REVOKED_MACHINE: Final = "V304"
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     FORMAT: ("the evidence is malformed", "collect it again, and compare its size with what the device returned"),
@@ -111,6 +113,14 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "update the platform's firmware, or lower MinimumTCBDate in the manifest",
     ),
     MACHINE: ("the machine is not on the list of allowed ones", "add its hardware id, or use an allowed machine"),
+    TCB_EVALUATION: (
+        "the platform was judged by an older evaluation of its vendor than wanted",
+        "fetch fresh collateral, or lower MinimumTCBEvaluationDataNumber in the manifest",
+    ),
+    REVOKED_MACHINE: (
+        "the machine is on the list of revoked ones, or not known",
+        "use another machine; evidence that does not name its machine cannot show that it is not revoked",
+    ),
     NO_DEVICE: (
         "no confidential computing environment was found",
         "start inside one, or set ENCLASP_SIMULATION to a simulated vendor's folder for tests",

@@ -54,7 +54,7 @@ class IntelVerifier:
         level = () if findings.tcb is None else (findings.tcb.level,)
         return Verification(
             evidence=evidence,
-            claims=_with_platform(claims, findings),
+            claims=_with_platform(claims, findings, now),
             genuine=not short,
             complete=all(check.status is not Status.NOT_CHECKED for check in short),
             simulated=findings.simulated,
@@ -71,7 +71,7 @@ def _read_body(kind: Kind, signed: SignedPart) -> tuple[Claims, TdxTcb | None]:
     return tdx_claims.claims_of(report), td
 
 
-def _with_platform(claims: Claims, findings: QuoteFindings) -> Claims:
+def _with_platform(claims: Claims, findings: QuoteFindings, now: datetime) -> Claims:
     """Claims of the program and of the platform together."""
     details: Mapping[str, str | int | bool] = claims.details
     if findings.platform is None:
@@ -94,6 +94,7 @@ def _with_platform(claims: Claims, findings: QuoteFindings) -> Claims:
         tcb_date=tcb.date,
         hardware_id=platform.ppid.hex(),
         details={**details, **tcb.details, "tcb_evaluation_data_number": tcb.evaluation_number},
+        as_of=now,
     )
 
 

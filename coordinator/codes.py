@@ -1,7 +1,7 @@
 """Every message code, in one table.  Each room has its own (`codes.py`: code -> title, hint); here they meet.
 
-E0xx manifest, V1xx evidence of any platform, V2xx of one platform, A2xx activation, N3xx network and collateral,
-R4xx sealing and recovery, U5xx people and updates (design.md, 9).
+E0xx manifest, V1xx evidence of any platform, V2xx of one platform, V3xx policy on evidence, A2xx activation, N3xx
+network and collateral, R4xx sealing and recovery, U5xx people and updates (design.md, 9).
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +17,7 @@ from attestation.fetch.codes import CODES as FETCH
 from attestation.nitro.codes import CODES as NITRO
 from attestation.nvidia_gpu.codes import CODES as NVIDIA_GPU
 from attestation.sev_snp.codes import CODES as SEV_SNP
+from attestation.waivers import CODES as WAIVERS
 from coordinator.client.codes import CODES as CLIENT
 from coordinator.decisions.errors import CODES as DECISIONS
 from coordinator.journal.codes import CODES as JOURNAL
@@ -29,6 +30,7 @@ FAMILIES: Final[Mapping[str, str]] = {
     "E0": "manifest",
     "V1": "verification of evidence",
     "V2": "verification of evidence of one platform",
+    "V3": "policy on evidence",
     "A2": "activation of a marble",
     "N3": "network and collateral",
     "R4": "sealing and recovery",
@@ -112,6 +114,7 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         NVIDIA_GPU,
         AZURE_VTPM,
         COMPOSITE,
+        WAIVERS,
         EAR,
         FETCH,
         MANIFEST,

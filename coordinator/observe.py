@@ -15,6 +15,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from attestation.checks import Check
+from attestation.waivers import WAIVED
+
 _log = logging.getLogger("enclasp")
 _DURATIONS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5)
 _SIZES = (100, 1000, 2000, 5000, 10000)
@@ -108,8 +111,17 @@ class Observer:
         """The Coordinator is now in this phase."""
         self._state.set(code)
 
-    def activated(self, marble: str, uuid: str, when: datetime, *, simulated: bool, evidence: str) -> None:
-        """A marble was admitted.  evidence: SHA-256 of its Evidence in hex."""
+    def activated(
+        self,
+        marble: str,
+        uuid: str,
+        when: datetime,
+        *,
+        simulated: bool,
+        evidence: str,
+        waived: tuple[Check, ...],
+    ) -> None:
+        """A marble was admitted.  evidence: SHA-256 of its Evidence in hex.  waived: a check for each waiver in use."""
         self._activations.labels(marble).inc()
         self._activated.labels(marble).inc()
         self._events.append(
@@ -123,6 +135,9 @@ class Observer:
             evidence_sha256=evidence,
             hardware="SIMULATED" if simulated else "genuine",
         )
+        for waiver in waived:
+            say = self.info if waiver.code == WAIVED else self.warning
+            say("waiver in use", marble=marble, waiver=waiver.expected, today=waiver.found, stands=waiver.source)
 
     def refused(self, marble: str, code: str, reason: str) -> None:
         """A marble was refused.  marble: a type of the manifest, or "unknown"; reason: the whole verdict."""

@@ -47,6 +47,7 @@ class Activation:
                 now,
                 simulated=admission.attested.simulated,
                 evidence=admission.evidence_digest.hex(),
+                waived=admission.waived,
             ),
         )
         await desk.durable(written)
@@ -63,7 +64,7 @@ class Activation:
             check = failed("evidence.format", "an SGX or TDX quote", str(cause), "contract 2.3", code="V101")
             raise NotAttested(marble.type, (check,), genuine=False) from cause
         verification = self._desk.env.verifier.verify(evidence, of_certificate(leaf), now=now)
-        attested = joins.check_evidence(deployment.manifest, marble, verification)
+        attested, waived = joins.check_evidence(deployment.manifest, marble, verification)
         joins.check_limit(deployment, marble)
         return joins.Admission(
             marble=marble,
@@ -71,4 +72,5 @@ class Activation:
             evidence_digest=hashlib.sha256(evidence.raw).digest(),
             uuid=joins.canonical_uuid(request.uuid),
             csr=joins.read_csr(request.csr),
+            waived=waived,
         )

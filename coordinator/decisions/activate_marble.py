@@ -11,7 +11,9 @@ from datetime import datetime
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from attestation.appraisal import appraise
+from attestation.checks import Check
 from attestation.verification import Attested, NotGenuine, Verification
+from attestation.waivers import in_use
 from coordinator.authority import issue_marble_leaf
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import (
@@ -39,13 +41,17 @@ from pki.keys import PrivateKey
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A marble that has shown who it is: its definition, its proof, its UUID (canonical) and its request."""
+    """A marble that has shown who it is: its definition, its proof, its UUID (canonical) and its request.
+
+    waived: a check for each waiver of the manifest without which it would have been refused.
+    """
 
     marble: Marble
     attested: Attested
     evidence_digest: bytes
     uuid: str
     csr: CsrData
+    waived: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,13 @@ def find_marble(state: State, marble_type: str) -> tuple[Deployment, Marble]:
     return deployment, marble
 
 
-def check_evidence(manifest: Manifest, marble: Marble, verification: Verification) -> Attested:
-    """The proof, if it is genuine and what the manifest wants.  Raises NotAttested with every check."""
+def check_evidence(
+    manifest: Manifest, marble: Marble, verification: Verification
+) -> tuple[Attested, tuple[Check, ...]]:
+    """The proof, if it is genuine and what the manifest wants, and the waivers that it needed.
+
+    Raises NotAttested with every check.
+    """
     try:
         attested = verification.attested()
     except NotGenuine as cause:
@@ -76,7 +87,7 @@ def check_evidence(manifest: Manifest, marble: Marble, verification: Verificatio
     appraisal = appraise(attested, manifest.packages[marble.package].alternatives)
     if not appraisal.accepted:
         raise NotAttested(marble.type, appraisal.checks, genuine=True)
-    return attested
+    return attested, in_use(appraisal.checks)
 
 
 def check_limit(deployment: Deployment, marble: Marble) -> None:

@@ -1,6 +1,7 @@
 """Two definitions of a package: may another program be it, or the same one on worse platforms?"""
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 
 from attestation.claims import ReferenceValues, TcbPolicy
 from attestation.sgx.claims import SgxReferenceValues
@@ -83,6 +84,13 @@ def _debug(path: str, old: bool, new: bool, users: str) -> Iterator[Change]:
 
 
 def _tcb(path: str, old: TcbPolicy, new: TcbPolicy, users: str) -> Iterator[Change]:
+    yield from _waivers(step(path, "Waivers"), old, new, users)
+    yield from _revoked(step(path, "RevokedPPIDs"), old, new, users)
+    key, least = "MinimumTCBEvaluationDataNumber", (old.minimum_evaluation or 0, new.minimum_evaluation or 0)
+    if least[0] != least[1]:
+        gravity = Gravity.NARROWS if least[1] > least[0] else Gravity.WEAKENS
+        meaning = f"platforms of {users} must be judged by Intel's evaluation {least[1] or 'of any number'} or later"
+        yield Change(gravity, step(path, key), meaning, _shown(old.minimum_evaluation), _shown(new.minimum_evaluation))
     statuses = step(path, "AcceptedTCBStatuses")
     for status in sorted(new.accepted_statuses - old.accepted_statuses):
         yield Change(Gravity.WEAKENS, statuses, f"{users} may run on platforms that are {status.value}")
@@ -100,6 +108,36 @@ def _tcb(path: str, old: TcbPolicy, new: TcbPolicy, users: str) -> Iterator[Chan
         gravity = Gravity.WEAKENS if after - before else Gravity.NARROWS
         meaning = f"the advisories that platforms of {users} may have are others"
         yield Change(gravity, path, meaning, _names(before), _names(after))
+
+
+def _waivers(path: str, old: TcbPolicy, new: TcbPolicy, users: str) -> Iterator[Change]:
+    """The last day of each flaw counts; a waiver whose reason alone changed is the same."""
+    before, after = _last_days(old), _last_days(new)
+    for what in sorted({*before, *after}):
+        was, now = before.get(what), after.get(what)
+        if was == now:
+            continue
+        if now is None:
+            meaning = f"{users} may not run on platforms with {what} any more, which was accepted for some time"
+        else:
+            meaning = f"{users} may run on platforms with {what} until the end of {now}"
+        weaker = now is not None and (was is None or now > was)
+        shown = tuple("not waived" if day is None else f"until {day}" for day in (was, now))
+        yield Change(Gravity.WEAKENS if weaker else Gravity.NARROWS, path, meaning, *shown)
+
+
+def _last_days(policy: TcbPolicy) -> Mapping[str, date]:
+    days: dict[str, date] = {}
+    for waiver in policy.waivers:
+        days[waiver.what] = max(waiver.last_day, days.get(waiver.what, date.min))
+    return days
+
+
+def _revoked(path: str, old: TcbPolicy, new: TcbPolicy, users: str) -> Iterator[Change]:
+    for machine in sorted(old.revoked_machines - new.revoked_machines):
+        yield Change(Gravity.WEAKENS, path, f"{users} may run on machine {machine} again, which was revoked")
+    for machine in sorted(new.revoked_machines - old.revoked_machines):
+        yield Change(Gravity.NARROWS, path, f"{users} may not run on machine {machine} any more")
 
 
 def _shown(value: bytes | int | None) -> str:

@@ -176,6 +176,12 @@ def _platform(tcb: TcbPolicy) -> str:
     words = " or ".join(accepted)
     if tcb.accepted_advisories is not None and len(accepted) > 1:
         words += f" (advisories: {', '.join(sorted(tcb.accepted_advisories)) or 'none'})"
+    if tcb.minimum_evaluation is not None:
+        words += f", by Intel's evaluation {tcb.minimum_evaluation} or later"
+    if tcb.revoked_machines:
+        words += f", but none of {len(tcb.revoked_machines)} revoked machines"
+    for waiver in tcb.waivers:
+        words += f"; until the end of {waiver.last_day} also with {waiver.what} ({waiver.reason})"
     return words
 
 

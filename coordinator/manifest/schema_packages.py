@@ -29,6 +29,8 @@ TCB_STATUSES: Final = (
     "OutOfDateConfigurationNeeded",
     "Revoked",
 )
+# What is revoked is accepted by no waiver, and what is up to date needs none.
+WAIVABLE_STATUSES: Final = tuple(status for status in TCB_STATUSES if status not in ("UpToDate", "Revoked"))
 PLATFORM_FLAGS: Final = (
     "smt",
     "tsme",
@@ -42,6 +44,36 @@ PLATFORM_FLAGS: Final = (
 NITRO_PCRS: Final = (0, 1, 2, 3, 4, 8, *range(16, 32))
 AZURE_PCRS: Final = tuple(range(24))
 
+_DAY: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_WAIVERS: Final = {
+    "type": "array",
+    "description": "Flaws of the platform that are accepted until a day, each with a reason that others can read.",
+    "items": {
+        **struct(
+            "A waiver: Status or Advisory, Until and Reason.",
+            {
+                "Status": {
+                    "type": "string",
+                    "enum": [*WAIVABLE_STATUSES],
+                    "description": "A platform state (Intel's name).",
+                },
+                "Advisory": form(
+                    "^[A-Za-z0-9][A-Za-z0-9._-]{1,63}$",
+                    "the name of an advisory",
+                    "An advisory; where waivers name some, only these and AcceptedAdvisories are accepted.",
+                    "INTEL-SA-00615",
+                ),
+                "Until": form(_DAY, "a date as 2026-01-31", "The last day (UTC) on which it holds.", "2026-12-31"),
+                "Reason": form(
+                    "^.{3,500}$", "a sentence of 3 to 500 characters", "Why this is acceptable, for whom.", "ticket 7"
+                ),
+            },
+            required=["Until", "Reason"],
+        ),
+        "type": "object",
+    },
+    "examples": [[{"Status": "OutOfDate", "Until": "2026-12-31", "Reason": "firmware update ordered, ticket 7"}]],
+}
 _ADVISORIES: Final = texts("Intel advisories that are accepted with SWHardeningNeeded; none named: all.")
 _INTEL_PLATFORM: Final = {
     "AcceptedTCBStatuses": texts(
@@ -50,14 +82,19 @@ _INTEL_PLATFORM: Final = {
     ),
     "AcceptedAdvisories": _ADVISORIES,
     "MinimumTCBDate": form(
-        "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        _DAY,
         "a date as 2026-01-31",
         "The platform's patch level is at least that of this day (tcbDate of Intel's TCB info).",
         "2025-05-14",
     ),
+    "MinimumTCBEvaluationDataNumber": whole(
+        UINT32, "Least number of Intel's evaluation that the collateral is of (tcbEvaluationDataNumber)."
+    ),
     "PPIDs": allow_list(
         "Machines that are allowed, by the PPID of their PCK certificate; absent: all.", hex_text(16, "A PPID")
     ),
+    "RevokedPPIDs": allow_list("Machines that are not allowed any more, by their PPID.", hex_text(16, "A PPID")),
+    "Waivers": _WAIVERS,
 }
 _SGX: Final = struct(
     "An SGX enclave: MRENCLAVE, or MRSIGNER with ISVProdID and ISVSVN.  Only UpToDate platforms unless named.",
@@ -82,6 +119,9 @@ _TDX: Final = struct(
         **_INTEL_PLATFORM,
     },
 )
+
+
+_CHIP_ID: Final = form("^([0-9a-fA-F]{128}|[0-9a-fA-F]{16})$", "128 or 16 hex digits", "A chip's identity.", "01" * 64)
 
 
 def _minimum_tcb(what: str) -> Schema:
@@ -109,8 +149,9 @@ _SEV_SNP: Final = struct(
         "MinimumLaunchTCB": _minimum_tcb("The same for the platform when the guest was launched."),
         "ChipIDs": allow_list(
             "Machines that are allowed: 128 hex digits, for Turin 16; absent: all.",
-            form("^([0-9a-fA-F]{128}|[0-9a-fA-F]{16})$", "128 or 16 hex digits", "A chip's identity.", "01" * 64),
+            _CHIP_ID,
         ),
+        "RevokedChipIDs": allow_list("Machines that are not allowed any more, by their chip id.", _CHIP_ID),
         "Products": allow_list(
             "Processor lines that are allowed; absent: all.",
             {"type": "string", "enum": ["Milan", "Genoa", "Turin"]},

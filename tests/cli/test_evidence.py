@@ -237,3 +237,29 @@ def test_evidence_of_real_hardware_gets_its_verdict(enclasp: Enclasp, case: Path
     for name in ("mrtd", "mrenclave"):
         if name in said["measurements"]:
             assert ended.document["claims"]["measurements"][name] == said["measurements"][name]
+
+
+def test_a_waiver_of_the_policy_is_shown_while_it_holds_and_named_when_it_has_expired(
+    enclasp: Enclasp, vendor: SimulatedVendor, folder: Path
+) -> None:
+    old = QuotingEnclave(vendor.new_machine(TcbStatus.OUT_OF_DATE), Kind.TDX)
+    (folder / "quote.bin").write_bytes(old.quote_trust_domain(PROGRAM, REPORT_DATA).raw)
+    (folder / "collateral.json").write_bytes(vendor.bundle())
+    policy = folder.parent / "policy.yaml"
+
+    def ended(until: str, *output: str) -> Ended:
+        waiver = f"{{Status: OutOfDate, Until: {until}, Reason: firmware ordered}}"
+        policy.write_text(f'TDX:\n  MRTD: "{"07" * 48}"\n  Waivers:\n    - {waiver}\n')
+        trust = folder.parent / "trust.pem"
+        return enclasp("evidence", "verify", folder, "--trust", trust, "--policy", policy, *AT, *output)
+
+    shown = ended("2026-06-10")
+    assert 0 == shown.code
+    assert "OutOfDate is waived until the end of 2026-06-10: firmware ordered" in shown.text
+    assert "2026-06-01, 9 more days" in shown.text
+    assert "V301" in shown.text
+    assert f"{policy}:4 /TDX/Waivers/0" in shown.text
+    refused = ended("2026-05-31", "-o", "json")
+    assert (4, "contraindicated") == (refused.code, refused.document["verdict"])
+    (check,) = [check for check in refused.document["checks"] if check["name"] == "tcb.waiver"]
+    assert ("failed", "V302") == (check["status"], check["code"])

@@ -74,6 +74,7 @@ def change(path: str, value: Any) -> tuple[Change, ...]:
 
 
 G = Gravity
+WAIVER = {"Status": "OutOfDate", "Until": "2026-12-31", "Reason": "ticket 7"}
 CASES: list[tuple[str, Any, Gravity, str, Gravity]] = [
     # path, new value, what it does, words, and what the way back does
     ("Packages|web|TDX|MRTD", "99" * 48, G.REPLACES, 'another program may be marble "web"', G.REPLACES),
@@ -91,6 +92,9 @@ CASES: list[tuple[str, Any, Gravity, str, Gravity]] = [
     ),
     ("Packages|db|SGX|AcceptedAdvisories", None, G.WEAKENS, "any advisory", G.NARROWS),
     ("Packages|db|SGX|AcceptedAdvisories", ["INTEL-SA-00615", "X"], G.WEAKENS, "advisories", G.NARROWS),
+    ("Packages|db|SGX|Waivers", [WAIVER], G.WEAKENS, "with OutOfDate until the end of 2026-12-31", G.NARROWS),
+    ("Packages|db|SGX|RevokedPPIDs", ["0a" * 16], G.NARROWS, "may not run on machine", G.WEAKENS),
+    ("Packages|db|SGX|MinimumTCBEvaluationDataNumber", 17, G.NARROWS, "evaluation 17 or later", G.WEAKENS),
     ("Packages|old|Debug", True, G.WEAKENS, "debug program", G.NARROWS),
     ("Packages|new", {"SGX": {"MRENCLAVE": "66" * 32}}, G.NEUTRAL, "is new", G.NEUTRAL),
     ("Marbles|db|MaxActivations", 2, G.WIDENS, "more instances of marble", G.NARROWS),
@@ -133,6 +137,16 @@ def test_each_change_has_its_gravity_and_its_words(
     assert first.path.startswith("/" + path.split("|")[0])
     back_again = diff(manifest(with_change(path, value)), manifest(BASE))
     assert back is back_again[0].gravity, back_again
+
+
+def test_a_waiver_that_is_made_longer_weakens_and_one_that_is_explained_anew_does_not() -> None:
+    before = manifest(with_change("Packages|db|SGX|Waivers", [WAIVER]))
+    longer = manifest(with_change("Packages|db|SGX|Waivers", [{**WAIVER, "Until": "2027-01-31"}]))
+    reworded = manifest(with_change("Packages|db|SGX|Waivers", [{**WAIVER, "Reason": "ticket 8"}]))
+    (change,) = diff(before, longer)
+    assert (G.WEAKENS, "until 2026-12-31", "until 2027-01-31") == (change.gravity, change.before, change.after)
+    assert [G.NARROWS] == [change.gravity for change in diff(longer, before)]
+    assert () == diff(before, reworded)
 
 
 def test_a_new_reader_of_a_shared_secret_is_named() -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeAlias
 
 import pytest
@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from attestation.anchors import TrustAnchors
 from attestation.appraisal import Appraisal, appraise
+from attestation.azure_vtpm.claims import AzureVtpmReferenceValues
 from attestation.binding import Unbound, of_device
 from attestation.checks import Status
-from attestation.claims import ReferenceValues
+from attestation.claims import ReferenceValues, TcbPolicy
 from attestation.composite.format import Parts, encode_composite
 from attestation.endorsements import Endorsements
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
+from attestation.sev_snp.claims import SevSnpReferenceValues
 from attestation.sev_snp.format import PLATFORM_BITS
+from attestation.sgx.claims import SgxReferenceValues
 from attestation.simulation import nvidia_issue
 from attestation.simulation.amd import Guest, new_amd
 from attestation.simulation.arm import Realm, new_arm
@@ -28,6 +31,7 @@ from attestation.simulation.azure import on_chip, on_trust_domain
 from attestation.simulation.issue import Enclave, QuotingEnclave, TrustDomain
 from attestation.simulation.nvidia import new_nvidia
 from attestation.simulation.vendor import new_vendor
+from attestation.tdx.claims import TdxReferenceValues
 from attestation.verification import Attested
 from attestation.verify import Verifier
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
@@ -111,6 +115,7 @@ WORSE = [
     ("TDX", "MRServiceTD", repeated(9, 48), "tdx.service-td"),
     ("TDX", "MinimumTCBDate", "2026-11-26", "tcb.date"),
     ("TDX", "PPIDs", [repeated(9, 16)], "machine.allowed"),
+    ("TDX", "MinimumTCBEvaluationDataNumber", 2**20, "tcb.evaluation-data-number"),
     ("SEVSNP", "Measurement", repeated(9, 48), "sev-snp.measurement"),
     ("SEVSNP", "HostData", repeated(9, 32), "sev-snp.host-data"),
     ("SEVSNP", "IDKeyDigest", repeated(9, 48), "sev-snp.id-key-digest"),
@@ -162,6 +167,7 @@ WORSE = [
     ("AzureVTPM", "UserData", repeated(9, 64), "azure-vtpm.user-data"),
     ("AzureVTPM", "SEVSNP", {"Measurement": repeated(9, 48)}, "sev-snp.measurement"),
 ]
+WAIVER = {"Status": "OutOfDate", "Until": "2026-12-31", "Reason": "ticket 7"}
 # Packages that prove nothing, contradict themselves, or say what no platform knows.
 REFUSED = [
     ("SEVSNP", {}, "E021"),
@@ -199,6 +205,22 @@ REFUSED = [
     ("TDX", {"MRTD": repeated(1, 48), "MinimumTCBDate": "2026-02-30"}, "E012"),
     ("TDX", {"MRTD": repeated(1, 48), "MinimumTCBDate": "soon"}, "E012"),
     ("TDX", {"MRTD": repeated(1, 48), "PPIDs": []}, "E022"),
+    ("TDX", {"MRTD": repeated(1, 48), "Waivers": []}, "E022"),
+    *(
+        ("TDX", {"MRTD": repeated(1, 48), "Waivers": [waiver]}, code)
+        for waiver, code in (
+            ({**WAIVER, "Status": "Revoked"}, "E013"),
+            ({**WAIVER, "Status": "UpToDate"}, "E013"),
+            ({**WAIVER, "Until": "2026-02-30"}, "E012"),
+            ({**WAIVER, "Until": "for ever"}, "E012"),
+            ({**WAIVER, "Reason": ""}, "E012"),
+            ({**WAIVER, "Advisory": "INTEL-SA-00615"}, "E012"),
+            ({key: WAIVER[key] for key in ("Until", "Reason")}, "E012"),
+            ({key: WAIVER[key] for key in ("Status", "Reason")}, "E011"),
+            ({key: WAIVER[key] for key in ("Status", "Until")}, "E011"),
+            ({**WAIVER, "From": "2026-01-01"}, "E010"),
+        )
+    ),
 ]
 
 
@@ -283,10 +305,43 @@ def test_machines_are_allowed_by_name(proofs: Mapping[str, Attested]) -> None:
         assert appraise(proofs[platform], alternatives(package)).accepted
 
 
+def test_machines_are_revoked_by_name(proofs: Mapping[str, Attested]) -> None:
+    for platform, field in (("SGX", "RevokedPPIDs"), ("TDX", "RevokedPPIDs"), ("SEVSNP", "RevokedChipIDs")):
+        machine = proofs[platform].claims.hardware_id
+        good, bad = ({platform: {**GOOD[platform], field: [one]}} for one in ("0f" * (len(machine) // 2), machine))
+        assert appraise(proofs[platform], alternatives(good)).accepted
+        refused = appraise(proofs[platform], alternatives(bad))
+        assert ["machine.revoked"] == failed(refused)
+        (check,) = [one for one in refused.checks if one.name == "machine.revoked"]
+        assert f"/Packages/web/{platform}/{field}" in check.source
+
+
+@pytest.mark.parametrize("platform", ["SGX", "TDX", "AzureVTPM"])
+def test_a_waiver_of_the_manifest_is_read_with_its_place(platform: str) -> None:
+    section = {**GOOD[platform]}
+    part = section if platform != "AzureVTPM" else section["TDX"]
+    part = {**part, "Waivers": [WAIVER, {"Advisory": "INTEL-SA-00615", "Until": "2027-01-31", "Reason": "no SMT"}]}
+    package = {platform: part if platform != "AzureVTPM" else {**section, "TDX": part}}
+
+    policies = [_tcb_of(values) for values in alternatives(package)]
+
+    first, second = next(policy.waivers for policy in policies if policy.waivers)
+    assert ("OutOfDate", date(2026, 12, 31), "ticket 7") == (first.what, first.last_day, first.reason)
+    assert ("INTEL-SA-00615", date(2027, 1, 31), "no SMT") == (second.what, second.last_day, second.reason)
+    assert first.source.startswith("m.json:")
+    assert first.source.endswith("/Waivers/0")
+
+
+def _tcb_of(values: ReferenceValues) -> TcbPolicy:
+    inner = values.hardware if isinstance(values, AzureVtpmReferenceValues) else values
+    assert isinstance(inner, SgxReferenceValues | TdxReferenceValues | SevSnpReferenceValues)
+    return inner.tcb
+
+
 def test_a_minimum_date_is_met_on_its_day(proofs: Mapping[str, Attested]) -> None:
-    date = proofs["TDX"].claims.tcb_date
-    assert date is not None
-    package = {"TDX": {**GOOD["TDX"], "MinimumTCBDate": f"{date:%Y-%m-%d}"}}
+    day = proofs["TDX"].claims.tcb_date
+    assert day is not None
+    package = {"TDX": {**GOOD["TDX"], "MinimumTCBDate": f"{day:%Y-%m-%d}"}}
     assert appraise(proofs["TDX"], alternatives(package)).accepted
 
 

@@ -1,10 +1,12 @@
 """SGX and TDX in Intel's words."""
 
 from datetime import UTC, date, datetime, time
+from functools import partial
 
 from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
+from attestation.waivers import Waiver
 from coordinator.manifest.platforms.fields import Fields, combinations
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema_packages import PLATFORMS
@@ -24,7 +26,7 @@ def read_sgx(reading: Reading, view: View) -> list[ReferenceValues]:
         message += f" by {', '.join(given)}" if given else ""
         reading.refuse("E021", view.owner, message, "name MRENCLAVE, or MRSIGNER with ISVProdID and ISVSVN")
         return []
-    if not is_day(reading, view):
+    if not platform_fits(reading, view):
         return []
     enclave = "MRENCLAVE" if view.has("MRENCLAVE") else "UniqueID"
     keys = {"mrenclave": enclave, "mrsigner": "MRSIGNER", "isvprodid": "ISVProdID", "isvsvn": "ISVSVN", **_PLATFORM}
@@ -54,7 +56,7 @@ def identifies_td(reading: Reading, view: View) -> bool:
         message = f"{named(view.owner.pointer)} has no MRTD, so it does not identify a virtual machine"
         reading.refuse("E021", view.owner, message, "name MRTD, and the RTMRs that your image fixes")
         return False
-    return is_day(reading, view)
+    return platform_fits(reading, view)
 
 
 def tdx_values(fields: Fields) -> TdxReferenceValues:
@@ -74,17 +76,36 @@ def tdx_values(fields: Fields) -> TdxReferenceValues:
     )
 
 
-def is_day(reading: Reading, view: View) -> bool:
-    """Whether MinimumTCBDate, if it is given, is a day of the calendar; where it is not, a finding says so."""
-    text = view.text("MinimumTCBDate")
+def platform_fits(reading: Reading, view: View) -> bool:
+    """Whether MinimumTCBDate and Waivers, if given, say something that can be; where not, findings say so."""
+    problems = [_is_day(reading, view, "MinimumTCBDate"), *map(partial(_waiver_fits, reading), _waivers(view))]
+    return all(problems)
+
+
+def _waiver_fits(reading: Reading, waiver: View) -> bool:
+    whole = named(waiver.owner.pointer)
+    if waiver.has("Status") == waiver.has("Advisory"):
+        message = f"{whole} names {'both Status and Advisory' if waiver.has('Status') else 'no Status and no Advisory'}"
+        reading.refuse("E012", waiver.owner, message, "a waiver is for one thing: name Status or Advisory")
+        return False
+    return _is_day(reading, waiver, "Until")
+
+
+def _is_day(reading: Reading, view: View, key: str) -> bool:
+    """Whether a date, if it is given, is a day of the calendar; where it is not, a finding says so."""
+    text = view.text(key)
     try:
         if text:
             date.fromisoformat(text)
     except ValueError:
-        place = view.place("MinimumTCBDate")
+        place = view.place(key)
         reading.refuse("E012", place, f"{named(place.pointer)}: {text} is no day", "write it as 2026-01-31")
         return False
     return True
+
+
+def _waivers(view: View) -> tuple[View, ...]:
+    return tuple(View(node, node.place) for node in view.items("Waivers"))
 
 
 def tcb_policy(view: View, default: frozenset[TcbStatus]) -> TcbPolicy:
@@ -104,7 +125,21 @@ def _platform(fields: Fields) -> TcbPolicy:
         accepted.accepted_advisories,
         datetime.combine(date.fromisoformat(day), time.min, UTC) if day else None,
         fields.lowered("PPIDs"),
+        fields.view.number("MinimumTCBEvaluationDataNumber"),
+        fields.lowered("RevokedPPIDs") or frozenset(),
+        tuple(_waiver(fields.document_name, waiver) for waiver in _waivers(fields.view)),
     )
 
 
-_PLATFORM = {"tcb": "AcceptedTCBStatuses", "minimum_date": "MinimumTCBDate", "machines": "PPIDs"}
+def _waiver(document: str, view: View) -> Waiver:
+    what, last_day = view.text("Status") or view.text("Advisory"), date.fromisoformat(view.text("Until"))
+    return Waiver(what, last_day, view.text("Reason"), f"{document}:{view.owner.line + 1} {view.owner.pointer}")
+
+
+_PLATFORM = {
+    "tcb": "AcceptedTCBStatuses",
+    "minimum_date": "MinimumTCBDate",
+    "minimum_evaluation": "MinimumTCBEvaluationDataNumber",
+    "machines": "PPIDs",
+    "revoked_machines": "RevokedPPIDs",
+}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from attestation.claims import ReferenceValues
+from attestation.claims import ReferenceValues, TcbPolicy
 from attestation.sev_snp.claims import SevSnpReferenceValues
 from coordinator.manifest.platforms.fields import Fields, combinations
 from coordinator.manifest.reading import Reading
@@ -47,6 +47,7 @@ def sev_snp_values(fields: Fields) -> SevSnpReferenceValues:
         minimum_tcb=_versions(fields.view.view("MinimumTCB")),
         minimum_launch_tcb=_versions(fields.view.view("MinimumLaunchTCB")),
         chip_ids=fields.lowered("ChipIDs"),
+        tcb=TcbPolicy(revoked_machines=fields.lowered("RevokedChipIDs") or frozenset()),
         products=fields.listed("Products"),
         signing_keys=fields.listed("SigningKeys"),
         revocation=fields.view.flag("RequireRevocationList"),
@@ -77,6 +78,7 @@ _KEYS: Final[Mapping[str, str]] = {
     "minimum_tcb": "MinimumTCB",
     "minimum_launch_tcb": "MinimumLaunchTCB",
     "chip_ids": "ChipIDs",
+    "revoked_machines": "RevokedChipIDs",
     "products": "Products",
     "signing_keys": "SigningKeys",
     "revocation": "RequireRevocationList",
