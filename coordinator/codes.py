@@ -20,6 +20,7 @@ from attestation.sev_snp.codes import CODES as SEV_SNP
 from attestation.waivers import CODES as WAIVERS
 from coordinator.client.codes import CODES as CLIENT
 from coordinator.decisions.errors import CODES as DECISIONS
+from coordinator.draft.codes import CODES as DRAFT
 from coordinator.journal.codes import CODES as JOURNAL
 from coordinator.manifest.codes import CODES as MANIFEST
 from marble.codes import CODES as MARBLE
@@ -118,6 +119,7 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         EAR,
         FETCH,
         MANIFEST,
+        DRAFT,
         DECISIONS,
         MARBLE,
         JOURNAL,

@@ -33,25 +33,33 @@ def measure(output: Output, sigstruct: Path | None, program: tuple[str, ...]) ->
         }
         _print(output, values, "SIMULATED hardware measures this; on genuine hardware your image build prints it")
         return
+    fields, debuggable = sigstruct_values(sigstruct, read_input(sigstruct))
+    if debuggable:
+        output.remark("this enclave may be started for debugging; a manifest accepts it only when it is not")
+    comment = "keep MRENCLAVE for this build only, or the other three for all that its signer releases"
+    _print(output, {"SGX": fields}, comment)
+
+
+def sigstruct_values(path: Path, raw: bytes) -> tuple[dict[str, str | int], bool]:
+    """Fields of a package's SGX section, from a signature structure; whether it may be started for debugging.
+
+    Raises Problem.
+    """
     from attestation.errors import EvidenceFormatError
     from attestation.sgx.sigstruct import parse_sigstruct
 
     try:
-        signed = parse_sigstruct(read_input(sigstruct))
+        signed = parse_sigstruct(raw)
     except EvidenceFormatError as cause:
         hint = "`sgx_sign`, `gramine-sgx-sign` and `ego sign` write it"
-        raise Problem(f"{sigstruct}: {cause}", exit_codes.INVALID, "U509", hint) from cause
-    values = {
-        "SGX": {
-            "MRENCLAVE": signed.mrenclave.hex(),
-            "MRSIGNER": signed.mrsigner.hex(),
-            "ISVProdID": signed.product_id,
-            "ISVSVN": signed.svn,
-        }
+        raise Problem(f"{path}: {cause}", exit_codes.INVALID, "U509", hint) from cause
+    fields: dict[str, str | int] = {
+        "MRENCLAVE": signed.mrenclave.hex(),
+        "MRSIGNER": signed.mrsigner.hex(),
+        "ISVProdID": signed.product_id,
+        "ISVSVN": signed.svn,
     }
-    if signed.debuggable:
-        output.remark("this enclave may be started for debugging; a manifest accepts it only when it is not")
-    _print(output, values, "keep MRENCLAVE for this build only, or the other three for all that its signer releases")
+    return fields, signed.debuggable
 
 
 def _print(output: Output, values: dict[str, dict[str, str | int]], comment: str) -> None:

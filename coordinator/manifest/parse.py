@@ -13,9 +13,9 @@ from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema import MANIFEST
 from coordinator.manifest.secret import read_secrets
-from coordinator.manifest.shape import named, shape, short
+from coordinator.manifest.shape import named, shape
 from coordinator.manifest.tls import read_tags
-from coordinator.manifest.undecided import open_comments
+from coordinator.manifest.undecided import LONGEST_QUESTION, open_comments
 from coordinator.manifest.view import View
 
 
@@ -85,7 +85,7 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
 def _open_comments(reading: Reading, root: Node) -> None:
     """Questions that `manifest init` left in comments, beside values that it proposes."""
     for place, question in open_comments(reading.document, root):
-        message = f"{named(place.pointer)} is not decided yet: {short(question) or 'see the comment'}"
+        message = f"{named(place.pointer)} is not decided yet: {question[:LONGEST_QUESTION] or 'see the comment'}"
         reading.remark("E060", place, message, "decide, and delete the comment")
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from coordinator.manifest.document import ListNode, MapNode, Member, Node, Place, ScalarNode
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema import Schema
-from coordinator.manifest.undecided import MARKER, is_open
+from coordinator.manifest.undecided import LONGEST_QUESTION, MARKER, is_open
 
 
 def shape(reading: Reading, root: Node, schema: Schema) -> MapNode:
@@ -49,7 +49,7 @@ class _Shaper:
         return node if self._scalar_fits(node, schema) else None
 
     def _undecided(self, node: ScalarNode) -> None:
-        question = short(str(node.value).removeprefix(MARKER).strip() or "a value")
+        question = str(node.value).removeprefix(MARKER).strip()[:LONGEST_QUESTION] or "a value"
         message = f"{named(node.place.pointer)} is not decided yet: {question}"
         self._reading.remark("E060", node.place, message, "write the value in the place of this text")
 

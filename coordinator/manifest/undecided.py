@@ -14,6 +14,7 @@ import yaml
 from coordinator.manifest.document import Document, ListNode, MapNode, Node, Place
 
 MARKER: Final = "DECIDE:"
+LONGEST_QUESTION: Final = 160
 
 
 def is_open(value: object) -> bool:

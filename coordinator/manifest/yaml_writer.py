@@ -10,7 +10,7 @@ from coordinator.manifest.yaml_reader import resolve_plain
 
 def write_entry(key: str, node: Node, indent: int) -> Iterator[str]:
     """Lines of `key: value`.  indent: columns before the key."""
-    yield from _after(f"{' ' * indent}{_text(key)}:", node, indent)
+    yield from _after(f"{' ' * indent}{write_text(key)}:", node, indent)
 
 
 def _after(head: str, node: Node, indent: int) -> Iterator[str]:
@@ -38,13 +38,14 @@ def _items(node: ListNode, indent: int) -> Iterator[str]:
 def _scalar(node: ScalarNode) -> str:
     value = node.value
     if isinstance(value, str):
-        return _text(value)
+        return write_text(value)
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _text(text: str) -> str:
+def write_text(text: str) -> str:
+    """A text on one line: plain where every tool reads it as the same text, else in quotes."""
     if _PLAIN.fullmatch(text) and resolve_plain(text) == (text, None):
         return text
     return '"' + "".join(_escaped(character) for character in text) + '"'

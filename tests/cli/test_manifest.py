@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.cli.manifest import TEMPLATES
 from tests.cli.conftest import Enclasp
 
 GOOD = f"""Packages:
@@ -86,12 +85,3 @@ def test_a_file_that_is_not_there_is_invalid_input(enclasp: Enclasp, tmp_path: P
 
 def test_the_schema_is_printed(enclasp: Enclasp) -> None:
     assert enclasp("manifest", "schema", "-o", "json").document["$schema"].endswith("2020-12/schema")
-
-
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_every_starting_point_is_written_once_and_is_valid(enclasp: Enclasp, tmp_path: Path, template: str) -> None:
-    file = tmp_path / "mine.yaml"
-    assert enclasp("manifest", "init", file, "--template", template).code == 0
-    assert enclasp("manifest", "check", file).code == 0
-    assert enclasp("manifest", "init", file, "--template", template).code == 3
-    assert enclasp("manifest", "init", file, "--template", template, "--force").code == 0

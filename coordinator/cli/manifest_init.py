@@ -1,0 +1,227 @@
+"""`enclasp manifest init`: a commented manifest to start from, with what a person has to decide marked in it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+import coordinator
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.manifest_measure import sigstruct_values
+from coordinator.cli.output import Output, write_file
+from coordinator.cli.problems import Problem
+
+if TYPE_CHECKING:
+    from coordinator.draft.model import Draft, Platform
+    from coordinator.draft.sketch import Call
+    from coordinator.manifest.document import MapNode
+
+PROCESSORS: Final = ("tdx", "sgx", "sev-snp", "nitro", "cca", "azure-vtpm")
+_TEMPLATES: Final = Path(coordinator.__path__[0]).parent / "manifests"
+
+
+@click.command()
+@click.argument("file", type=FILE, default=Path("manifest.yaml"))
+@click.option("--template", metavar="NAME", help="A finished example to change; `--template list` names them.")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="A service; may be repeated.")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    type=click.Choice(PROCESSORS),
+    help="Where services run; several: each is enough.  [default: tdx]",
+)
+@click.option("--gpu", is_flag=True, help="An NVIDIA GPU belongs to each platform.")
+@click.option("--secret", "keys", multiple=True, metavar="NAME", help="A key that services share; made, not given.")
+@click.option("--upload", "uploads", multiple=True, metavar="NAME", help="A secret that comes from outside.")
+@click.option("--calls", "calls", multiple=True, metavar="A=B:PORT", help="Service A connects to service B.")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="[SERVICE=]FILE",
+    help="Reference values of a service: what `manifest measure` prints, or a SIGSTRUCT (.sig).",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@reports
+def init(
+    output: Output,
+    file: Path,
+    template: str | None,
+    services: tuple[str, ...],
+    platforms: tuple[str, ...],
+    gpu: bool,
+    keys: tuple[str, ...],
+    uploads: tuple[str, ...],
+    calls: tuple[str, ...],
+    references: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Write a commented manifest to FILE (`-`: stdout). What a person has to decide begins with DECIDE: in it, and
+    `manifest check` finds what is still open. Asks on a terminal, where no flag says what is wanted.
+
+    \b
+    enclasp manifest init --service web --service api --calls web=api:8443 --secret sessionKey
+    enclasp manifest init --service web --platform tdx --platform sev-snp --reference web=measured.yaml
+    enclasp manifest init manifest.yaml --template two_platforms
+    """
+    names = _template_names()
+    if template == "list":
+        output.result(names, "\n".join(names))
+        return
+    if str(file) != "-" and file.exists() and not force:
+        raise Problem(f"{file}: exists", exit_codes.INVALID, "U501", "choose another name, or replace it with --force")
+    wished = (services, platforms, keys, uploads, calls, references)
+    if template is not None and (any(wished) or gpu):
+        raise click.UsageError("--template is a finished example; expected either it or the other flags")
+    if template is None and not any(wished) and not gpu and sys.stdin.isatty():
+        services, platforms, keys, uploads, calls = _ask()
+    elif template is None and not services:
+        if any(wished) or gpu:
+            raise click.UsageError("expected --service NAME")
+        template = "minimal"
+    if template is not None:
+        _write(output, file, _template(template, names), template=template, decisions=0)
+        return
+    from coordinator.draft.render import decisions, render
+
+    text = render(_sketch(services, platforms, gpu, keys, uploads, calls, references))
+    _write(output, file, text.encode(), template=None, decisions=decisions(text))
+
+
+def _write(output: Output, file: Path, raw: bytes, *, template: str | None, decisions: int) -> None:
+    document = {"file": str(file), "template": template, "decisions": decisions}
+    if str(file) == "-":
+        output.result(document | {"manifest": raw.decode()}, raw)
+        return
+    write_file(file, raw)
+    count = "1 decision is open and begins" if decisions == 1 else f"{decisions} decisions are open and begin"
+    opened = f"; {count} with DECIDE:" if decisions else ""
+    output.result(document, f"written to {file}{opened}; next: enclasp manifest check {file}")
+    output.remark("for an editor: enclasp manifest schema --out manifest.schema.json (the first line names that file)")
+
+
+# From an example
+
+
+def _template_names() -> list[str]:
+    return ["minimal", *sorted(path.stem for path in (_TEMPLATES / "templates").glob("*.yaml"))]
+
+
+def _template(name: str, names: list[str]) -> bytes:
+    from coordinator.draft.render import MODELINE
+
+    if name not in names:
+        raise click.BadParameter(f"'{name}' is not one of {', '.join(names)}", param_hint="--template")
+    path = _TEMPLATES / ("minimal.yaml" if name == "minimal" else f"templates/{name}.yaml")
+    _, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    return f"{MODELINE}\n{rest}".encode()
+
+
+# From nothing
+
+
+def _ask() -> tuple[tuple[str, ...], ...]:
+    """Services, platforms, keys, uploads and calls, as the flags would give them."""
+    services = _listed("Which services are there? Names, with commas", "web")
+    where = f"Where do they run? Of {', '.join(PROCESSORS)}; several: each is enough"
+    platforms = _listed(where, "tdx", allowed=PROCESSORS)
+    keys = _listed("Which keys do they share, that the coordinator makes? Names, or nothing", "")
+    uploads = _listed("Which secrets come from outside? Names, or nothing", "")
+    calls = _listed("Who calls whom? As web=api:8443, or nothing", "") if len(services) > 1 else ()
+    return services, platforms, keys, uploads, calls
+
+
+def _listed(question: str, default: str, allowed: Sequence[str] = ()) -> tuple[str, ...]:
+    while True:
+        answer = click.prompt(question, default=default, show_default=bool(default), err=True)
+        texts = tuple(dict.fromkeys(text.strip() for text in answer.split(",") if text.strip()))
+        wrong = [text for text in texts if allowed and text not in allowed]
+        if not wrong and (texts or not default):
+            return texts
+        click.echo(f"expected one or more of {', '.join(allowed) or 'names'}, got '{answer}'", err=True)
+
+
+def _sketch(
+    services: tuple[str, ...],
+    platforms: tuple[str, ...],
+    gpu: bool,
+    keys: tuple[str, ...],
+    uploads: tuple[str, ...],
+    calls: tuple[str, ...],
+    references: tuple[str, ...],
+) -> "Draft":
+    from coordinator.draft.sketch import Wishes, sketch
+
+    for name, what in ((n, "--service") for n in services):
+        if not name:
+            raise click.UsageError(f"{what} has an empty name")
+    services = tuple(dict.fromkeys(services))
+    return sketch(
+        Wishes(
+            services=services,
+            platforms=read_platforms(platforms or ("tdx",), gpu=gpu),
+            measured=read_references(references, services),
+            keys=tuple(dict.fromkeys(keys)),
+            uploads=tuple(dict.fromkeys(uploads)),
+            calls=tuple(_call(text, services) for text in calls),
+        )
+    )
+
+
+def read_platforms(names: Sequence[str], *, gpu: bool) -> "tuple[Platform, ...]":
+    """Platforms of the command line."""
+    from attestation.kinds import Kind
+    from coordinator.draft.model import Platform
+    from coordinator.draft.platforms import WITH_GPU
+
+    kinds = tuple(Kind(name) for name in dict.fromkeys(names))
+    for kind in kinds:
+        if gpu and kind not in WITH_GPU:
+            raise click.UsageError(f"--gpu goes with {', '.join(WITH_GPU)}, got {kind}")
+    return tuple(Platform(kind, gpu) for kind in kinds)
+
+
+def _call(text: str, services: tuple[str, ...]) -> "Call":
+    from coordinator.draft.sketch import Call
+
+    caller, _, target = text.partition("=")
+    called, _, port = target.rpartition(":")
+    if not called or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"expected A=B:PORT, got '{text}'", param_hint="--calls")
+    for name in (caller, called):
+        if name not in services:
+            raise click.BadParameter(f"'{name}' in '{text}' is no --service", param_hint="--calls")
+    return Call(caller, called, port)
+
+
+def read_references(texts: Sequence[str], services: Sequence[str]) -> "Mapping[str, MapNode]":
+    """Fields of a package by service.  Raises ManifestInvalid, OSError."""
+    from coordinator.manifest.document import MapNode
+    from coordinator.manifest.package import parse_reference
+    from coordinator.manifest.reader import read
+
+    measured = {}
+    for text in texts:
+        service, equals, name = text.partition("=")
+        if not equals or service not in services:
+            service, name = (services[0] if len(services) == 1 else ""), text
+        if not service:
+            hint = f"write SERVICE=FILE, with one of {', '.join(services)}"
+            raise Problem(f"--reference {text} names no service", exit_codes.USAGE, "U550", hint)
+        raw = read_input(Path(name))
+        if raw[:4] == _SIGSTRUCT:
+            raw = "".join(f"{key}: {value!r}\n" for key, value in sigstruct_values(Path(name), raw)[0].items()).encode()
+            raw = b"SGX:\n" + b"".join(b"  " + line + b"\n" for line in raw.splitlines())
+        parse_reference(raw, name=name)
+        _, root = read(raw, name=name, compatible=False)
+        assert isinstance(root, MapNode), "parse_reference let it through"
+        measured[service] = root
+    return measured
+
+
+_SIGSTRUCT: Final = b"\x06\x00\x00\x00"
+"""The first field of an SGX SIGSTRUCT's header (Intel SDM, volume 3D, 38.13)."""
