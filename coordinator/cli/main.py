@@ -17,6 +17,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "verify": "coordinator.cli.verify",
     "status": "coordinator.cli.status",
     "certificate": "coordinator.cli.certificate",
+    "secret": "coordinator.cli.secret",
     "evidence": "coordinator.cli.evidence",
     "collateral": "coordinator.cli.collateral",
     "simulate": "coordinator.cli.simulate",

@@ -9,7 +9,7 @@ from coordinator.cli.command import reports
 from coordinator.cli.manifest_build import build
 from coordinator.cli.manifest_check import check
 from coordinator.cli.manifest_init import init
-from coordinator.cli.manifest_live import get, set_manifest, verify
+from coordinator.cli.manifest_live import get, log, set_manifest, verify
 from coordinator.cli.manifest_measure import measure
 from coordinator.cli.manifest_sign import sign, verify_signature
 from coordinator.cli.manifest_trial import trial
@@ -50,6 +50,7 @@ for command in (
     verify_signature,
     set_manifest,
     get,
+    log,
     verify,
 ):
     manifest.add_command(command)

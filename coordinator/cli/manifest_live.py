@@ -1,7 +1,8 @@
-"""`enclasp manifest set|get|verify`: the manifest of a coordinator, after verification."""
+"""`enclasp manifest set|get|log|verify`: the manifest of a coordinator, after verification."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -75,6 +76,23 @@ def get(output: Output, endpoint: str, visit: Visit) -> None:
 
 
 @click.command()
+@endpoint_argument
+@insecure_option
+@visits
+@reports
+def log(output: Output, endpoint: str, visit: Visit) -> None:
+    """Verify the coordinator, then print its update log: who changed what, oldest first.
+
+    \b
+    enclasp manifest log localhost:4433 --reference reference.yaml
+    enclasp manifest log localhost:4433 --reference reference.yaml -o json
+    """
+    entries = visit.client(endpoint, output).update_log()
+    document = {"log": [dict(entry) for entry in entries], "verified": not visit.insecure}
+    output.result(document, lambda: "\n".join(_line(entry) for entry in entries))
+
+
+@click.command()
 @click.argument("expected", metavar="FILE|HEX")
 @endpoint_argument
 @visits
@@ -105,6 +123,19 @@ def verify(output: Output, expected: str, endpoint: str, visit: Visit) -> None:
     simulated = " (SIMULATED)" if deployment.simulated else ""
     document = {"matches": True, "fingerprint": fingerprint, "simulated": deployment.simulated}
     output.result(document, f"OK  {fingerprint}{simulated}")
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    """One entry for people: time, what happened, and what belongs to it."""
+    from coordinator.manifest.words import printable
+
+    rest = (f"{name} {_value(value)}" for name, value in entry.items() if name not in ("time", "update"))
+    words = [f"{entry.get('time', '')}  {entry.get('update', '')}", *rest]
+    return printable(", ".join(words))
+
+
+def _value(value: object) -> str:
+    return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
 def _require_manifest(deployment: "VerifiedDeployment") -> None:

@@ -26,15 +26,18 @@ class Output:
         """A program reads this."""
         return self.form != "table"
 
-    def result(self, document: Any, table: str | bytes | Callable[[], str]) -> None:
-        """Write the one result.  document: JSON-able, stable keys.  table: the same for people, or exact bytes."""
+    def result(self, document: Any, table: str | bytes | Callable[[], str], *, mode: int = PUBLIC) -> None:
+        """Write the one result.  document: JSON-able, stable keys.  table: the same for people, or exact bytes.
+
+        mode: of the file, where the result goes to one; PRIVATE for secrets.
+        """
         if self.machine:
-            self._write(self._encode(document))
+            self._write(self._encode(document), mode)
         elif isinstance(table, bytes):
-            self._write(table)
+            self._write(table, mode)
         else:
             text = table if isinstance(table, str) else table()
-            self._write(text.rstrip("\n").encode() + b"\n")
+            self._write(text.rstrip("\n").encode() + b"\n", mode)
 
     def remark(self, text: str) -> None:
         """A remark for people, on stderr."""
@@ -52,9 +55,9 @@ class Output:
 
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000).encode()
 
-    def _write(self, raw: bytes) -> None:
+    def _write(self, raw: bytes, mode: int) -> None:
         if self.out is not None:
-            write_file(self.out, raw)
+            write_file(self.out, raw, mode=mode)
             self.remark(f"written to {self.out}")
             return
         sys.stdout.flush()

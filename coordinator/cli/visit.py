@@ -18,6 +18,7 @@ from coordinator.cli.trust import Moment, current_moment, read_anchors, read_end
 
 if TYPE_CHECKING:
     from coordinator.client.client import CoordinatorClient
+    from coordinator.client.transport import Transport, UserFiles
     from coordinator.client.verify import Expectation, VerifiedDeployment
 
 endpoint_argument = click.argument("endpoint", envvar=["ENCLASP_COORDINATOR", "MARBLERUN"])
@@ -26,13 +27,17 @@ endpoint_argument = click.argument("endpoint", envvar=["ENCLASP_COORDINATOR", "M
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the user gave to verify a coordinator by.  insecure: talk to it without verification."""
+    """What the user gave to verify a coordinator by.  insecure: talk to it without verification.
+
+    user: certificate and key (PEM files) to show, both or neither.
+    """
 
     reference: Path | None
     trust: Path | None
     collateral: Path | None
     at: datetime | None
     insecure: bool
+    user: "UserFiles | None" = None
 
     @property
     def now(self) -> datetime:
@@ -51,33 +56,36 @@ class Visit:
 
     def verified(self, endpoint: str) -> "tuple[VerifiedDeployment, CoordinatorClient]":
         """Verify the coordinator over the network.  Raises what `verify_coordinator` raises."""
-        from coordinator.client.endpoint import parse_endpoint
-        from coordinator.client.transport import Transport
         from coordinator.client.verify import NONCE_BYTES, verify_coordinator
 
         expectation = self.expectation()
-        transport = Transport(parse_endpoint(endpoint))
+        transport = _transport(endpoint, self.user)
         nonce = os.urandom(NONCE_BYTES)  # noqa: TID251 - shell: draws the nonce
         return verify_coordinator(transport.exchange, expectation, nonce=nonce, now=self.now)
 
     def client(self, endpoint: str, output: Output) -> "CoordinatorClient":
         """A client that is pinned to the verified coordinator; with `--insecure` one that is not, said aloud."""
         if self.insecure:
-            return unverified_client(endpoint, output, "INSECURE: --insecure was given")
+            return unverified_client(endpoint, output, "INSECURE: --insecure was given", self.user)
         deployment, client = self.verified(endpoint)
         say_verified(deployment, output)
         return client
 
 
-def unverified_client(endpoint: str, output: Output, why: str) -> "CoordinatorClient":
+def unverified_client(endpoint: str, output: Output, why: str, user: "UserFiles | None" = None) -> "CoordinatorClient":
     """A client without verification; the remark says that anybody may have answered."""
     from coordinator.client.client import CoordinatorClient
+
+    client = CoordinatorClient(_transport(endpoint, user).exchange)
+    output.remark(f"{why}; the coordinator is NOT verified, anybody may have answered")
+    return client
+
+
+def _transport(endpoint: str, user: "UserFiles | None") -> "Transport":
     from coordinator.client.endpoint import parse_endpoint
     from coordinator.client.transport import Transport
 
-    client = CoordinatorClient(Transport(parse_endpoint(endpoint)).exchange)
-    output.remark(f"{why}; the coordinator is NOT verified, anybody may have answered")
-    return client
+    return Transport(parse_endpoint(endpoint), user=user)
 
 
 def say_verified(deployment: "VerifiedDeployment", output: Output) -> None:
@@ -116,12 +124,51 @@ def visits(function: Callable[..., Any]) -> Callable[..., Any]:
         collateral: Path | None,
         at: datetime | None,
         insecure: bool = False,
+        user_cert: Path | None = None,
+        user_key: Path | None = None,
         **named: Any,
     ) -> Any:
-        visit = Visit(reference, trust, collateral, at, insecure)
+        visit = Visit(reference, trust, collateral, at, insecure, _user(user_cert, user_key))
         return function(*args, visit=visit, **named)
 
     return with_visit
+
+
+def _user(certificate: Path | None, key: Path | None) -> "UserFiles | None":
+    if certificate is None or key is None:
+        if certificate is not key:
+            raise click.UsageError("--user-cert and --user-key belong together")
+        return None
+    from coordinator.client.transport import UserFiles
+
+    return UserFiles(certificate, key)
+
+
+def user_options(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options by which a user is known; with the names that MarbleRun's command line has, too."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        certificate = click.option(
+            "--user-cert",
+            "--cert",
+            "-c",
+            type=FILE,
+            required=required,
+            envvar="ENCLASP_USER_CERT",
+            help="Your certificate in PEM, as the manifest has it under Users.",
+        )
+        key = click.option(
+            "--user-key",
+            "--key",
+            "-k",
+            type=FILE,
+            required=required,
+            envvar="ENCLASP_USER_KEY",
+            help="Its private key in PEM, not encrypted.",
+        )
+        return certificate(key(function))
+
+    return add
 
 
 insecure_option = click.option(

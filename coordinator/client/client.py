@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote as percent_encode
@@ -23,6 +23,7 @@ PHASE_RECOVERY = 1
 PHASE_ACCEPTING_MANIFEST = 2
 PHASE_ACCEPTING_MARBLES = 3
 _WRONG_STATE = "server is not in expected state"
+_NOT_PERMITTED = "U521"
 _CODED_MESSAGE = re.compile(r"(?P<code>[EVANRU][0-9]{3}) (?P<text>.+)", re.DOTALL)
 
 
@@ -105,9 +106,30 @@ class CoordinatorClient:
                 return {}
         raise _unexpected("manifest", "RecoverySecrets")
 
+    def update_log(self) -> tuple[Mapping[str, Any], ...]:
+        """What was changed, oldest first: objects with `time`, `update` and what belongs to it (contract 8.4)."""
+        match self._get("/api/v2/update"):
+            case {"updateLog": list(entries)}:
+                return tuple(_entry(text) for text in entries)
+        raise _unexpected("update log", "updateLog")
+
+    def secrets_get(self, names: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Secrets by name, as the contract has them (1.11).  The transport must show a user."""
+        query = "&".join("s=" + percent_encode(name, safe="") for name in names)
+        match self._get(f"/api/v2/secrets?{query}"):
+            case {"secrets": dict(secrets)} if all(isinstance(value, dict) for value in secrets.values()):
+                return secrets
+        raise _unexpected("secrets", "secrets")
+
+    def secrets_set(self, secrets: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set user-defined secrets, all or none (contract 1.11).  The transport must show a user."""
+        body = json.dumps({"secrets": secrets}).encode()
+        answer = self.exchange(Request("POST", "/api/v2/secrets", body), pin=self.pin)
+        _data(answer.status, answer.body, "secrets")
+
     def _get(self, path: str) -> Any:
         answer = self.exchange(Request("GET", path), pin=self.pin)
-        return _data(answer.status, answer.body, path.rsplit("/", 1)[-1])
+        return _data(answer.status, answer.body, path.partition("?")[0].rsplit("/", 1)[-1])
 
 
 def _data(status: int, body: bytes, what: str) -> Any:
@@ -122,13 +144,15 @@ def _data(status: int, body: bytes, what: str) -> Any:
     if status == 200 and envelope["status"] == "success":
         return envelope.get("data")
     message = str(envelope.get("message") or f"HTTP {status}")
-    if status == 401:
-        raise NotAuthorised("N307", f"{what}: {message}")
+    coded = _CODED_MESSAGE.match(message)
+    if status == 401 or (coded and coded["code"] == _NOT_PERMITTED):
+        code, text = (coded["code"], coded["text"]) if coded else ("N307", f"{what}: {message}")
+        raise NotAuthorised(code, text)
     if _WRONG_STATE in message:
         raise WrongState("N306", f"{what}: {message}")
     if status == 405:
         raise AnswerInvalid("N303", f"{what}: the server does not know this path")
-    if coded := _CODED_MESSAGE.match(message):
+    if coded:
         raise RequestRefused(coded["code"], coded["text"])
     raise RequestRefused("N305", message)
 
@@ -137,6 +161,16 @@ def refuse_recovery(status: Status) -> None:
     """Raises InRecovery if the coordinator waits for recovery: then its certificates are temporary ones."""
     if status.code == PHASE_RECOVERY:
         raise InRecovery("R410", f"the coordinator waits for recovery: {status.message}")
+
+
+def _entry(text: object) -> Mapping[str, Any]:
+    try:
+        entry = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict):
+        raise AnswerInvalid("N303", "update log: expected entries that are JSON objects as text")
+    return entry
 
 
 def _chain(pem: str) -> tuple[x509.Certificate, x509.Certificate]:

@@ -32,6 +32,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "the coordinator does not let this client do that",
         "use a client certificate of a user whose roles in the manifest allow it",
     ),
+    "N308": (
+        "the user's certificate or key cannot be used",
+        "both are PEM; the key belongs to the first certificate of the file, and is not encrypted",
+    ),
     "R410": (
         "the coordinator waits for recovery",
         "it cannot unseal its state on this machine: recover it, or set a new manifest, which throws the state away",

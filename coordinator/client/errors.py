@@ -14,6 +14,10 @@ class EndpointInvalid(ClientError):
     """The text is not HOST:PORT."""
 
 
+class UserFilesUnusable(ClientError):
+    """The files that shall show who the user is cannot be used; nothing was sent."""
+
+
 class Unreachable(ClientError):
     """No connection, or no whole answer in time."""
 

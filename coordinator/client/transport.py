@@ -12,11 +12,12 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from attestation.anchors import MALFORMED
 from coordinator.client.endpoint import Endpoint
-from coordinator.client.errors import AnswerInvalid, NotPinned, Unreachable
+from coordinator.client.errors import AnswerInvalid, NotPinned, Unreachable, UserFilesUnusable
 from pki.certificates import load_der
 from pki.keys import fingerprint, public_of_known_kind
 
@@ -59,18 +60,27 @@ class Exchange(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class UserFiles:
+    """Whom a user shows himself as: files in PEM, a certificate (what follows it is sent too) and its key in clear."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Transport:
-    """Opens one connection for each request.  clock: monotonic seconds."""
+    """Opens one connection for each request.  clock: monotonic seconds.  user: None for requests of nobody."""
 
     endpoint: Endpoint
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.monotonic
+    user: UserFiles | None = None
 
     def exchange(self, request: Request, *, pin: bytes | None) -> Answer:
         """Send one request and read the whole answer.
 
         pin: SHA-256 of the SubjectPublicKeyInfo that the peer must hold (`key_digest`), or None for any.
-        Raises Unreachable, AnswerInvalid, NotPinned.
+        Raises Unreachable, AnswerInvalid, NotPinned, UserFilesUnusable.
         """
         deadline = self.clock() + self.limits.whole
         try:
@@ -97,7 +107,7 @@ class Transport:
     def _connect(self) -> "_HurriedSocket":
         plain = socket.create_connection((self.endpoint.host, self.endpoint.port), timeout=self.limits.connect)
         try:
-            connected = _context().wrap_socket(plain, server_hostname=self.endpoint.host)
+            connected = _context(self.user).wrap_socket(plain, server_hostname=self.endpoint.host)
         except BaseException:
             plain.close()
             raise
@@ -136,13 +146,24 @@ def _digest_or_none(certificate_der: bytes) -> bytes | None:
         return None
 
 
-def _context() -> ssl.SSLContext:
+def _context(user: UserFiles | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.sslsocket_class = _HurriedSocket
+    if user is not None:
+        try:
+            context.load_cert_chain(user.certificate, user.key, password=_no_password)
+        except OSError as cause:  # ssl.SSLError is one
+            reason = cause.strerror if cause.errno and not isinstance(cause, ssl.SSLError) else "no pair in PEM"
+            raise UserFilesUnusable("N308", f"{user.certificate}, {user.key}: {reason}") from cause
     return context
+
+
+def _no_password() -> bytes:
+    """An encrypted key is refused; OpenSSL would ask the terminal."""
+    return b""
 
 
 class _HurriedSocket(ssl.SSLSocket):
