@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from attestation.kinds import Kind
+
 REPORT_DATA_BYTES = 64
 
 
@@ -21,6 +23,31 @@ class Unbound:
 
 
 Binding: TypeAlias = Bound | Unbound
+
+
+@dataclass(frozen=True, slots=True)
+class Nonced:
+    """The peer was asked with this nonce, which stands where the platform has a place for it.
+
+    Only Nitro documents have a nonce beside their report data (which is their user data); a nonce shows that the
+    document is fresh, and nothing of whose key it is about.  NVIDIA's devices have a nonce and no report data.
+    """
+
+    nonce: bytes
+
+    def as_bound(self, kind: Kind) -> Bound:
+        """The same of a platform that carries nonces as report data, filled up with zeros.
+
+        One that is too long is met by no Evidence, and the words say so.
+        """
+        what = f"the nonce, in the report data: {kind} evidence has no other place for one"
+        if len(self.nonce) > REPORT_DATA_BYTES:
+            what = f"a nonce of {len(self.nonce)} bytes; {kind} evidence can hold at most {REPORT_DATA_BYTES}"
+        return Bound(self.nonce.ljust(REPORT_DATA_BYTES, b"\0"), what)
+
+
+Asked: TypeAlias = Binding | Nonced
+"""What the Evidence is compared with: all that `Verifier` takes."""
 
 
 def of_certificate(certificate_der: bytes, nonce: bytes = b"") -> Bound:

@@ -6,10 +6,10 @@ Only the trust anchors tell genuine from simulated evidence; the code is the sam
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from threading import Lock
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from attestation.anchors import TrustAnchors, Vendor
-from attestation.binding import Binding
+from attestation.binding import Asked, Binding, Nonced
 from attestation.endorsements import Endorsements
 from attestation.evidence import Evidence
 from attestation.intel import IntelVerifier
@@ -22,6 +22,14 @@ class Room(Protocol):
 
     def verify(self, evidence: Evidence, binding: Binding, *, now: datetime) -> Verification:
         """Every check, with its outcome.  Never raises for Evidence of its kind."""
+
+
+@runtime_checkable
+class AskedRoom(Protocol):
+    """What verifies a kind of Evidence that has a place for nonces beside its report data."""
+
+    def verify_asked(self, evidence: Evidence, binding: Asked, *, now: datetime) -> Verification:
+        """As `Room.verify`; a Nonced binding is compared with the nonce."""
 
 
 class Verifier:
@@ -41,13 +49,18 @@ class Verifier:
         for kind in endorsements.sections:
             self._room(kind)
 
-    def verify(self, evidence: Evidence, binding: Binding, *, now: datetime) -> Verification:
-        """Did that hardware say it, of this key, at this time?  Every check is in the answer.
+    def verify(self, evidence: Evidence, binding: Asked, *, now: datetime) -> Verification:
+        """Did that hardware say it, of this key or nonce, at this time?  Every check is in the answer.
 
-        now: aware.  `genuine` needs every check to pass but `binding.report-data` where the binding is Unbound, and
-        those of the platform's security level, which are for policy to judge.
+        now: aware.  `genuine` needs every check to pass but `binding.report-data` where nobody named it, and those of
+        the platform's security level, which are for policy to judge.
         """
-        return self._room(evidence.kind).verify(evidence, binding, now=now)
+        room = self._room(evidence.kind)
+        if isinstance(binding, Nonced):
+            if isinstance(room, AskedRoom):
+                return room.verify_asked(evidence, binding, now=now)
+            binding = binding.as_bound(evidence.kind)
+        return room.verify(evidence, binding, now=now)
 
     def _room(self, kind: Kind) -> Room:
         room = self._rooms.get(kind)

@@ -9,6 +9,7 @@ to; and, where nobody named that, `now`, which must then lie in the life of the 
 
 Binding: report data is the document's `user_data`, where our issuer puts it.  The nonce never counts as report data:
 whoever asks an enclave for a document chooses its nonce, so it could be the hash of a key that the enclave never saw.
+Where the peer was asked with a nonce, it is a check of its own, and stands for freshness.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from typing import Final
 
 from attestation import codes as common
 from attestation.anchors import Anchor
-from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
+from attestation.binding import REPORT_DATA_BYTES, Asked, Binding, Bound, Nonced, Unbound
 from attestation.chain import Window
 from attestation.checks import Check, Status, failed, missing, not_checked, passed, settled
 from attestation.claims import Claims
@@ -55,6 +56,10 @@ class NitroVerifier:
 
         `genuine` needs all of them, but the binding where it is Unbound, and the age where it is Bound.
         """
+        return self.verify_asked(evidence, binding, now=now)
+
+    def verify_asked(self, evidence: Evidence, binding: Asked, *, now: datetime) -> Verification:
+        """The same; a Nonced binding is compared with the document's nonce, and its age need not be of now then."""
         try:
             document = parse_document(evidence.raw)
         except EvidenceFormatError as error:
@@ -67,7 +72,9 @@ class NitroVerifier:
                 _validity_check(document, chain.windows),
                 _age_check(document, chain.windows[-1], binding, now),
             ]
-        checks.append(_binding_check(document, binding))
+        if isinstance(binding, Nonced):
+            checks.append(_nonce_check(document, binding))
+        checks.append(_binding_check(document, Unbound() if isinstance(binding, Nonced) else binding))
         needed = [check for check in checks if check.status is not Status.NOT_CHECKED]
         return Verification(
             evidence=evidence,
@@ -106,14 +113,14 @@ def _validity_check(document: Document, windows: tuple[Window, ...]) -> Check:
     )
 
 
-def _age_check(document: Document, leaf: Window, binding: Binding, now: datetime) -> Check:
+def _age_check(document: Document, leaf: Window, binding: Asked, now: datetime) -> Check:
     """Whether the document is of now: the only sign of freshness where nobody named what it must be bound to."""
     name, source = "nitro.age", f"{_SPECIFICATION}, 2.2 (timestamp), and the life of the enclave's certificate"
     expected = f"a document made before {_text(now)}, by a certificate that is still valid then"
     found = f"made at {_text(document.timestamp)}, by a certificate that is valid until {_text(leaf.not_after)}"
     if document.timestamp - CLOCK_TOLERANCE <= now <= leaf.not_after:
         return passed(name, expected, found, source)
-    if now > leaf.not_after and isinstance(binding, Bound):
+    if now > leaf.not_after and isinstance(binding, Bound | Nonced):
         hint = "the binding stands for freshness here; demand a maximal age if that is not enough"
         return not_checked(name, expected, found, source, hint, AGE)
     return failed(name, expected, found, source, CODES[AGE][1], AGE)
@@ -128,6 +135,13 @@ def _binding_check(document: Document, binding: Binding) -> Check:
     expected = f"user data {binding.report_data.hex()} ({binding.what})"
     holds = document.user_data == binding.report_data
     return settled(holds, name, expected, found, "the peer's binding", common.REPORT_DATA)
+
+
+def _nonce_check(document: Document, binding: Nonced) -> Check:
+    name, expected = "binding.nonce", f"nonce {binding.nonce.hex()}"
+    found = "no nonce" if document.nonce is None else f"nonce {document.nonce.hex()}"
+    holds = document.nonce == binding.nonce
+    return settled(holds, name, expected, found, "the peer's nonce", common.REPORT_DATA)
 
 
 def _text(moment: datetime) -> str:

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from attestation import codes
 from attestation.anchors import Anchor, TrustAnchors, common_name, p384_key
-from attestation.binding import Binding, Bound
+from attestation.binding import Asked, Binding, Bound, Nonced
 from attestation.chain import Path, Window, build_path, read_pem_chain
 from attestation.checks import Check, Status
 from attestation.claims import Claims
@@ -87,6 +87,10 @@ class NvidiaGpuVerifier:
 
         binding: its first 32 bytes are the nonce.  now: aware.
         """
+        return self.verify_asked(evidence, binding, now=now)
+
+    def verify_asked(self, evidence: Evidence, binding: Asked, *, now: datetime) -> Verification:
+        """The same; a Nonced binding is the whole nonce."""
         if is_nras_token(evidence.raw):
             return self._nras.verify(evidence, lambda nonce: _binding_check(nonce, binding), now)
         try:
@@ -205,15 +209,20 @@ def _firmware_check(report: MeasurementReport, fwid: bytes) -> Check | None:
     return settled(holds, "gpu.firmware-id", expected, found, _DICE, room_codes.FIRMWARE)
 
 
-def _binding_check(nonce: bytes, binding: Binding) -> Check:
-    """The nonce is 32 bytes: the first half of report data."""
-    if not isinstance(binding, Bound):
+def _binding_check(nonce: bytes, binding: Asked) -> Check:
+    """The nonce is 32 bytes: the first half of report data; or the nonce that the device was asked with."""
+    if isinstance(binding, Nonced):
+        wanted, words = binding.nonce.ljust(NONCE_BYTES, b"\0"), "the nonce"
+        if len(wanted) > NONCE_BYTES:
+            words = f"a nonce of {len(wanted)} bytes; nvidia-gpu evidence can hold at most {NONCE_BYTES}"
+    elif isinstance(binding, Bound):
+        wanted, words = binding.report_data[:NONCE_BYTES], f"{binding.what}, first {NONCE_BYTES} bytes"
+    else:
         return missing(BINDING, f"{NONCE_BYTES} bytes that somebody names", nonce.hex(), "nobody", codes.NOT_BOUND)
-    wanted = binding.report_data[:NONCE_BYTES]
     return settled(
         nonce == wanted,
         BINDING,
-        f"nonce {wanted.hex()} ({binding.what}, first {NONCE_BYTES} bytes)",
+        f"nonce {wanted.hex()} ({words})",
         nonce.hex(),
         "the peer's binding",
         room_codes.NONCE,

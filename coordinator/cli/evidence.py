@@ -71,7 +71,11 @@ def show(output: Output, paths: tuple[Path, ...]) -> int:
 @_PATHS
 @click.option("--collateral", type=FILE, help="Bundle of the vendors' endorsements, besides those in a folder.")
 @click.option("--at", type=Moment(), help="Verify for this moment instead of now.")
-@click.option("--nonce", type=Hex(64), help="The report data must be this, filled up with zero bytes.")
+@click.option(
+    "--nonce",
+    type=Hex(512),
+    help="The nonce must be this; where evidence has none of its own (all but Nitro), the report data.",
+)
 @click.option("--report-data", type=Hex(64), help="The report data must be this, filled up with zero bytes.")
 @click.option("--policy", type=FILE, help="Reference values that the evidence must meet.")
 @click.option(
@@ -105,13 +109,16 @@ def verify(
     enclasp evidence verify quote.bin --collateral collateral.json --ear verifier.key --out result.jwt
     """
     from attestation.appraisal import DefaultPolicy, judge
+    from attestation.binding import Nonced
     from attestation.verify import Verifier
     from coordinator.cli.evidence_files import find_evidence
     from coordinator.cli.verdicts import verdict_lines
 
     if nonce is not None and report_data is not None:
-        raise click.UsageError("give --nonce or --report-data, not both: both say what the report data must be")
-    binding = _binding(nonce, "--nonce") if nonce is not None else _binding(report_data, "--report-data")
+        raise click.UsageError(
+            "give --nonce or --report-data, not both: on most platforms both say what the report data must be"
+        )
+    binding = Nonced(nonce) if nonce is not None else _binding(report_data)
     anchors, given = read_anchors(*trust), read_endorsements(collateral)
     wanted = DefaultPolicy() if policy is None else read_reference(policy)
     signer = None if ear_key is None else read_ear_key(ear_key)
@@ -144,9 +151,9 @@ def _each(paths: tuple[Path, ...], look: Callable[[Path], int], output: Output) 
     return max(guarded(partial(look, path), machine=output.machine) for path in paths)
 
 
-def _binding(expected: bytes | None, what: str) -> "Binding":
+def _binding(report_data: bytes | None) -> "Binding":
     from attestation.binding import REPORT_DATA_BYTES, Bound, Unbound
 
-    if expected is None:
+    if report_data is None:
         return Unbound()
-    return Bound(expected.ljust(REPORT_DATA_BYTES, b"\0"), what)
+    return Bound(report_data.ljust(REPORT_DATA_BYTES, b"\0"), "--report-data")

@@ -16,6 +16,7 @@ from attestation.evidence import recognise
 from attestation.simulation.vendor import SimulatedVendor, new_vendor
 from attestation.verification import Verification
 from attestation.verify import Verifier
+from tests.support.every_platform import Vendors, new_vendors
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "dcap"
 
@@ -69,6 +70,11 @@ def now() -> datetime:
 @pytest.fixture(scope="session")
 def vendor(now: datetime) -> SimulatedVendor:
     return new_vendor(now)
+
+
+@pytest.fixture(scope="session")
+def vendors(now: datetime) -> Vendors:
+    return new_vendors(now)
 
 
 @pytest.fixture(scope="session")

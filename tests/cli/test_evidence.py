@@ -8,11 +8,13 @@ import pytest
 from attestation.claims import TcbStatus
 from attestation.evidence import with_open_enclave_header
 from attestation.kinds import Kind
+from attestation.nitro.format import parse_document
 from attestation.simulation.issue import Enclave, QuotingEnclave, TrustDomain
 from attestation.simulation.vendor import SimulatedVendor, new_vendor
 from tests.cli.conftest import Enclasp, Ended
 from tests.fakes.front_door import NOON
 
+NITRO = Path(__file__).parents[1] / "vectors" / "nitro"
 AT = ("--at", "2026-06-01T12:00:00Z")
 PROGRAM = TrustDomain(mrtd=bytes([7]) * 48)
 REPORT_DATA = bytes(range(64))
@@ -97,7 +99,8 @@ def test_at_another_time_the_endorsements_have_expired(enclasp: Enclasp, folder:
         ("--nonce", REPORT_DATA[:32].hex(), 4),
         ("--nonce", REPORT_DATA.hex(), 0),
         ("--nonce", "xyz", 2),
-        ("--nonce", "00" * 65, 2),
+        ("--nonce", "00" * 513, 2),
+        ("--report-data", "00" * 65, 2),
     ],
 )
 def test_the_report_data_may_be_demanded(enclasp: Enclasp, folder: Path, flag: str, value: str, code: int) -> None:
@@ -111,6 +114,31 @@ def test_a_nonce_shorter_than_the_report_data_is_filled_up_with_zeros(
     (folder / "quote.bin").write_bytes(with_open_enclave_header(quote.raw))
     ended = verify(enclasp, folder, "--trust", folder.parent / "trust.pem", "--nonce", (b"n" * 32).hex())
     assert (0, "sgx") == (ended.code, ended.document["platform"])
+
+
+def test_a_nonce_that_the_platform_cannot_hold_is_refused_in_words(enclasp: Enclasp, folder: Path) -> None:
+    ended = verify(enclasp, folder, "--trust", folder.parent / "trust.pem", "--nonce", (REPORT_DATA + b"x").hex())
+    (check,) = [check for check in ended.document["checks"] if check["name"] == "binding.report-data"]
+    assert (4, "failed") == (ended.code, check["status"])
+    assert "a nonce of 65 bytes; tdx evidence can hold at most 64" in check["expected"]
+
+
+def test_the_nonce_of_a_nitro_document_is_its_own_field(enclasp: Enclasp) -> None:
+    folder = NITRO / "02-prod-2023-userdata-nonce"
+    nonce = parse_document((folder / "document.cbor").read_bytes()).nonce
+    assert nonce
+    later = ("--at", "2023-06-01T00:00:00Z", "-o", "json")
+
+    good = enclasp("evidence", "verify", folder, "--nonce", nonce.hex(), *later)
+    other = enclasp("evidence", "verify", folder, "--nonce", (nonce[:-1] + b"?").hex(), *later)
+    none = enclasp("evidence", "verify", NITRO / "03-debug-2022", "--nonce", nonce.hex(), *later)
+
+    checks = [{c["name"]: c for c in ended.document["checks"]}["binding.nonce"] for ended in (good, other, none)]
+    assert [0, 4, 4] == [ended.code for ended in (good, other, none)]
+    assert ["passed", "failed", "failed"] == [check["status"] for check in checks]
+    assert "no nonce" == checks[2]["found"]
+    # Without the nonce nothing says that a document is fresh when its certificate has run out.
+    assert 4 == enclasp("evidence", "verify", folder, *later).code
 
 
 def test_a_platform_that_needs_hardening_is_a_warning(enclasp: Enclasp, vendor: SimulatedVendor, folder: Path) -> None:
