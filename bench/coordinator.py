@@ -76,7 +76,11 @@ class Coordinator:
 
     def state_bytes(self) -> int:
         """Size of all files of the state."""
-        return sum(path.stat().st_size for path in (self.folder / "state").rglob("*") if path.is_file())
+        return _size(self.folder / "state")
+
+    def evidence_bytes(self) -> int:
+        """Size of the kept evidence, which is part of the state."""
+        return _size(self.folder / "state" / "evidence")
 
     def set_manifest(self, raw: bytes) -> float:
         """Set the manifest; milliseconds that it took.  Raises CoordinatorFailed unless it is accepted."""
@@ -130,6 +134,10 @@ class Coordinator:
 
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _free_ports(count: int) -> list[int]:

@@ -64,6 +64,25 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """Activations of a coordinator that has `recorded` so many before.  cpu_ms: of the server, per activation.
+
+    restart_ms, restart_cpu_ms: from the process's start to its first answer.  journal_bytes, evidence_bytes: on disk.
+    """
+
+    case: Case
+    recorded: int
+    restart_ms: float
+    restart_cpu_ms: float
+    cpu_ms: float
+    units: float
+    per_second: float
+    rss_mb: float
+    journal_bytes: int
+    evidence_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """Verification of one quote in this process, collateral cached: CPU milliseconds, median."""
 
@@ -80,6 +99,7 @@ class Figures:
     activations: Sequence[Activation]
     statuses: Sequence[Status]
     growth: Sequence[Growth]
+    pasts: Sequence[Past]
     starts: Sequence[Start]
     verifications: Sequence[Verification]
     empty_mb: float

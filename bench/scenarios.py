@@ -23,9 +23,10 @@ from attestation.simulation.measure import measure_program
 from attestation.verify import Verifier
 from bench.coordinator import Coordinator
 from bench.documents import manifest
-from bench.figures import Activation, Case, Figures, Growth, Start, Status, Verification
+from bench.figures import Activation, Case, Figures, Growth, Past, Start, Status, Verification
 from bench.generator import Generator
 from bench.load import Plan, Result
+from bench.past import record_activations
 from bench.unit import UnitMeter
 
 _CLIENTS: Final = 8
@@ -42,12 +43,14 @@ class Effort:
     """How much of everything.
 
     growth: numbers of activations after which the coordinator is looked at.  other_clients: for the first case.
+    pasts: numbers of recorded activations, rising, on top of which activations are measured.
     restarts: of these cases the coordinator is started once more with the state that it has then.
     """
 
     rounds: int
     per_round: int
     growth: tuple[int, ...]
+    pasts: tuple[int, ...]
     status_requests: int
     verifications: int
     other_clients: tuple[int, ...]
@@ -58,6 +61,7 @@ FULL: Final = Effort(
     rounds=5,
     per_round=100,
     growth=(100, 1000, 5000),
+    pasts=(0, 10_000, 100_000),
     status_requests=400,
     verifications=300,
     other_clients=(1, 32),
@@ -67,6 +71,7 @@ QUICK: Final = Effort(
     rounds=2,
     per_round=40,
     growth=(100, 300),
+    pasts=(0, 2_000),
     status_requests=80,
     verifications=60,
     other_clients=(),
@@ -113,7 +118,8 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
             with Coordinator(folder / name) as again:
                 remembered = ", " + str(effort.growth[-1]) + " activations" if case == _GROWTH_CASE else ""
                 starts.append(_start(f"restart, {case.marbles} marbles, {case.secrets} secrets{remembered}", again))
-    return Figures(unit.milliseconds(), activations, statuses, growth, starts, verifications, empty_mb, rest_mb)
+    pasts = _pasts(folder, effort, unit, say)
+    return Figures(unit.milliseconds(), activations, statuses, growth, pasts, starts, verifications, empty_mb, rest_mb)
 
 
 @contextmanager
@@ -202,6 +208,35 @@ def _growth(coordinator: Coordinator, load: Generator, marks: Sequence[int], uni
                 state_bytes=coordinator.state_bytes(),
             )
         )
+    return rows
+
+
+def _pasts(folder: Path, effort: Effort, unit: UnitMeter, say: Callable[[str], None]) -> list[Past]:
+    """What an activation costs a coordinator with a large manifest that has a past, and how it starts with it."""
+    case, place, recorded = CASES[-1], folder / "past", 0
+    rows: list[Past] = []
+    for mark in effort.pasts:
+        if mark:
+            say(f"{mark} recorded activations, {case.marbles} marbles, {case.secrets} secrets, limits")
+            record_activations(place, mark - recorded, case.marbles)
+        recorded = mark
+        with Coordinator(place) as coordinator, _load(coordinator, case, folder, _CLIENTS, fresh=not rows) as load:
+            row = _activation(coordinator, load, case, _CLIENTS, effort, unit)
+            evidence = coordinator.evidence_bytes()
+            rows.append(
+                Past(
+                    case=case,
+                    recorded=mark,
+                    restart_ms=coordinator.start_ms,
+                    restart_cpu_ms=coordinator.start_cpu_ms,
+                    cpu_ms=row.cpu_ms,
+                    units=row.units,
+                    per_second=row.per_second,
+                    rss_mb=row.rss_mb,
+                    journal_bytes=coordinator.state_bytes() - evidence,
+                    evidence_bytes=evidence,
+                )
+            )
     return rows
 
 

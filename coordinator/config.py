@@ -30,6 +30,7 @@ class Config:
     """Everything that can be set.  Paths are text; empty means none.
 
     trust: a file with the root certificate of a simulated vendor that this operator accepts; collateral: a bundle.
+    evidence_days, evidence_megabytes: how long, and how much at most, admitted Evidence is kept; 0 keeps none.
     prometheus: empty host and port 0 means off.  compatible: accept what MarbleRun accepts in a manifest.
     """
 
@@ -44,6 +45,8 @@ class Config:
     compatible: bool = False
     log_level: str = "info"
     snapshot_every: int = 10_000
+    evidence_days: int = 365
+    evidence_megabytes: int = 1_000
 
 
 def load(toml: bytes | None, environ: Mapping[str, str]) -> Config:
@@ -84,7 +87,9 @@ def _setting(key: str, value: object) -> object:
     if key == "compatible":
         return _expect(key, value, bool)
     if key == "snapshot_every":
-        return _positive(key, _expect(key, value, int))
+        return _whole(key, _expect(key, value, int), least=1)
+    if key in ("evidence_days", "evidence_megabytes"):
+        return _whole(key, _expect(key, value, int), least=0)
     return _expect(key, value, str)
 
 
@@ -97,9 +102,9 @@ def _expect(key: str, value: object, kind: type[_T]) -> _T:
     return value
 
 
-def _positive(key: str, value: int) -> int:
-    if value < 1:
-        raise ConfigInvalid(f"setting '{key}': expected a whole number from 1, got {value}")
+def _whole(key: str, value: int, *, least: int) -> int:
+    if value < least:
+        raise ConfigInvalid(f"setting '{key}': expected a whole number from {least}, got {value}")
     return value
 
 

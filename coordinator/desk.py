@@ -16,6 +16,7 @@ from attestation.evidence import Evidence
 from attestation.issue import Issuer
 from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
+from coordinator.journal.archive import Kept
 from coordinator.journal.errors import JournalError
 from coordinator.journal.journal import Journal
 from coordinator.journal.vault import Locked, Opened, Vault
@@ -24,6 +25,7 @@ from coordinator.observe import Observer
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
 from coordinator.state.events import Event, EvidenceRemembered, MarbleActivated, decode_event, encode_event
+from coordinator.state.kept_evidence import KeptEvidence, encode_kept
 from coordinator.state.model import Authority, State
 from coordinator.state.phase import Phase
 from coordinator.state.replay import condense, replay, replay_all
@@ -89,12 +91,13 @@ class Desk:
         if self._stopped is not None:
             raise NotServing(f"the coordinator has stopped: {self._stopped}")
 
-    def enact(self, events: Sequence[Event]) -> "asyncio.Future[None]":
+    def enact(self, events: Sequence[Event], keep: Sequence[KeptEvidence] = ()) -> "asyncio.Future[None]":
         """Append and become, now.  The future is done when it is durable; await it with `durable`.
 
+        keep: Evidence behind these events, for a later look; it is durable before they are.
         Raises NotServing.
         """
-        durable = self._append(events)
+        durable = self._append(events, keep)
         for event in events:
             self.become(replay(self._state, event))
         return durable
@@ -179,10 +182,11 @@ class Desk:
         phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
         return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b""))
 
-    def _append(self, events: Sequence[Event]) -> "asyncio.Future[None]":
+    def _append(self, events: Sequence[Event], keep: Sequence[KeptEvidence]) -> "asyncio.Future[None]":
         assert self._journal is not None, "a phase that admits changes has a journal"
         try:
-            durable = self._journal.append([encode_event(event) for event in events])
+            kept = [Kept(entry.time_ms, encode_kept(entry)) for entry in keep]
+            durable = self._journal.append([encode_event(event) for event in events], kept)
         except JournalError as failure:
             raise self._stop(failure) from failure
         self._since_snapshot += len(events)

@@ -25,6 +25,7 @@ from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context
 from coordinator.doors.tls import serve as serve_tls
+from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
 from coordinator.journal.errors import JournalError
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
@@ -76,7 +77,7 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer,
         Environment(
             issuer=issuer,
             verifier=_verifier(config),
-            vault=Vault(SqliteStorage(Path(config.state_dir)), issuer, os.urandom),  # noqa: TID251 - shell: draws entropy
+            vault=_vault(config, issuer),
             observer=observer,
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
             entropy=os.urandom,  # noqa: TID251 - shell: draws entropy
@@ -107,6 +108,13 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer,
         await runner.cleanup()
     await coordinator.close()
     return code
+
+
+def _vault(config: Config, issuer: Issuer) -> Vault:
+    folder, entropy = Path(config.state_dir), os.urandom  # noqa: TID251 - shell: draws entropy
+    retention = Retention(config.evidence_days, config.evidence_megabytes * 1_000_000)
+    archives = EvidenceFolder(folder / "evidence", retention, entropy) if retention.keeps else NO_ARCHIVES
+    return Vault(SqliteStorage(folder), issuer, entropy, archives)
 
 
 async def _until_stopped(coordinator: Coordinator, observer: Observer) -> int:

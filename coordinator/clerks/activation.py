@@ -37,7 +37,7 @@ class Activation:
         if admission.evidence_digest in desk.used:
             raise EvidenceReused(f"marble '{marble.type}': this evidence was admitted before")
         decision = joins.activate_marble(desk.state, admission, keys, desk.texts, now=now, entropy=desk.env.entropy)
-        written = desk.enact(decision.events)
+        written = desk.enact(decision.events, (admission.kept(now),))
         desk.used.add(admission.evidence_digest)
         desk.say_when(
             written,
@@ -69,6 +69,8 @@ class Activation:
         return joins.Admission(
             marble=marble,
             attested=attested,
+            certificate=leaf,
+            evidence=evidence.raw,
             evidence_digest=hashlib.sha256(evidence.raw).digest(),
             uuid=joins.canonical_uuid(request.uuid),
             csr=joins.read_csr(request.csr),

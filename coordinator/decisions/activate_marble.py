@@ -7,6 +7,7 @@ activations, UUID, CSR, parameters.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
@@ -31,6 +32,7 @@ from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.generate import Entropy, certify, derive_symmetric
 from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
 from coordinator.state.events import MarbleActivated, StoredSecret
+from coordinator.state.kept_evidence import KeptEvidence
 from coordinator.state.model import Deployment, State
 from coordinator.state.phase import Ask
 from coordinator.state.values import secret_value
@@ -44,14 +46,22 @@ class Admission:
     """A marble that has shown who it is: its definition, its proof, its UUID (canonical) and its request.
 
     waived: a check for each waiver of the manifest without which it would have been refused.
+    certificate: the leaf that its connection proved, DER.  evidence: as it was shown.
     """
 
     marble: Marble
     attested: Attested
+    certificate: bytes
+    evidence: bytes
     evidence_digest: bytes
     uuid: str
     csr: CsrData
     waived: tuple[Check, ...]
+
+    def kept(self, now: datetime) -> KeptEvidence:
+        """What is kept of it for a later look."""
+        time_ms = int(now.timestamp() * 1000)
+        return KeptEvidence(time_ms, self.marble.type, self.uuid, JOIN, self.certificate, self.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +162,7 @@ def activate_marble(
         parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts, secrets)
     except (RenderFailed, TemplateInvalid) as cause:
         raise _parameters_failed(deployment, marble, cause) from cause
-    event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest)
+    event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest, JOIN)
     return Decision((event,), parameters)
 
 
@@ -191,3 +201,7 @@ def _parameters_failed(deployment: Deployment, marble: Marble, cause: Exception)
     if unset:
         return SecretNotSet(f"{cause}; not set yet: {', '.join(unset)}")
     return ParametersFailed(str(cause))
+
+
+JOIN: Final = "compatible, no nonce"
+"""The protocol by which it joined (design.md, 5), as journal, log and kept evidence say it."""

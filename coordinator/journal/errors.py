@@ -62,6 +62,20 @@ class BrokenLink(JournalError):
 
 
 @dataclass(eq=False)
+class ArchiveBroken(JournalError):
+    """Kept evidence is missing or was changed.  place: the file, and the entry in it."""
+
+    code = "R450"
+    place: str
+    field: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return self._text(f"kept evidence: {self.place}: {self.field}: expected {self.expected}, got {self.got}")
+
+
+@dataclass(eq=False)
 class Conflict(JournalError):
     """The storage has moved on under us.  expected, got: numbers of the last record, -1 for none."""
 

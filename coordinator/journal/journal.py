@@ -4,25 +4,24 @@ One committer thread writes.  While it does, appends wait in order; the next wri
 (group commit), so one durable write serves everybody who came during the last one.  An append has its place when
 `append` returns, and is durable when the future that it returned is done.
 
-If a write fails the journal is broken for good: memory may be ahead of it, so the process must stop serving.
+What is to be kept beside the records, for a later look, is durable before they are.  If a write fails the journal is
+broken for good: memory may be ahead of it, so the process must stop serving.
 """
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from coordinator.journal import record
+from coordinator.journal.archive import NO_ARCHIVES, Archive, Archives, Kept
 from coordinator.journal.errors import BrokenLink, JournalError, StorageFailed, WrongKey
 from coordinator.journal.key import JOURNAL_ID_BYTES, DataKey, JournalId
-from coordinator.journal.record import Flags, Position
+from coordinator.journal.record import Entropy, Flags, Position
 from coordinator.journal.storage import Storage
-
-Entropy = Callable[[int], bytes]
-"""Gives that many random bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,17 @@ class Journal:
     loop.
     """
 
-    def __init__(self, storage: Storage, data_key: DataKey, entropy: Entropy, position: Position, length: int) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        data_key: DataKey,
+        archive: Archive,
+        entropy: Entropy,
+        position: Position,
+        length: int,
+    ) -> None:
         self._storage = storage
+        self._archive = archive
         self._data_key = data_key
         self._entropy = entropy
         self._position = position
@@ -92,6 +100,7 @@ class Journal:
         journal_id: JournalId,
         wrapped_keys: Mapping[str, bytes],
         notes: Mapping[str, bytes],
+        archives: Archives = NO_ARCHIVES,
         entropy: Entropy = os.urandom,  # noqa: TID251 - shell: draws the records' nonces
     ) -> "Journal":
         """A new journal that begins with `bodies` (at least one), written with its keys in one transaction.
@@ -104,7 +113,7 @@ class Journal:
         records, position = _seal(data_key, start, Flags.NONE, bodies, entropy)
         meta = {_ID: journal_id, _CHECK: data_key.check_value(journal_id)}
         storage.create(meta | _with_prefix(_KEY_PREFIX, wrapped_keys) | _with_prefix(_NOTE_PREFIX, notes), records)
-        return cls(storage, data_key, entropy, position, len(records))
+        return cls(storage, data_key, archives.open(journal_id, data_key), entropy, position, len(records))
 
     @classmethod
     def open(
@@ -112,6 +121,7 @@ class Journal:
         storage: Storage,
         data_key: DataKey,
         *,
+        archives: Archives = NO_ARCHIVES,
         entropy: Entropy = os.urandom,  # noqa: TID251 - shell: draws the records' nonces
     ) -> "tuple[Journal, list[bytes]]":
         """The journal in `storage`, and every body in order, each proven to stand where it was written.
@@ -138,7 +148,8 @@ class Journal:
             position = opened.after
         if flags & Flags.CONTINUES:
             raise BrokenLink(position.sequence, "record", "the rest of the append before it", "the journal's end")
-        return cls(storage, data_key, entropy, position, len(bodies)), bodies
+        archive = archives.open(journal_id, data_key)
+        return cls(storage, data_key, archive, entropy, position, len(bodies)), bodies
 
     @property
     def length(self) -> int:
@@ -155,14 +166,16 @@ class Journal:
         """Why nothing can be appended any more; None while all is well."""
         return self._broken
 
-    def append(self, bodies: Sequence[bytes]) -> asyncio.Future[None]:
+    def append(self, bodies: Sequence[bytes], keep: Sequence[Kept] = ()) -> asyncio.Future[None]:
         """Take the next place, now; the future is done when these bodies and all before them are durable.
+
+        keep: for the archive beside the journal; it is there before the records are.
 
         The bodies stay together: after a crash there are all of them or none.  Cancelling the future cancels the
         wait, not the write.  Raises the journal's failure at once if it is broken; the future raises it if it
         breaks before these bodies are durable.
         """
-        return self._enqueue(bodies, snapshot=False)
+        return self._enqueue(bodies, keep, snapshot=False)
 
     def replace(self, bodies: Sequence[bytes]) -> asyncio.Future[None]:
         """A snapshot: put `bodies` (at least one) in the place of everything appended until now.
@@ -171,7 +184,7 @@ class Journal:
         """
         if not bodies:
             raise ValueError("a snapshot holds at least one record")
-        return self._enqueue(bodies, snapshot=True)
+        return self._enqueue(bodies, (), snapshot=True)
 
     async def failure(self) -> JournalError:
         """Wait until nothing can be appended any more, perhaps for ever; then say why."""
@@ -185,12 +198,13 @@ class Journal:
         self._broken = self._broken or StorageFailed("this process", "append", "the journal was closed")
         self._stopped.set()
         self._thread.shutdown()
+        self._archive.close()
         self._storage.close()
 
-    def _enqueue(self, bodies: Sequence[bytes], *, snapshot: bool) -> asyncio.Future[None]:
+    def _enqueue(self, bodies: Sequence[bytes], keep: Sequence[Kept], *, snapshot: bool) -> asyncio.Future[None]:
         if self._broken is not None:
             raise self._broken.with_traceback(None)
-        unit = _Unit(tuple(bodies), snapshot, asyncio.get_running_loop().create_future())
+        unit = _Unit(tuple(bodies), tuple(keep), snapshot, asyncio.get_running_loop().create_future())
         self._waiting.append(unit)
         if self._idle.is_set():
             self._idle.clear()
@@ -218,6 +232,7 @@ class Journal:
             flags = Flags.SNAPSHOT if unit.snapshot else Flags.NONE
             records, position = _seal(self._data_key, position, flags, unit.bodies, self._entropy)
             group.extend(records)
+        self._archive.keep([entry for unit in units for entry in unit.keep])
         if replaces:
             self._storage.replace(group, expected_head=start.sequence - 1)
             return _Written(position, len(group))
@@ -255,6 +270,7 @@ class _Unit:
     """One `append` or `replace` on its way.  durable: done when it is; cancelled when nobody waits any more."""
 
     bodies: tuple[bytes, ...]
+    keep: tuple[Kept, ...]
     snapshot: bool
     durable: asyncio.Future[None]
 

@@ -9,6 +9,7 @@ A test vector is in tests/vectors/journal.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final
@@ -20,6 +21,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from coordinator.journal.errors import BrokenLink
 from coordinator.journal.key import DataKey, JournalId
+
+Entropy = Callable[[int], bytes]
+"""Gives that many random bytes."""
 
 LINK_BYTES: Final = 32
 NONCE_BYTES: Final = 12

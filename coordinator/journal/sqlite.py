@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.journal.errors import Conflict, StorageFailed, StorageInUse
+from coordinator.journal.folder import sync_folder
 from coordinator.journal.storage import EMPTY_HEAD, Stored
 
 DATABASE_NAME: Final = "journal.db"
@@ -80,7 +81,7 @@ class SqliteStorage:
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._database.close()
             self._path.rename(_free_name(self._path.with_name(DATABASE_NAME + ".old")))
-            _sync(self._folder)
+            sync_folder(self._folder)
         self._database = self._open()
 
     def close(self) -> None:
@@ -98,7 +99,7 @@ class SqliteStorage:
                 for setting in _SETTINGS:
                     database.execute(setting).fetchall()
                 _demand_format(self._folder, database)
-                _sync(self._folder)
+                sync_folder(self._folder)
             except BaseException:
                 database.close()
                 raise
@@ -188,15 +189,6 @@ def _free_name(wanted: Path) -> Path:
     while name.exists():
         name, number = wanted.with_name(f"{wanted.name}.{number}"), number + 1
     return name
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _RELEASED: Final = -1

@@ -6,10 +6,12 @@ from typing import Final
 
 from attestation.errors import NoSealingKey
 from attestation.issue import Issuer
+from coordinator.journal.archive import NO_ARCHIVES, Archives
 from coordinator.journal.errors import JournalError, KeyUnusable
-from coordinator.journal.journal import Entropy, Journal, NoJournal, read_keyring
+from coordinator.journal.journal import Journal, NoJournal, read_keyring
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, parse_wrapped, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
+from coordinator.journal.record import Entropy
 from coordinator.journal.storage import Storage
 
 KEY_SOURCE: Final = "cce"
@@ -34,8 +36,9 @@ class Locked:
 class Vault:
     """The place of the state: one storage, the vault's own from now on, sealed by the environment that we run in."""
 
-    def __init__(self, storage: Storage, issuer: Issuer, entropy: Entropy) -> None:
-        self._storage, self._issuer, self._entropy = storage, issuer, entropy
+    def __init__(self, storage: Storage, issuer: Issuer, entropy: Entropy, archives: Archives = NO_ARCHIVES) -> None:
+        """archives: where admitted Evidence is kept beside the state."""
+        self._storage, self._issuer, self._entropy, self._archives = storage, issuer, entropy, archives
 
     def open(self) -> Opened | Locked | NoJournal:
         """What is there.  Raises JournalError for a journal that is damaged, or a folder that cannot be used."""
@@ -49,7 +52,7 @@ class Vault:
             data_key = unwrap(wrapped, self._sealing_key(parse_wrapped(wrapped).mode), keyring.journal_id)
         except KeyUnusable as reason:
             return Locked(reason)
-        journal, bodies = Journal.open(self._storage, data_key, entropy=self._entropy)
+        journal, bodies = Journal.open(self._storage, data_key, archives=self._archives, entropy=self._entropy)
         return Opened(journal, bodies)
 
     def _sealing_key(self, mode: str) -> bytes:
@@ -94,6 +97,7 @@ class Vault:
             journal_id=journal_id,
             wrapped_keys={KEY_SOURCE: wrapped},
             notes={},
+            archives=self._archives,
             entropy=self._entropy,
         )
 

@@ -12,7 +12,7 @@ from bench.report import Run, as_json, as_markdown, table
 def test_the_document_has_every_key_that_scripts_rely_on(run: Run, figures: Figures) -> None:
     document = json.loads(json.dumps(as_json(run, figures)))
 
-    assert {"unit_ms", "activation", "growth", "memory"} <= document.keys()
+    assert {"unit_ms", "activation", "growth", "past", "memory"} <= document.keys()
     assert {
         "marbles": 10,
         "secrets": 0,
@@ -24,6 +24,13 @@ def test_the_document_has_every_key_that_scripts_rely_on(run: Run, figures: Figu
         "p50_ms": 40.0,
         "p99_ms": 70.0,
     }.items() <= document["activation"][0].items()
+
+
+def test_a_past_is_shown_with_how_it_was_made(run: Run, figures: Figures) -> None:
+    assert [0, 100_000] == [row["recorded"] for row in json.loads(json.dumps(as_json(run, figures)))["past"]]
+    shown = as_markdown(run, figures)
+    assert "| 100000          | 4.70   | 4.3 |" in shown
+    assert "without network, verification and certificates" in shown
 
 
 def test_the_peers_figures_are_never_shown_as_measured(run: Run, figures: Figures) -> None:

@@ -2,10 +2,24 @@
 
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 
+from attestation.anchors import TrustAnchors
+from attestation.binding import of_certificate
+from attestation.endorsements import parse_bundle
+from attestation.evidence import recognise
+from attestation.issue import find_issuer
+from attestation.verify import Verifier
+from coordinator.journal.archive import read_archive
+from coordinator.journal.journal import Keyring, read_keyring
+from coordinator.journal.key import parse_wrapped, unwrap
+from coordinator.journal.sqlite import SqliteStorage
+from coordinator.program import own_program
+from coordinator.state.kept_evidence import decode_kept
+from pki.certificates import der
 from tests.faults.clients import ask, document, marbles_of, outcome, root
 from tests.support import marble_client
 from tests.support.coordinator_process import CoordinatorProcess
@@ -62,3 +76,33 @@ def records(running: CoordinatorProcess) -> int:
         return int(database.execute("SELECT count(*) FROM records").fetchone()[0])
     finally:
         database.close()
+
+
+def test_evidence_of_every_activation_is_kept_and_can_be_verified_again(
+    tmp_path: Path, program: Path, begin: Begin
+) -> None:
+    running = begin(tmp_path / "dev")
+    assert 200 == ask(running.client_address, "/manifest", document(program))[0]
+    make = marbles_of(running, program)
+    joins = [make("limited"), make("full")]
+    for join in joins:
+        assert outcome(running.mesh_address, join)[0] is grpc.StatusCode.OK
+        running.kill()
+        running = begin(tmp_path / "dev")
+    running.kill()
+    issuer = find_issuer({"ENCLASP_SIMULATION": str(running.folder / "simulation")}, own_program())
+    storage = SqliteStorage(running.folder / "state")
+    keyring = read_keyring(storage)
+    storage.close()
+    assert isinstance(keyring, Keyring)
+    wrapped = keyring.wrapped_keys["cce"]
+    data_key = unwrap(wrapped, issuer.sealing_key(parse_wrapped(wrapped).mode), keyring.journal_id)
+    folder = running.folder / "state" / "evidence" / keyring.journal_id.hex()
+    kept = [decode_kept(entry.body) for entry in read_archive(folder, keyring.journal_id, data_key)]
+    assert ["limited", "full"] == [entry.marble for entry in kept]
+    assert [der(join.certificate) for join in joins] == [entry.certificate for entry in kept]
+    anchors = TrustAnchors.genuine().with_simulated(running.trust.read_bytes())
+    verifier = Verifier(anchors, parse_bundle(running.collateral.read_bytes()))
+    for entry in kept:
+        when = datetime.fromtimestamp(entry.time_ms / 1000, UTC)
+        verifier.verify(recognise(entry.evidence), of_certificate(entry.certificate), now=when).attested()
