@@ -6,6 +6,7 @@ A clerk is a file of questions that belong together; what changes the State goes
 from attestation.evidence import with_open_enclave_header
 from attestation.kinds import Kind
 from coordinator.clerks.activation import Activation
+from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
 from coordinator.decisions.decision import admit
@@ -28,6 +29,7 @@ class Coordinator:
         self._activation = Activation(self._desk)
         self._manifests = Manifests(self._desk)
         self.people = People(self._desk)
+        self.features = Features(self._desk)
 
     @property
     def authority(self) -> Authority:

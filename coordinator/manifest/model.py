@@ -187,11 +187,19 @@ class User:
         return any(action in role.actions and resource in role.resources for role in self.roles)
 
 
+class FeatureGate(StrEnum):
+    """What a deployment has to ask for (contract 3.9)."""
+
+    SIGN_QUOTE = "SignQuoteEndpoint"
+    MONOTONIC_COUNTER = "MonotonicCounter"
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """`Config`, as far as this version acts on it."""
 
     seal_mode: SealMode = SealMode.PRODUCT_KEY
+    feature_gates: frozenset[FeatureGate] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

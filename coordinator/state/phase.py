@@ -29,6 +29,8 @@ class Ask(Enum):
     READ_SECRETS = "secret get"
     WRITE_SECRETS = "secret set"
     READ_LOG = "manifest log"
+    SIGN_QUOTE = "sign-quote"
+    RAISE_COUNTER = "monotonic counter"
 
 
 ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
@@ -43,6 +45,8 @@ ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
             Ask.READ_SECRETS,
             Ask.WRITE_SECRETS,
             Ask.READ_LOG,
+            Ask.SIGN_QUOTE,
+            Ask.RAISE_COUNTER,
         }
     ),
 }
