@@ -60,12 +60,17 @@ class Environment:
 
 
 class Desk:
-    """What the clerks share.  state: replaced as a whole, by `become` alone."""
+    """What the clerks share.  state: replaced as a whole, by `become` alone.
+
+    changing: held while a state is founded or recovered.  locked: what waits for recovery, if anything does.
+    """
 
     def __init__(self, environment: Environment) -> None:
         """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
         self.env = environment
         self.used = SingleUse()
+        self.changing = asyncio.Lock()
+        self.locked: Locked | None = None
         self._journal: Journal | None = None
         self._stopped: JournalError | None = None
         self._since_snapshot = 0
@@ -104,9 +109,19 @@ class Desk:
 
     def begin(self, journal: Journal, state: State) -> None:
         """A state that a new journal has made durable already: become it."""
-        self._journal = journal
+        self._journal, self.locked = journal, None
         self.become(state)
         self.root_evidence = self.issue_for(state.authority, b"")
+
+    def resume(self, opened: Opened, state: State, appended: int) -> None:
+        """A state that was read from a journal, and whose last `appended` events are durable in it: become it."""
+        self._remember(opened)
+        self._since_snapshot += appended
+        self.begin(opened.journal, state)
+
+    def read(self, opened: Opened) -> State:
+        """What an open journal says.  Slow.  Raises EventFormatError, ReplayFailed."""
+        return replay_all([decode_event(body) for body in opened.bodies])
 
     def become(self, state: State) -> None:
         """The only place where the State is replaced."""
@@ -167,20 +182,25 @@ class Desk:
     def _start(self) -> State:
         found = self.env.vault.open()
         if isinstance(found, Opened):
-            events = [decode_event(body) for body in found.bodies]
             self._journal = found.journal
-            self._since_snapshot = len(events)
-            for event in events:
-                if isinstance(event, MarbleActivated):
-                    self.used.add(event.evidence)
-                elif isinstance(event, EvidenceRemembered):
-                    for digest in event.digests:
-                        self.used.add(digest)
-            return replay_all(events)
+            self._remember(found)
+            return self.read(found)
         if isinstance(found, Locked):
+            self.locked = found
             self.env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
         phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
         return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b""))
+
+    def _remember(self, opened: Opened) -> None:
+        """Which Evidence was admitted before, and how long the journal is."""
+        self._since_snapshot = len(opened.bodies)
+        for body in opened.bodies:
+            event = decode_event(body)
+            if isinstance(event, MarbleActivated):
+                self.used.add(event.evidence)
+            elif isinstance(event, EvidenceRemembered):
+                for digest in event.digests:
+                    self.used.add(digest)
 
     def _append(self, events: Sequence[Event], keep: Sequence[KeptEvidence]) -> "asyncio.Future[None]":
         assert self._journal is not None, "a phase that admits changes has a journal"

@@ -27,6 +27,7 @@ from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
 from coordinator.journal.errors import JournalError
+from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.observe import Observer, configure_logging
@@ -114,7 +115,7 @@ def _vault(config: Config, issuer: Issuer) -> Vault:
     folder, entropy = Path(config.state_dir), os.urandom  # noqa: TID251 - shell: draws entropy
     retention = Retention(config.evidence_days, config.evidence_megabytes * 1_000_000)
     archives = EvidenceFolder(folder / "evidence", retention, entropy) if retention.keeps else NO_ARCHIVES
-    return Vault(SqliteStorage(folder), issuer, entropy, archives)
+    return Vault(SqliteStorage(folder), [KeyOfEnvironment(issuer, entropy)], entropy, archives)
 
 
 async def _until_stopped(coordinator: Coordinator, observer: Observer) -> int:

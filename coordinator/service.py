@@ -3,16 +3,17 @@
 A clerk is a file of questions that belong together; what changes the State goes over the one desk (desk.py).
 """
 
+from collections.abc import Mapping
+
 from attestation.evidence import with_open_enclave_header
 from attestation.kinds import Kind
 from coordinator.clerks.activation import Activation
-from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
+from coordinator.clerks.recovery import Recovery
 from coordinator.decisions.decision import admit
 from coordinator.desk import Desk, Environment
 from coordinator.journal.errors import JournalError
-from coordinator.manifest.model import Manifest
 from coordinator.state.events import LogEntry
 from coordinator.state.model import Authority, Deployment
 from coordinator.state.phase import Ask, Phase
@@ -21,7 +22,7 @@ from pki.certificates import pem
 
 
 class Coordinator:
-    """Everything that can be asked of a Coordinator; requests of users are `people`'s."""
+    """Everything that can be asked of a Coordinator; users ask `people`, owners of shares `recovery`."""
 
     def __init__(self, environment: Environment) -> None:
         """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
@@ -29,7 +30,7 @@ class Coordinator:
         self._activation = Activation(self._desk)
         self._manifests = Manifests(self._desk)
         self.people = People(self._desk)
-        self.features = Features(self._desk)
+        self.recovery = Recovery(self._desk)
 
     @property
     def authority(self) -> Authority:
@@ -73,8 +74,11 @@ class Coordinator:
         raw = with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
         return chain, raw
 
-    async def set_manifest(self, raw: bytes) -> Manifest:
-        """Set the first manifest.  Raises WrongPhase, ManifestRefused, TryAgain, NotServing."""
+    async def set_manifest(self, raw: bytes) -> Mapping[str, bytes]:
+        """Set the first manifest; its recovery secrets by owner, each encrypted for that owner.
+
+        Raises WrongPhase, ManifestRefused, TryAgain, NotServing.
+        """
         return await self._manifests.set(raw)
 
     async def activate(self, request: ActivationRequest, leaf: bytes | None) -> Parameters:

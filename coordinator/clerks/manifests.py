@@ -1,6 +1,7 @@
 """The first manifest is set; and what every manifest must pass before it may become the law."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from attestation.errors import NoSealingKey
@@ -15,7 +16,9 @@ from coordinator.journal.errors import JournalError
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import Manifest, Secret
 from coordinator.manifest.parse import parse
+from coordinator.recovery.prepare import Prepared, prepare
 from coordinator.state.events import encode_event
+from coordinator.state.model import Custody
 from coordinator.state.phase import Ask
 from coordinator.state.replay import replay_all
 
@@ -28,11 +31,13 @@ class Manifests:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._setting = asyncio.Lock()
         self._setters = 0
 
-    async def set(self, raw: bytes) -> Manifest:
-        """Set the first manifest.  Raises WrongPhase, ManifestRefused, TryAgain, NotServing."""
+    async def set(self, raw: bytes) -> Mapping[str, bytes]:
+        """Set the first manifest; its recovery secrets by owner, each encrypted for that owner.
+
+        Raises WrongPhase, ManifestRefused, TryAgain, NotServing.
+        """
         if self._setters == _MOST_SETTERS:
             raise TryAgain(f"{_MOST_SETTERS} manifests are being set already; try again when they are done")
         self._setters += 1
@@ -40,37 +45,44 @@ class Manifests:
         task.add_done_callback(self._setter_done)
         return await asyncio.shield(task)
 
-    async def _set(self, raw: bytes) -> Manifest:
+    async def _set(self, raw: bytes) -> Mapping[str, bytes]:
         """The whole of it, even if the caller hangs up: the journal and the State must not part."""
         desk, env = self._desk, self._desk.env
-        async with self._setting:
+        async with desk.changing:
             desk.check_serving()
             admit(desk.state, Ask.SET_MANIFEST)
             manifest = await desk.in_thread(lambda: self._accept(raw))
             keys = {s.name: await desk.key_for(s) for s in manifest.secrets.values() if wants_key_now(s)}
             held = AuthorityKeys(desk.state.authority.root_key, desk.state.authority.intermediate_key)
             authority = await desk.in_thread(lambda: desk.make_authority(held, manifest.digest))
+            prepared = await desk.in_thread(lambda: self._prepare(manifest)) if manifest.recovery_keys else None
+            custody = _custody(prepared) if prepared is not None else None
             decision = set_manifest(
                 desk.state,
                 manifest,
-                Founding(authority, keys),
+                Founding(authority, keys, custody),
                 compatible=env.compatible,
                 now=env.clock(),
                 entropy=env.entropy,
             )
+            mode = manifest.config.seal_mode.value
             bodies = [encode_event(event) for event in decision.events]
             state = await desk.in_thread(lambda: replay_all(decision.events))
             try:
-                journal = await desk.in_thread(lambda: env.vault.found(bodies, manifest.config.seal_mode.value))
+                journal = await desk.in_thread(lambda: env.vault.found(bodies, mode, prepared))
             except JournalError as failure:
                 env.observer.error("manifest was not set: the state cannot be written", reason=str(failure))
                 text = "manifest was not set: the state cannot be written; the coordinator's log says why"
                 raise TryAgain(text) from failure
             desk.begin(journal, state)
             env.observer.info("manifest set", fingerprint=manifest.fingerprint, marbles=len(manifest.marbles))
-            return manifest
+            return prepared.envelopes if prepared is not None else {}
 
-    def _setter_done(self, _task: "asyncio.Task[Manifest]") -> None:
+    def _prepare(self, manifest: Manifest) -> Prepared:
+        """A recovery key, split among the manifest's owners.  Slow."""
+        return prepare(manifest.recovery_keys, manifest.config.recovery_threshold, self._desk.env.entropy)
+
+    def _setter_done(self, _task: "asyncio.Task[Mapping[str, bytes]]") -> None:
         self._setters -= 1
 
     def _accept(self, raw: bytes) -> Manifest:
@@ -91,6 +103,10 @@ class Manifests:
             hint = JOURNAL_CODES[NO_SEALING_KEY][1]
             finding = Finding(NO_SEALING_KEY, Severity.ERROR, 1, 1, "/Config/SealMode", str(cause), hint)
             raise ManifestInvalid("manifest", (finding,)) from cause
+
+
+def _custody(prepared: Prepared) -> Custody:
+    return Custody(prepared.plan, prepared.envelopes, prepared.verifiers)
 
 
 def wants_key_now(secret: Secret) -> bool:

@@ -2,6 +2,7 @@
 
 from attestation.checks import Check, Status
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
+from coordinator.recovery.errors import RecoveryError
 from coordinator.state.phase import Ask, Phase
 
 
@@ -138,30 +139,16 @@ class SecretRefused(Refused):
     code = "U522"
 
 
-class GateClosed(Refused):
-    """The manifest does not open the feature gate of this request, or there is no manifest."""
+class RecoveryRefused(Refused):
+    """A share, or a rehearsal's proof, is not what this state needs; `cause` says why."""
 
-    code = "A220"
-    hint = "name it under Config/FeatureGates of the manifest"
-
-
-class UnknownMarbleCertificate(Refused):
-    """The connection shows no certificate that this Coordinator gave to a marble and that is valid now."""
-
-    code = "A221"
-    hint = "a marble connects with its own certificate and key; after a manifest update it needs the new one"
+    def __init__(self, cause: RecoveryError) -> None:
+        self.code, self.hint = cause.code, cause.hint
+        super().__init__(f"recovery: {cause}")
 
 
-class CounterRefused(Refused):
-    """A counter's name or number is beyond what is kept."""
-
-    code = "A222"
-
-
-class QuoteRefused(Refused):
-    """A quote that is to be countersigned cannot be verified."""
-
-    code = "A223"
+class ShareUnreadable(RecoveryRefused):
+    """An encrypted share does not open."""
 
 
 CODES = {
@@ -182,9 +169,5 @@ CODES = {
         "a value does not fit its secret",
         "Key for symmetric-key (Size bits) and plain; Cert, and Private, for certificates; all in base64",
     ),
-    "A220": ("a feature gate is closed", GateClosed.hint),
-    "A221": ("the client is no marble of this deployment", UnknownMarbleCertificate.hint),
-    "A222": ("a monotonic counter cannot be kept", "use fewer counters, or shorter names"),
-    "A223": ("a quote is not countersigned", "the text names every check that did not pass"),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

@@ -13,9 +13,9 @@ from coordinator.manifest.errors import ManifestInvalid, Severity
 from coordinator.manifest.model import Manifest
 from coordinator.secrets.generate import Entropy, certify, draw_symmetric
 from coordinator.state.events import LANGUAGE_VERSION, Event, Founded, ManifestSet
-from coordinator.state.model import Authority, State
+from coordinator.state.model import Authority, Custody, State
 from coordinator.state.phase import Ask
-from coordinator.state.replay import issued_event
+from coordinator.state.replay import issued_event, prepared_event
 from pki.certificates import der, serial_number
 from pki.keys import PrivateKey, private_der
 
@@ -24,11 +24,12 @@ from pki.keys import PrivateKey, private_der
 class Founding:
     """What was made before the decision: the hierarchy whose root names the manifest, and the slow key pairs.
 
-    keys: one for each shared certificate secret, by its name.
+    keys: one for each shared certificate secret, by its name.  custody: of the new journal's recovery key, if any.
     """
 
     authority: Authority
     keys: Mapping[str, PrivateKey]
+    custody: Custody | None = None
 
 
 def set_manifest(
@@ -60,6 +61,8 @@ def set_manifest(
             signature=authority.root_key.sign(manifest.raw, ec.ECDSA(hashes.SHA256())),
         ),
     )
+    if founding.custody is not None:
+        events = (*events, prepared_event(founding.custody))
     return Decision(events, None)
 
 

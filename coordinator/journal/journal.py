@@ -61,6 +61,21 @@ def read_keyring(storage: Storage) -> Keyring | NoJournal:
     )
 
 
+def unproven_head(storage: Storage) -> Head:
+    """Where the journal in `storage` says that it ends: no key is needed, and nothing of it is proven.
+
+    Raises BrokenLink if it holds no record, StorageFailed.
+    """
+    stored = storage.read()
+    journal_id = _journal_id(stored.meta)
+    if not stored.records:
+        raise BrokenLink(0, "record", "the first record", "an empty journal")
+    position = record.first_position(journal_id, stored.records[0])
+    for sealed in stored.records:
+        position = position.after(sealed)
+    return Head(position.sequence - 1, position.previous)
+
+
 class Journal:
     """An open journal.  `create` or `open` make one; both block, and need no event loop.
 

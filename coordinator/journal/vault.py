@@ -1,20 +1,22 @@
-"""Open the journal of this Coordinator with this machine's sealing key, or found a new one."""
+"""Open the journal of this Coordinator with a key source of this machine, or with its owners; or found a new one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from attestation.errors import NoSealingKey
-from attestation.issue import Issuer
 from coordinator.journal.archive import NO_ARCHIVES, Archives
 from coordinator.journal.errors import JournalError, KeyUnusable
-from coordinator.journal.journal import Journal, NoJournal, read_keyring
-from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, parse_wrapped, unwrap, wrap
+from coordinator.journal.journal import Head, Journal, Keyring, NoJournal, read_keyring, unproven_head
+from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.record import Entropy
+from coordinator.journal.source import KeySource
 from coordinator.journal.storage import Storage
+from coordinator.recovery.plan import encode_plan
+from coordinator.recovery.prepare import Prepared
 
-KEY_SOURCE: Final = "cce"
+RECOVERY: Final = "recovery"
 _NONCE_BYTES: Final = 12
 
 
@@ -24,21 +26,35 @@ class Opened:
 
     journal: Journal
     bodies: list[bytes]
+    data_key: DataKey = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """There is a journal, and this machine's key does not open it: the Coordinator waits for recovery."""
+    """There is a journal, and no key source of this machine opens it: the Coordinator waits for recovery.
+
+    head: the end of the journal as it stands there.  plan: of its owners, as it stands beside it; empty for none.
+    Nothing of both is proven.
+    """
 
     reason: JournalError
+    journal_id: JournalId
+    head: Head
+    plan: bytes
 
 
 class Vault:
-    """The place of the state: one storage, the vault's own from now on, sealed by the environment that we run in."""
+    """The place of the state: one storage, the vault's own from now on.
 
-    def __init__(self, storage: Storage, issuer: Issuer, entropy: Entropy, archives: Archives = NO_ARCHIVES) -> None:
-        """archives: where admitted Evidence is kept beside the state."""
-        self._storage, self._issuer, self._entropy, self._archives = storage, issuer, entropy, archives
+    sources: every one wraps the data key if it can, and each of them alone opens it again.  archives: where admitted
+    Evidence is kept beside the state.
+    """
+
+    def __init__(
+        self, storage: Storage, sources: Sequence[KeySource], entropy: Entropy, archives: Archives = NO_ARCHIVES
+    ) -> None:
+        self._storage, self._sources = storage, tuple(sources)
+        self._entropy, self._archives = entropy, archives
 
     def open(self) -> Opened | Locked | NoJournal:
         """What is there.  Raises JournalError for a journal that is damaged, or a folder that cannot be used."""
@@ -46,30 +62,35 @@ class Vault:
         if isinstance(keyring, NoJournal):
             return keyring
         try:
-            wrapped = keyring.wrapped_keys.get(KEY_SOURCE)
-            if wrapped is None:
-                raise KeyUnusable("key source", KEY_SOURCE, ", ".join(keyring.wrapped_keys) or "none")
-            data_key = unwrap(wrapped, self._sealing_key(parse_wrapped(wrapped).mode), keyring.journal_id)
+            data_key = self._unwrap(keyring)
         except KeyUnusable as reason:
-            return Locked(reason)
-        journal, bodies = Journal.open(self._storage, data_key, archives=self._archives, entropy=self._entropy)
-        return Opened(journal, bodies)
+            return Locked(reason, keyring.journal_id, unproven_head(self._storage), keyring.notes.get(RECOVERY, b""))
+        return self._open(data_key)
 
-    def _sealing_key(self, mode: str) -> bytes:
-        """For a mode that the storage names, which nothing proves yet.  Raises KeyUnusable if it is none of ours."""
-        try:
-            return self._issuer.sealing_key(mode)
-        except ValueError as cause:
-            raise KeyUnusable("seal mode", "one that this machine knows", repr(mode)) from cause
-        except NoSealingKey as cause:
-            raise KeyUnusable("sealing key", "one of this machine", str(cause)) from cause
+    def recover(self, secret: bytes) -> Opened:
+        """Open a locked journal with its owners' secret.  Raises JournalError."""
+        keyring = read_keyring(self._storage)
+        if isinstance(keyring, NoJournal) or RECOVERY not in keyring.wrapped_keys:
+            raise KeyUnusable("key source", RECOVERY, "none")
+        return self._open(unwrap(keyring.wrapped_keys[RECOVERY], secret, keyring.journal_id))
+
+    def seal(self, opened: Opened, mode: str) -> tuple[str, ...]:
+        """Wrap the data key of an open journal anew, durably, for every source of this machine; their names.
+
+        Raises NoSealingKey if there is none for this mode, StorageFailed.
+        """
+        keyring = read_keyring(self._storage)
+        assert not isinstance(keyring, NoJournal), "an open journal is there"
+        wrapped = self._wrap(opened.data_key, keyring.journal_id, mode)
+        self._storage.put_meta({f"key/{name}": value for name, value in wrapped.items()})
+        return tuple(wrapped)
 
     def check(self, mode: str) -> None:
         """Whether a state of this seal mode could be kept here.  Raises NoSealingKey, which says what to do instead."""
         if mode != "Disabled":
-            self._issuer.sealing_key(mode)
+            self._wrap(DataKey(bytes(DATA_KEY_BYTES)), JournalId(bytes(JOURNAL_ID_BYTES)), mode)
 
-    def found(self, bodies: Sequence[bytes], mode: str) -> Journal:
+    def found(self, bodies: Sequence[bytes], mode: str, recovery: Prepared | None = None) -> Journal:
         """A new journal that begins with `bodies`.  mode: the manifest's seal mode; Disabled keeps it in memory only.
 
         A journal that could not be opened is kept aside, never overwritten.  Raises JournalError, and NoSealingKey
@@ -77,30 +98,60 @@ class Vault:
         """
         journal_id = JournalId(self._entropy(JOURNAL_ID_BYTES))
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))
-        if mode == "Disabled":
-            return Journal.create(
-                MemoryStorage(),
-                data_key,
-                bodies,
-                journal_id=journal_id,
-                wrapped_keys={},
-                notes={},
-                entropy=self._entropy,
-            )
-        wrapped = wrap(data_key, self._issuer.sealing_key(mode), mode, journal_id, self._entropy(_NONCE_BYTES))
-        if not isinstance(read_keyring(self._storage), NoJournal):
-            self._storage.move_aside()
+        storage: Storage = MemoryStorage()
+        archives: Archives = NO_ARCHIVES
+        wrapped: dict[str, bytes] = {}
+        notes: dict[str, bytes] = {}
+        if mode != "Disabled":
+            storage, archives = self._storage, self._archives
+            wrapped = self._wrap(data_key, journal_id, mode)
+            if recovery is not None:
+                nonce = self._entropy(_NONCE_BYTES)
+                wrapped[RECOVERY] = wrap(data_key, recovery.secret, RECOVERY, journal_id, nonce)
+                notes[RECOVERY] = encode_plan(recovery.plan)
+            if not isinstance(read_keyring(storage), NoJournal):
+                storage.move_aside()
         return Journal.create(
-            self._storage,
+            storage,
             data_key,
             bodies,
             journal_id=journal_id,
-            wrapped_keys={KEY_SOURCE: wrapped},
-            notes={},
-            archives=self._archives,
+            wrapped_keys=wrapped,
+            notes=notes,
+            archives=archives,
             entropy=self._entropy,
         )
 
     def close(self) -> None:
         """Let go of the storage."""
         self._storage.close()
+
+    def _open(self, data_key: DataKey) -> Opened:
+        journal, bodies = Journal.open(self._storage, data_key, archives=self._archives, entropy=self._entropy)
+        return Opened(journal, bodies, data_key)
+
+    def _unwrap(self, keyring: Keyring) -> DataKey:
+        """By the first source that can.  Raises KeyUnusable with the reason of the first that wrapped it."""
+        reasons = []
+        for source in self._sources:
+            if (wrapped := keyring.wrapped_keys.get(source.name)) is not None:
+                try:
+                    return source.unwrap(wrapped, keyring.journal_id)
+                except KeyUnusable as reason:
+                    reasons.append(reason)
+        if reasons:
+            raise reasons[0]
+        wanted = " or ".join(source.name for source in self._sources)
+        raise KeyUnusable("key source", wanted, ", ".join(keyring.wrapped_keys) or "none")
+
+    def _wrap(self, data_key: DataKey, journal_id: JournalId, mode: str) -> dict[str, bytes]:
+        """By every source that has a key for this mode.  Raises NoSealingKey of the first, if none has."""
+        wrapped, reasons = {}, []
+        for source in self._sources:
+            try:
+                wrapped[source.name] = source.wrap(data_key, mode, journal_id)
+            except NoSealingKey as reason:
+                reasons.append(reason)
+        if not wrapped:
+            raise reasons[0]
+        return wrapped

@@ -8,6 +8,7 @@ from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.diff_people import power_words
+from coordinator.manifest.diff_recovery import who_recovers
 from coordinator.manifest.model import Manifest, Marble, SealMode, Secret
 from coordinator.manifest.schema import MANIFEST, Schema
 from coordinator.manifest.template.render import Template
@@ -226,7 +227,7 @@ def _for_all(manifest: Manifest) -> Iterator[str]:
     for user in manifest.users.values():
         yield f"user {user.name}, known by a certificate, may {', '.join(power_words(user)) or 'do nothing'}"
     yield "nobody may change this manifest: updates come with a later version"
-    yield "nobody may recover the coordinator's state elsewhere: recovery keys come with a later version"
+    yield who_recovers(manifest)
     yield _SEAL[manifest.config.seal_mode]
 
 

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from attestation.claims import ReferenceValues
 from coordinator.manifest.template.render import Template
+from coordinator.recovery.owner_key import OwnerKey
 
 
 class SecretType(StrEnum):
@@ -187,19 +188,12 @@ class User:
         return any(action in role.actions and resource in role.resources for role in self.roles)
 
 
-class FeatureGate(StrEnum):
-    """What a deployment has to ask for (contract 3.9)."""
-
-    SIGN_QUOTE = "SignQuoteEndpoint"
-    MONOTONIC_COUNTER = "MonotonicCounter"
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`Config`, as far as this version acts on it."""
+    """`Config`, as far as this version acts on it.  recovery_threshold: 0 is all owners of recovery keys."""
 
     seal_mode: SealMode = SealMode.PRODUCT_KEY
-    feature_gates: frozenset[FeatureGate] = frozenset()
+    recovery_threshold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +207,7 @@ class Manifest:
     secrets: Mapping[str, Secret]
     tls: Mapping[str, TlsTag]
     users: Mapping[str, User]
+    recovery_keys: Mapping[str, OwnerKey]
     config: Config
 
     @property

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from coordinator.manifest.document import Document, Node
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.marble import read_marbles
-from coordinator.manifest.model import Config, FeatureGate, Manifest, SealMode
+from coordinator.manifest.model import Config, Manifest, SealMode
 from coordinator.manifest.package import read_packages
-from coordinator.manifest.people import check_recovery, read_roles, read_users
+from coordinator.manifest.people import read_roles, read_users
 from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
+from coordinator.manifest.recovery_keys import read_recovery_keys
 from coordinator.manifest.schema import MANIFEST
 from coordinator.manifest.secret import read_secrets
 from coordinator.manifest.shape import named, shape
@@ -73,9 +74,9 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
         secrets=secrets,
         tls=tags,
         users=read_users(reading, view, roles),
+        recovery_keys=read_recovery_keys(reading, view),
         config=_config(reading, view),
     )
-    check_recovery(reading, view)
     for member in view.members("Infrastructures")[:1]:
         message = "Infrastructures come with a later version of Enclasp"
         reading.refuse("E094", member.place, message, "leave Infrastructures out for now; MarbleRun ignores them")
@@ -91,11 +92,8 @@ def _open_comments(reading: Reading, root: Node) -> None:
 
 def _config(reading: Reading, view: View) -> Config:
     config = view.view("Config")
-    gates = set()
     for item, gate in zip(config.items("FeatureGates"), config.texts("FeatureGates"), strict=True):
-        if gate.lower() in _GATES:
-            gates.add(_GATES[gate.lower()])
-        elif gate.lower() == "azurehsmsealing":
+        if gate.lower() == "azurehsmsealing":
             message = "AzureHSMSealing needs a key vault, for which this Coordinator is not configured"
             reading.refuse("E027", item.place, message, "leave it out")
     threshold = config.number("UpdateThreshold") or 0
@@ -103,11 +101,12 @@ def _config(reading: Reading, view: View) -> Config:
     if threshold > updaters:
         message = f"UpdateThreshold {threshold} is more than the {updaters} users who may update the manifest"
         reading.refuse("E027", config.place("UpdateThreshold"), message, "give more users a Manifest role, or lower it")
-    for key in ("UpdateThreshold", "RecoveryThreshold", "RotateRootSecret"):
+    for key in ("FeatureGates", "UpdateThreshold", "RotateRootSecret"):
         if config.items(key) or config.number(key) or config.flag(key):
             message = f"Config.{key} comes with a later version of Enclasp"
             reading.refuse("E093", config.place(key), message, "leave it out for now")
-    return Config(SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY), frozenset(gates))
+    seal_mode = SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY)
+    return Config(seal_mode, config.number("RecoveryThreshold") or 0)
 
 
 def _updaters(view: View) -> int:
@@ -127,4 +126,3 @@ def _sorted(reading: Reading) -> tuple[Finding, ...]:
 
 
 _UNREADABLE = frozenset({"E001", "E003", "E007"})
-_GATES = {gate.value.lower(): gate for gate in FeatureGate}

@@ -1,7 +1,4 @@
-"""Who may do what: users and roles.  Recovery keys are checked whole, then refused, as they come later.
-
-Rules: contract, 3.4, 3.5 and 3.7.
-"""
+"""Who may do what: users and roles.  Rules: contract, 3.4 and 3.5."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,11 +6,9 @@ from difflib import get_close_matches
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from coordinator.manifest.document import Place, ScalarNode, step
+from coordinator.manifest.document import Place, step
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Role, Secret, User
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
@@ -96,7 +91,7 @@ def _check_resources(
     if kind == "Manifest":
         if view.items("ResourceNames"):
             message = f'role "{role}": Manifest takes no ResourceNames'
-            reading.refuse("E026", _key(view, "ResourceNames"), message, "remove them")
+            reading.refuse("E026", view.view("ResourceNames").owner, message, "remove them")
         return
     for item, name in zip(view.items("ResourceNames"), view.texts("ResourceNames"), strict=True):
         known = check_name(reading, item.place, f'role "{role}" names', name, sorted(defined), kind.lower())
@@ -111,25 +106,6 @@ def _check_permission(reading: Reading, place: Place, role: str, secret: Secret,
     if Action.READ_SECRET in actions and not secret.shared and not secret.user_defined:
         message = f'role "{role}" may read secret "{secret.name}", which each marble has for itself'
         reading.refuse("E026", place, message, "only shared and user-defined secrets can be read")
-
-
-def check_recovery(reading: Reading, manifest: View) -> None:
-    """RSA keys in PEM, and a threshold that they can meet."""
-    keys = manifest.members("RecoveryKeys")
-    for member in keys:
-        text = member.node.value if isinstance(member.node, ScalarNode) else ""
-        _check_recovery_key(reading, member.key, str(text), member.node.place)
-    config = manifest.view("Config")
-    threshold = config.number("RecoveryThreshold") or 0
-    place = config.place("RecoveryThreshold")
-    if threshold == 1 or threshold > len(keys):
-        message = f"RecoveryThreshold {threshold} does not fit {len(keys)} recovery keys"
-        reading.refuse("E027", place, message, "0 for all, or from 2 to the number of keys")
-    elif len(keys) > 255 and 0 < threshold < len(keys):
-        reading.refuse("E027", place, f"a threshold allows at most 255 keys, got {len(keys)}", "use fewer keys")
-    if keys:
-        message = "RecoveryKeys come with a later version of Enclasp"
-        reading.refuse("E091", _key(manifest, "RecoveryKeys"), message, "leave them out for now")
 
 
 def check_name(reading: Reading, place: Place, who: str, name: str, defined: Iterable[str], what: str) -> bool:
@@ -158,27 +134,6 @@ def _read_certificate(reading: Reading, user: str, text: str, place: Place) -> b
         message = f'user "{user}": Certificate is no X.509 certificate in PEM'
         reading.refuse("E026", place, message, "it starts with -----BEGIN CERTIFICATE-----")
         return None
-
-
-def _check_recovery_key(reading: Reading, name: str, text: str, place: Place) -> None:
-    block = _PEM.search(text)
-    if not block or block.group(1) != "PUBLIC KEY":
-        got = block.group(1) if block else "no PEM"
-        message = f'recovery key "{name}": expected PEM of type PUBLIC KEY, got {got}'
-        reading.refuse("E026", place, message, "openssl rsa -pubout writes the right form")
-        return
-    try:
-        is_rsa = isinstance(load_pem_public_key(block.group().encode()), RSAPublicKey)
-    except (ValueError, UnsupportedAlgorithm):
-        is_rsa = False
-    if not is_rsa:
-        reading.refuse(
-            "E026", place, f'recovery key "{name}" is no RSA key', "recovery keys are RSA, 3072 bits or more"
-        )
-
-
-def _key(view: View, field: str) -> Place:
-    return view.view(field).owner
 
 
 _SECTIONS: Final = {"packages": "/Packages", "secrets": "/Secrets", "roles": "/Roles", "TLS tags": "/TLS"}

@@ -268,7 +268,9 @@ _CONFIG: Final = struct(
             "Not yet supported.", any_case("SignQuoteEndpoint", "MonotonicCounter", "AzureHSMSealing")
         ),
         "UpdateThreshold": whole(UINT64, "Not yet supported."),
-        "RecoveryThreshold": whole(UINT64, "Not yet supported."),
+        "RecoveryThreshold": whole(
+            UINT64, "How many owners of recovery keys recover together: 0 is all, else from 2 to their number."
+        ),
         "RotateRootSecret": {"type": "boolean", "description": "Not yet supported."},
     },
 )
@@ -286,7 +288,10 @@ MANIFEST: Final[Schema] = {
             "TLS": map_of(_TLS_TAG, "TLS tags by name."),
             "Users": map_of(_USER, "People by name, each known by a certificate."),
             "Roles": map_of(_ROLE, "Permissions by name, for users."),
-            "RecoveryKeys": map_of({"type": "string"}, "Not yet supported."),
+            "RecoveryKeys": map_of(
+                {"type": "string", "description": "A public key in PEM: RSA; or EC (P-256, P-384) or X25519."},
+                "Keys whose owners can recover the Coordinator's state where its machine cannot, by name.",
+            ),
             "Infrastructures": map_of(_INFRASTRUCTURE, "Not yet supported."),
             "Config": _CONFIG,
         },

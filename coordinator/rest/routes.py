@@ -11,13 +11,12 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from multidict import MultiMapping
 
-from coordinator.decisions.errors import QuoteRefused, WrongPhase
-from coordinator.decisions.raise_counter import NOBODY, MarbleName
+from coordinator.decisions.errors import WrongPhase
 from coordinator.rest import errors
-from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
+from coordinator.rest.limits import MANIFEST_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
-from coordinator.wire import features, secrets, update_log, v1, v2
+from coordinator.wire import recovery, secrets, update_log, v1, v2
 
 
 class Caller(Enum):
@@ -25,20 +24,18 @@ class Caller(Enum):
 
     ANYONE = "anyone who reaches the port"
     USER = "a user of the manifest, by the certificate that the connection proves"
-    MARBLE = "a marble of the deployment, by the certificate that it got and the connection proves"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler sees of a request: the parameters behind `?`, the whole body, and who calls.
+    """What a handler sees of a request: the parameters behind `?`, the whole body, and for a user the certificate.
 
-    user: for a user's route DER of the leaf that the connection proved; else empty.  marble: for a marble's route.
+    user: DER of the leaf that the connection proved; empty where the route is for anyone.
     """
 
     query: MultiMapping[str]
     body: bytes
-    user: bytes = b""
-    marble: MarbleName = NOBODY
+    user: bytes
 
 
 Handler: TypeAlias = Callable[[Coordinator, Call], Awaitable[web.Response]]
@@ -99,13 +96,12 @@ async def _manifest_v2(coordinator: Coordinator, _call: Call) -> web.Response:
 
 
 async def _set_manifest_v1(coordinator: Coordinator, call: Call) -> web.Response:
-    await coordinator.set_manifest(call.body)
-    return errors.success(None)
+    owners_secrets = await coordinator.set_manifest(call.body)
+    return errors.success(v2.manifest_set(owners_secrets) if owners_secrets else None)
 
 
 async def _set_manifest_v2(coordinator: Coordinator, call: Call) -> web.Response:
-    await coordinator.set_manifest(v2.decode_manifest_set(call.body))
-    return errors.success(v2.manifest_set())
+    return errors.success(v2.manifest_set(await coordinator.set_manifest(v2.decode_manifest_set(call.body))))
 
 
 async def _update_log_v1(coordinator: Coordinator, _call: Call) -> web.Response:
@@ -134,18 +130,36 @@ async def _write_secrets_v2(coordinator: Coordinator, call: Call) -> web.Respons
     return errors.success(None)
 
 
-async def _sign_quote(coordinator: Coordinator, call: Call) -> web.Response:
-    coordinator.features.check_sign_quote()
-    try:
-        signed = coordinator.features.sign_quote(features.decode_sign_quote(call.body))
-    except (QuoteRefused, v2.BodyInvalid) as refusal:
-        return errors.fail(400, str(refusal), {features.QUOTE_FIELD: str(refusal)})
-    return errors.success(features.countersigned(signed.tcb_status, signed.signature))
+async def _recover_v1(_coordinator: Coordinator, _call: Call) -> web.Response:
+    return errors.error(410, "recovery is a part of API v2 only: POST /api/v2/recover")
 
 
-async def _monotonic_counter(coordinator: Coordinator, call: Call) -> web.Response:
-    before = await coordinator.features.raise_counter(call.marble, *features.decode_counter(call.body))
-    return errors.success(features.counter(before))
+async def _recover_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    remaining = await coordinator.recovery.submit(recovery.decode_submission(call.body))
+    return errors.success(recovery.progress(remaining))
+
+
+async def _recovery_public_key(coordinator: Coordinator, _call: Call) -> web.Response:
+    return errors.success(recovery.public_key(await coordinator.recovery.public_key()))
+
+
+async def _recovery_standing(coordinator: Coordinator, _call: Call) -> web.Response:
+    found = coordinator.recovery.standing()
+    return errors.success(
+        recovery.standing(
+            found.plan,
+            waiting=found.waiting,
+            given=found.given,
+            envelopes=found.custody.envelopes if found.custody is not None else {},
+            rehearsed=found.custody.rehearsed if found.custody is not None else {},
+            nonce=found.nonce,
+        )
+    )
+
+
+async def _rehearse_recovery(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.recovery.rehearse(*recovery.decode_rehearsal(call.body))
+    return errors.success(None)
 
 
 def _entries(coordinator: Coordinator) -> list[str]:
@@ -171,6 +185,8 @@ def _read_secrets(coordinator: Coordinator, call: Call) -> dict[str, Any]:
     }
 
 
+_RECOVER_BYTES: Final = 20_480
+"""As MarbleRun's (contract 1.12)."""
 _BASE64_MANIFEST_BYTES: Final = MANIFEST_BYTES * 4 // 3 + 1024
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -182,6 +198,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(1, "GET", "/secrets", Caller.USER, _read_secrets_v1),
     Route(1, "POST", "/secrets", Caller.USER, _write_secrets_v1, SECRETS_BYTES),
     Route(2, "GET", "/readyz", Caller.ANYONE, _ready),
+    Route(1, "POST", "/recover", Caller.ANYONE, _recover_v1),
     Route(2, "GET", "/api/v2/status", Caller.ANYONE, _status_v2),
     Route(2, "GET", "/api/v2/quote", Caller.ANYONE, _quote_v2),
     Route(2, "GET", "/api/v2/manifest", Caller.ANYONE, _manifest_v2),
@@ -189,6 +206,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "GET", "/api/v2/update", Caller.ANYONE, _update_log_v2),
     Route(2, "GET", "/api/v2/secrets", Caller.USER, _read_secrets_v2),
     Route(2, "POST", "/api/v2/secrets", Caller.USER, _write_secrets_v2, SECRETS_BYTES),
-    Route(2, "POST", "/api/v2/sign-quote", Caller.ANYONE, _sign_quote, QUOTE_BYTES),
-    Route(2, "POST", "/api/v2/monotonic-counter", Caller.MARBLE, _monotonic_counter),
+    Route(2, "POST", "/api/v2/recover", Caller.ANYONE, _recover_v2, _RECOVER_BYTES),
+    Route(2, "GET", "/api/v2/recover/public-key", Caller.ANYONE, _recovery_public_key),
+    Route(2, "GET", "/api/v2/recovery", Caller.ANYONE, _recovery_standing),
+    Route(2, "POST", "/api/v2/recovery/rehearse", Caller.ANYONE, _rehearse_recovery),
 )

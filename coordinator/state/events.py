@@ -63,6 +63,33 @@ class SecretsWritten(msgspec.Struct, frozen=True, tag="secrets-written"):
     secrets: dict[str, StoredSecret]
 
 
+class RecoveryPrepared(msgspec.Struct, frozen=True, tag="recovery-prepared"):
+    """A key that opens this journal was split among owners, anew with each manifest that changes them.
+
+    plan: as `recovery.plan` encodes it.  envelopes, verifiers: encrypted shares and what their rehearsals are checked
+    with, by owner.  rehearsed: when an owner last showed that the share still opens, milliseconds.
+    """
+
+    plan: bytes
+    envelopes: dict[str, bytes]
+    verifiers: dict[str, bytes]
+    rehearsed: dict[str, int] = {}
+
+
+class RecoveryRehearsed(msgspec.Struct, frozen=True, tag="recovery-rehearsed"):
+    """An owner has shown that the share still opens."""
+
+    time_ms: int
+    owner: str
+
+
+class StateRecovered(msgspec.Struct, frozen=True, tag="state-recovered"):
+    """Owners opened this journal where no key source did."""
+
+    time_ms: int
+    owners: tuple[str, ...]
+
+
 class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
     """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used."""
 
@@ -91,33 +118,18 @@ class LogKept(msgspec.Struct, frozen=True, tag="log-kept"):
     entries: tuple[LogEntry, ...]
 
 
-class CounterRaised(msgspec.Struct, frozen=True, tag="counter-raised"):
-    """A marble raised one of its monotonic counters.  value: the new one, up to 2^64 - 1."""
-
-    time_ms: int
-    marble: str
-    uuid: str
-    name: str
-    value: int
-
-
-class CountersKept(msgspec.Struct, frozen=True, tag="counters-kept"):
-    """What a snapshot keeps of many CounterRaised: the values, by the key that `state.counters` makes."""
-
-    values: dict[str, int]
-
-
 Event: TypeAlias = (
     Founded
     | AuthorityIssued
     | ManifestSet
     | SecretsWritten
+    | RecoveryPrepared
+    | RecoveryRehearsed
+    | StateRecovered
     | MarbleActivated
     | ActivationsCounted
     | EvidenceRemembered
     | LogKept
-    | CounterRaised
-    | CountersKept
 )
 
 LANGUAGE_VERSION = 1

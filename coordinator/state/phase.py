@@ -29,12 +29,12 @@ class Ask(Enum):
     READ_SECRETS = "secret get"
     WRITE_SECRETS = "secret set"
     READ_LOG = "manifest log"
-    SIGN_QUOTE = "sign-quote"
-    RAISE_COUNTER = "monotonic counter"
+    RECOVER = "recovery"
+    REHEARSE = "recovery rehearse"
 
 
 ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
-    Phase.RECOVERY: frozenset({Ask.STATUS, Ask.QUOTE, Ask.SET_MANIFEST}),
+    Phase.RECOVERY: frozenset({Ask.STATUS, Ask.QUOTE, Ask.SET_MANIFEST, Ask.RECOVER}),
     Phase.ACCEPTING_MANIFEST: frozenset({Ask.STATUS, Ask.QUOTE, Ask.SET_MANIFEST}),
     Phase.ACCEPTING_MARBLES: frozenset(
         {
@@ -45,15 +45,14 @@ ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
             Ask.READ_SECRETS,
             Ask.WRITE_SECRETS,
             Ask.READ_LOG,
-            Ask.SIGN_QUOTE,
-            Ask.RAISE_COUNTER,
+            Ask.REHEARSE,
         }
     ),
 }
 
 _MESSAGES: Final[Mapping[Phase, str]] = {
     Phase.RECOVERY: "Coordinator is in recovery: its sealed state could not be opened with this machine's key. "
-    "Restore the key source, or set a new manifest (the old state is kept aside).",
+    "Upload recovery shares, restore the key source, or set a new manifest (the old state is kept aside).",
     Phase.ACCEPTING_MANIFEST: "Coordinator is ready to accept a manifest.",
     Phase.ACCEPTING_MARBLES: "Coordinator is running correctly and ready to accept marbles.",
 }

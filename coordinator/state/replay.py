@@ -12,13 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.parse import parse
-from coordinator.state.counters import counter_key
+from coordinator.recovery.errors import PlanInvalid
+from coordinator.recovery.plan import decode_plan, encode_plan
 from coordinator.state.events import (
     LANGUAGE_VERSION,
     ActivationsCounted,
     AuthorityIssued,
-    CounterRaised,
-    CountersKept,
     Event,
     EvidenceRemembered,
     Founded,
@@ -26,9 +25,12 @@ from coordinator.state.events import (
     LogKept,
     ManifestSet,
     MarbleActivated,
+    RecoveryPrepared,
+    RecoveryRehearsed,
     SecretsWritten,
+    StateRecovered,
 )
-from coordinator.state.model import Authority, Deployment, State
+from coordinator.state.model import Authority, Custody, Deployment, State
 from coordinator.state.phase import Phase
 from coordinator.state.values import secret_value, stored_secret
 from pki.certificates import CertificateFormatError, der, load_der
@@ -36,6 +38,8 @@ from pki.keys import KeyFormatError, load_private, private_der
 
 MANIFEST_SET: Final = "initial manifest set"
 SECRET_SET: Final = "secret set"
+STATE_RECOVERED: Final = "state recovered"
+REHEARSED: Final = "recovery rehearsed"
 
 
 class ReplayFailed(Exception):
@@ -63,13 +67,16 @@ def replay(state: State, event: Event) -> State:
             return replace(state, authority=_authority(event, state.authority.root_key, state.authority.names))
         case SecretsWritten():
             return replace(state, deployment=_written(_deployed(state), event))
+        case RecoveryPrepared():
+            return replace(state, deployment=replace(_deployed(state), custody=_custody(event)))
+        case RecoveryRehearsed():
+            return replace(state, deployment=_rehearsed(_deployed(state), event))
+        case StateRecovered():
+            entry = LogEntry(event.time_ms, STATE_RECOVERED, {"owners": ", ".join(event.owners)})
+            return replace(state, deployment=_logged(_deployed(state), entry))
         case LogKept():
             deployment = _deployed(state)
             return replace(state, deployment=replace(deployment, log=(*deployment.log, *event.entries)))
-        case CounterRaised():
-            return _counters(state, {counter_key(event.marble, event.uuid, event.name): event.value})
-        case CountersKept():
-            return _counters(state, event.values)
         case EvidenceRemembered():
             return state
         case Founded():
@@ -109,12 +116,12 @@ def condense(state: State) -> tuple[Event, ...]:
                 signature=deployment.manifest_signature,
             )
         )
+        if deployment.custody is not None:
+            events.append(prepared_event(deployment.custody))
         if deployment.log[1:]:
             events.append(LogKept(deployment.log[1:]))
         if deployment.activations:
             events.append(ActivationsCounted(dict(deployment.activations)))
-        if deployment.counters:
-            events.append(CountersKept(dict(deployment.counters)))
     return tuple(events)
 
 
@@ -128,20 +135,42 @@ def issued_event(authority: Authority) -> AuthorityIssued:
     )
 
 
+def prepared_event(custody: Custody) -> RecoveryPrepared:
+    """The event that makes this custody."""
+    return RecoveryPrepared(
+        plan=encode_plan(custody.plan),
+        envelopes=dict(custody.envelopes),
+        verifiers=dict(custody.verifiers),
+        rehearsed=dict(custody.rehearsed),
+    )
+
+
+def _custody(event: RecoveryPrepared) -> Custody:
+    try:
+        plan = decode_plan(event.plan)
+    except PlanInvalid as cause:
+        raise ReplayFailed(f"journal: {cause}") from cause
+    return Custody(plan, event.envelopes, event.verifiers, event.rehearsed)
+
+
+def _rehearsed(deployment: Deployment, event: RecoveryRehearsed) -> Deployment:
+    if deployment.custody is None:
+        raise ReplayFailed("journal: a rehearsal was recorded, but no recovery keys before it")
+    custody = replace(deployment.custody, rehearsed={**deployment.custody.rehearsed, event.owner: event.time_ms})
+    entry = LogEntry(event.time_ms, REHEARSED, {"owner": event.owner})
+    return _logged(replace(deployment, custody=custody), entry)
+
+
+def _logged(deployment: Deployment, entry: LogEntry) -> Deployment:
+    return replace(deployment, log=(*deployment.log, entry))
+
+
 def _count(state: State, counts: Mapping[str, int]) -> State:
     deployment = _deployed(state)
     activations = deployment.activations
     for marble, number in counts.items():
         activations = activations.plus(marble, number)
     return replace(state, deployment=replace(deployment, activations=activations))
-
-
-def _counters(state: State, values: Mapping[str, int]) -> State:
-    deployment = _deployed(state)
-    counters = deployment.counters
-    for key, value in values.items():
-        counters = counters.with_count(key, value)
-    return replace(state, deployment=replace(deployment, counters=counters))
 
 
 def _deployed(state: State) -> Deployment:

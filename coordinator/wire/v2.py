@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -29,9 +30,9 @@ def manifest(signature: bytes, fingerprint: str, raw: bytes) -> dict[str, Any]:
     }
 
 
-def manifest_set() -> dict[str, Any]:
-    """Answer to `POST /api/v2/manifest`; the capital R is MarbleRun's."""
-    return {"RecoverySecrets": {}}
+def manifest_set(recovery_secrets: Mapping[str, bytes]) -> dict[str, Any]:
+    """Answer to `POST /api/v2/manifest`, and to v1's where there are such secrets; the capital R is MarbleRun's."""
+    return {"RecoverySecrets": {n: base64.b64encode(s).decode() for n, s in sorted(recovery_secrets.items())}}
 
 
 def decode_manifest_set(body: bytes) -> bytes:

@@ -17,6 +17,7 @@ from attestation.simulation.vendor import SimulatedVendor, new_vendor
 from attestation.verify import Verifier
 from coordinator.decisions.errors import ManifestRefused
 from coordinator.desk import Environment
+from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.observe import Observer
@@ -57,7 +58,7 @@ def environment(folder: Path) -> Environment:
     return Environment(
         issuer=issuer,
         verifier=Verifier(anchors, parse_bundle(vendor.bundle())),
-        vault=Vault(SqliteStorage(folder), issuer, draw),
+        vault=Vault(SqliteStorage(folder), [KeyOfEnvironment(issuer, draw)], draw),
         observer=Observer("test"),
         clock=lambda: NOW,
         entropy=draw,

@@ -13,6 +13,7 @@ import pytest
 
 from attestation.issue import find_issuer
 from attestation.simulation import vendor
+from coordinator.journal.source import Environment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Locked, Vault
 from tests.faults.clients import ask, document, marbles_of, outcome, phase, root, run_to_its_end
@@ -114,14 +115,14 @@ def test_a_flipped_byte_in_the_journal_is_refused_and_the_record_is_named(
 def test_a_seal_mode_that_nobody_knows_is_a_key_that_cannot_be_used(tmp_path: Path) -> None:
     vendor.create(tmp_path / "simulation")
     issuer = find_issuer({"ENCLASP_SIMULATION": str(tmp_path / "simulation")}, ["program"])
-    vault = Vault(SqliteStorage(tmp_path / "state"), issuer, os.urandom)  # noqa: TID251 - a test's entropy
+    vault = Vault(SqliteStorage(tmp_path / "state"), [Environment(issuer, os.urandom)], os.urandom)  # noqa: TID251 - a test's entropy
     asyncio.run(vault.found([b"a"], "UniqueKey").close())
     with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as database, database:
         (wrapped,) = database.execute("SELECT value FROM meta WHERE name = 'key/cce'").fetchone()
         changed = wrapped.replace(b"UniqueKey", b"OtherKey?")
         assert changed != wrapped
         database.execute("UPDATE meta SET value = ? WHERE name = 'key/cce'", (changed,))
-    locked = Vault(SqliteStorage(tmp_path / "state"), issuer, os.urandom).open()  # noqa: TID251 - a test's entropy
+    locked = Vault(SqliteStorage(tmp_path / "state"), [Environment(issuer, os.urandom)], os.urandom).open()  # noqa: TID251 - a test's entropy
     assert isinstance(locked, Locked)
     assert "seal mode: expected one that this machine knows, got 'OtherKey?'" in str(locked.reason)
 

@@ -8,8 +8,10 @@ from attestation.collect.finder import HardwareIssuer
 from attestation.collect.tdx_device import TdxTsmDevice
 from attestation.errors import NoSealingKey
 from attestation.evidence import Evidence
+from attestation.issue import Issuer
 from attestation.kinds import Kind
 from coordinator.journal.journal import NoJournal
+from coordinator.journal.source import Environment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Locked, Opened, Vault
 
@@ -35,48 +37,52 @@ def draw(size: int, _counter: list[int] = [0]) -> bytes:  # noqa: B006 - one cou
     return _counter[0].to_bytes(8, "big").rjust(size, b"\x05")[:size]
 
 
+def vault_of(folder: Path, issuer: Issuer) -> Vault:
+    return Vault(SqliteStorage(folder), [Environment(issuer, draw)], draw)
+
+
 async def test_what_was_founded_opens_on_the_same_machine(tmp_path: Path) -> None:
-    vault = Vault(SqliteStorage(tmp_path), Machine(b"one"), draw)
+    vault = vault_of(tmp_path, Machine(b"one"))
     assert isinstance(vault.open(), NoJournal)
     journal = vault.found([b"a", b"b"], "ProductKey")
     await journal.append([b"c"])
     await journal.close()
-    again = Vault(SqliteStorage(tmp_path), Machine(b"one"), draw).open()
+    again = vault_of(tmp_path, Machine(b"one")).open()
     assert isinstance(again, Opened)
     assert [b"a", b"b", b"c"] == again.bodies
     await again.journal.close()
 
 
 async def test_another_machine_waits_for_recovery_and_keeps_the_old_state_aside(tmp_path: Path) -> None:
-    journal = Vault(SqliteStorage(tmp_path), Machine(b"one"), draw).found([b"a"], "ProductKey")
+    journal = vault_of(tmp_path, Machine(b"one")).found([b"a"], "ProductKey")
     await journal.close()
-    other = Vault(SqliteStorage(tmp_path), Machine(b"two"), draw)
+    other = vault_of(tmp_path, Machine(b"two"))
     locked = other.open()
     assert isinstance(locked, Locked)
     assert "journal key" in str(locked.reason)
     fresh = other.found([b"z"], "UniqueKey")
     await fresh.close()
     assert [p.name for p in sorted(tmp_path.glob("journal.db*")) if p.name.endswith(".old")] == ["journal.db.old"]
-    reopened = Vault(SqliteStorage(tmp_path), Machine(b"two"), draw).open()
+    reopened = vault_of(tmp_path, Machine(b"two")).open()
     assert isinstance(reopened, Opened)
     assert [b"z"] == reopened.bodies
     await reopened.journal.close()
 
 
 async def test_seal_mode_disabled_writes_nothing(tmp_path: Path) -> None:
-    vault = Vault(SqliteStorage(tmp_path / "state"), Machine(b"one"), draw)
+    vault = vault_of(tmp_path / "state", Machine(b"one"))
     assert isinstance(vault.open(), NoJournal)
     journal = vault.found([b"a"], "Disabled")
     await journal.close()
     vault.close()
-    assert isinstance(Vault(SqliteStorage(tmp_path / "state"), Machine(b"one"), draw).open(), NoJournal)
+    assert isinstance(vault_of(tmp_path / "state", Machine(b"one")).open(), NoJournal)
 
 
 @pytest.mark.parametrize("mode", ["ProductKey", "UniqueKey"])
 async def test_the_mode_that_sealed_it_is_the_mode_that_opens_it(tmp_path: Path, mode: str) -> None:
-    journal = Vault(SqliteStorage(tmp_path), Machine(b"m"), draw).found([b"a"], mode)
+    journal = vault_of(tmp_path, Machine(b"m")).found([b"a"], mode)
     await journal.close()
-    opened = Vault(SqliteStorage(tmp_path), Machine(b"m"), draw).open()
+    opened = vault_of(tmp_path, Machine(b"m")).open()
     assert isinstance(opened, Opened)
     await opened.journal.close()
 
@@ -88,7 +94,7 @@ def trust_domain() -> HardwareIssuer:
 
 @pytest.mark.parametrize("mode", ["ProductKey", "UniqueKey"])
 def test_a_mode_without_a_key_is_refused_with_what_to_do(tmp_path: Path, mode: str) -> None:
-    vault = Vault(SqliteStorage(tmp_path), trust_domain(), draw)
+    vault = vault_of(tmp_path, trust_domain())
     with pytest.raises(NoSealingKey, match=f"{mode}: a TDX module derives no key.*SealMode to Disabled"):
         vault.check(mode)
     with pytest.raises(NoSealingKey):
@@ -97,7 +103,7 @@ def test_a_mode_without_a_key_is_refused_with_what_to_do(tmp_path: Path, mode: s
 
 
 async def test_a_disabled_seal_mode_needs_no_key(tmp_path: Path) -> None:
-    vault = Vault(SqliteStorage(tmp_path), trust_domain(), draw)
+    vault = vault_of(tmp_path, trust_domain())
     vault.check("Disabled")
     journal = vault.found([b"a"], "Disabled")
     await journal.append([b"b"])
@@ -105,8 +111,8 @@ async def test_a_disabled_seal_mode_needs_no_key(tmp_path: Path) -> None:
 
 
 async def test_a_state_that_came_from_a_machine_with_a_key_waits_for_recovery(tmp_path: Path) -> None:
-    journal = Vault(SqliteStorage(tmp_path), Machine(b"one"), draw).found([b"a"], "ProductKey")
+    journal = vault_of(tmp_path, Machine(b"one")).found([b"a"], "ProductKey")
     await journal.close()
-    locked = Vault(SqliteStorage(tmp_path), trust_domain(), draw).open()
+    locked = vault_of(tmp_path, trust_domain()).open()
     assert isinstance(locked, Locked)
     assert "a TDX module derives no key" in str(locked.reason)

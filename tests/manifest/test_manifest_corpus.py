@@ -16,19 +16,17 @@ STRICTER = {
     "v21-letter-case.json": {"E010"},
     "v22-unknown-fields.json": {"E010"},
     "v23-duplicate-keys.json": {"E002"},
+    "v33-recovery-rsa1024.json": {"E026"},
     "v25-unreferenced-package-unchecked.json": {"E021"},
     "v36-empty-names.json": {"E011", "E028"},
     "v43-relative-and-odd-file-paths.json": {"E028"},
 }
+# What MarbleRun refuses and our own style takes: recovery keys that are not RSA.
+WIDER = {"g12-recovery-ec"}
 LATER = {
     "v07-secret-cert-fields.json",
-    "v11-recovery-single.json",
-    "v12-recovery-all.json",
-    "v13-recovery-threshold.yaml",
-    "v14-recovery-threshold-equals-n.json",
     "v15-config-full.json",
     "v19-infrastructures.json",
-    "v33-recovery-rsa1024.json",
     "v37-update-threshold-first-action.json",
 }
 
@@ -57,4 +55,7 @@ def test_an_invalid_document_is_refused_for_what_is_wrong_with_it(
     path: Path, compatible: bool, certificate_der: bytes
 ) -> None:
     codes = error_codes(path, certificate_der, compatible=compatible)
+    if path.stem in WIDER and not compatible:
+        assert not codes
+        return
     assert any(not code.startswith("E09") for code in codes)

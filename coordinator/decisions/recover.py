@@ -1,0 +1,45 @@
+"""A state is recovered; a recovery is rehearsed."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from coordinator.decisions.decision import Decision, admit
+from coordinator.recovery.errors import NoRecoveryKeys, NothingProven, PlanInvalid
+from coordinator.recovery.gathering import Gathering
+from coordinator.recovery.plan import Plan
+from coordinator.recovery.rehearsal import check_rehearsal
+from coordinator.state.events import Event, RecoveryRehearsed, StateRecovered
+from coordinator.state.model import Authority, State
+from coordinator.state.phase import Ask
+from coordinator.state.replay import issued_event
+
+
+def recovered(state: State, root: Authority, gathering: Gathering, *, now: datetime) -> tuple[Event, ...]:
+    """What follows when a state was opened by its owners.
+
+    root: a hierarchy of the same keys, whose root certificate holds Evidence of the machine that we run on now.  Only
+    that certificate changes: marbles of before and after it trust each other.
+    """
+    authority = replace(state.authority, root=root.root)
+    owners = tuple(sorted(gathering.given))
+    return StateRecovered(int(now.timestamp() * 1000), owners), issued_event(authority)
+
+
+def check_same_plan(state: State, plan: Plan) -> None:
+    """Raises PlanInvalid if the journal itself names other owners than what stood beside it, in the host's hands."""
+    custody = state.deployment.custody if state.deployment is not None else None
+    if custody is None or custody.plan != plan:
+        raise PlanInvalid("the journal names other owners than what stands beside it: somebody changed that")
+
+
+def rehearse(state: State, owner: str, proof: bytes, *, nonce: bytes, now: datetime) -> Decision[None]:
+    """Record that an owner's share still opens.  Raises WrongPhase, NoRecoveryKeys, NothingProven."""
+    admit(state, Ask.REHEARSE)
+    custody = state.deployment.custody if state.deployment is not None else None
+    if custody is None:
+        raise NoRecoveryKeys("the manifest names no recovery keys")
+    verifier = custody.verifiers.get(owner)
+    if verifier is None:
+        raise NothingProven("nobody of this name owns a share")
+    check_rehearsal(verifier, owner, nonce, proof)
+    return Decision((RecoveryRehearsed(int(now.timestamp() * 1000), owner),), None)

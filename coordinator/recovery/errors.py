@@ -1,0 +1,68 @@
+"""What can be wrong with a share, with an owner's key, or with what is said about them."""
+
+from coordinator.recovery.codes import CODES
+
+
+class RecoveryError(Exception):
+    """Base.  code: of `enclasp explain`.  The text holds nothing of a share or of a private key."""
+
+    code = "R420"
+
+    @property
+    def hint(self) -> str:
+        """What to do next."""
+        return CODES[self.code][1]
+
+
+class OwnerKeyInvalid(RecoveryError):
+    """Not a key that can own a share."""
+
+    code = "R422"
+
+
+class ShareUnknown(RecoveryError):
+    """No owner of this state has this share."""
+
+    code = "R423"
+
+
+class ShareGiven(RecoveryError):
+    """This share was given already; it counts once."""
+
+    code = "R424"
+
+
+class ProofWrong(RecoveryError):
+    """The signature is not the one of the share's owner over what has to be signed."""
+
+    code = "R425"
+
+
+class OtherState(RecoveryError):
+    """Signed for another state than the one that waits here."""
+
+    code = "R426"
+
+
+class EnvelopeUnreadable(RecoveryError):
+    """An encrypted share does not open with this key."""
+
+    code = "R427"
+
+
+class NoRecoveryKeys(RecoveryError):
+    """The state that waits names nobody."""
+
+    code = "R421"
+
+
+class NothingProven(RecoveryError):
+    """A rehearsal's proof is not the one that the question asks for."""
+
+    code = "R429"
+
+
+class PlanInvalid(RecoveryError):
+    """What stands beside the journal about its owners cannot be read, or is not what the journal itself says."""
+
+    code = "R428"
