@@ -8,6 +8,7 @@ import coordinator
 from coordinator.cli.command import reports
 from coordinator.cli.manifest_build import build
 from coordinator.cli.manifest_check import check
+from coordinator.cli.manifest_convert import convert
 from coordinator.cli.manifest_init import init
 from coordinator.cli.manifest_live import get, log, set_manifest, verify
 from coordinator.cli.manifest_measure import measure
@@ -41,6 +42,7 @@ for command in (
     init,
     measure,
     build,
+    convert,
     check,
     explain,
     graph,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.cli import exit_codes
-from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.command import FILE, reports
+from coordinator.cli.manifest_convert import bytes_to_send, compatible_bytes_option
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, unverified_client, visits
@@ -20,20 +21,23 @@ if TYPE_CHECKING:
 @click.argument("file", type=FILE)
 @endpoint_argument
 @click.option("--recoverydata", "-r", type=FILE, help="Write the recovery secrets to this file (0600).")
+@compatible_bytes_option
 @insecure_option
 @visits
 @reports
-def set_manifest(output: Output, file: Path, endpoint: str, recoverydata: Path | None, visit: Visit) -> None:
-    """Verify the coordinator, then make FILE its law. The exact bytes count.
+def set_manifest(
+    output: Output, file: Path, endpoint: str, recoverydata: Path | None, compatible: bool, visit: Visit
+) -> None:
+    """Verify the coordinator, then make FILE its law. The exact bytes count, and are never changed silently.
 
     \b
     enclasp manifest set manifest.yaml localhost:4433 --reference reference.yaml
-    enclasp manifest set manifest.yaml localhost:4433 --reference reference.yaml -o json
+    enclasp manifest set manifest.yaml localhost:4433 --reference reference.yaml --compatible -o json
     """
     import hashlib
     import json
 
-    raw = read_input(file)
+    raw = bytes_to_send(file, output, compatible=compatible)
     client = visit.client(endpoint, output)
     secrets = dict(client.manifest_set(raw))
     fingerprint = hashlib.sha256(raw).hexdigest()
@@ -59,6 +63,8 @@ def get(output: Output, endpoint: str, visit: Visit) -> None:
     enclasp manifest get localhost:4433 --reference reference.yaml --out active.yaml
     enclasp manifest get localhost:4433 --reference reference.yaml -o json
     """
+    from coordinator.client.client import COMPATIBLE
+
     if visit.insecure:
         active = unverified_client(endpoint, output, "INSECURE: --insecure was given").manifest_get()
     else:
@@ -70,8 +76,11 @@ def get(output: Output, endpoint: str, visit: Visit) -> None:
     document = {
         "fingerprint": active.digest.hex(),
         "verified": not visit.insecure,
+        "mode": active.mode,
         "manifest": active.raw.decode("utf-8", "backslashreplace"),
     }
+    if active.mode == COMPATIBLE:
+        output.remark("the coordinator reads this manifest in MarbleRun's way (compatible)")
     output.result(document, active.raw)
 
 
@@ -95,9 +104,10 @@ def log(output: Output, endpoint: str, visit: Visit) -> None:
 @click.command()
 @click.argument("expected", metavar="FILE|HEX")
 @endpoint_argument
+@compatible_bytes_option
 @visits
 @reports
-def verify(output: Output, expected: str, endpoint: str, visit: Visit) -> None:
+def verify(output: Output, expected: str, endpoint: str, compatible: bool, visit: Visit) -> None:
     """Verify the coordinator, and that its manifest is FILE, or has the fingerprint HEX.
 
     \b
@@ -108,7 +118,7 @@ def verify(output: Output, expected: str, endpoint: str, visit: Visit) -> None:
     from coordinator.client.verify import ManifestDiffers, expect_digest, expect_manifest
 
     digest = _digest(expected)
-    raw = None if digest is not None else read_input(Path(expected))
+    raw = None if digest is not None else bytes_to_send(Path(expected), output, compatible=compatible)
     deployment, _ = visit.verified(endpoint)
     say_verified(deployment, output)
     try:

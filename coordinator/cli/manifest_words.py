@@ -1,5 +1,6 @@
 """`enclasp manifest explain|graph|diff`: manifests for people who have to agree on them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,21 @@ compatible_option = click.option("--compatible", is_flag=True, help="Read as Mar
 
 
 def read_manifest(path: Path, *, compatible: bool) -> "Parsed":
-    """The manifest in a file.  Raises ManifestInvalid, OSError."""
+    """The manifest in a file; compatible: its bytes are those that MarbleRun's command line would send.
+
+    Raises ManifestInvalid, OSError.
+    """
+    from hashlib import sha256
+
+    from coordinator.manifest.conversion import convert
     from coordinator.manifest.parse import parse
 
-    return parse(read_input(path), name="<stdin>" if str(path) == "-" else str(path), compatible=compatible)
+    raw, name = read_input(path), "<stdin>" if str(path) == "-" else str(path)
+    parsed = parse(raw, name=name, compatible=compatible)
+    if not compatible:
+        return parsed
+    sent = convert(raw, name=name).raw
+    return replace(parsed, manifest=replace(parsed.manifest, raw=sent, digest=sha256(sent).digest()))
 
 
 @click.command()

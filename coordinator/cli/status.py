@@ -21,7 +21,7 @@ def status(output: Output, endpoint: str, visit: Visit) -> int:
     enclasp status localhost:4433
     enclasp status localhost:4433 -o json
     """
-    from coordinator.client.client import PHASE_RECOVERY
+    from coordinator.client.client import COMPATIBLE, PHASE_RECOVERY
 
     verified = visit.reference is not None
     if verified:
@@ -29,7 +29,7 @@ def status(output: Output, endpoint: str, visit: Visit) -> int:
     else:
         client = unverified_client(endpoint, output, "no --reference was given")
     answer = client.status()
-    output.result(
-        {"code": answer.code, "message": answer.message, "verified": verified}, f"{answer.code}: {answer.message}"
-    )
+    document = {"code": answer.code, "message": answer.message, "mode": answer.mode, "verified": verified}
+    how = "; it reads the manifest in MarbleRun's way (compatible)" if answer.mode == COMPATIBLE else ""
+    output.result(document, f"{answer.code}: {answer.message}{how}")
     return exit_codes.RECOVERY if answer.code == PHASE_RECOVERY else exit_codes.DONE

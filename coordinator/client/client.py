@@ -22,6 +22,8 @@ from coordinator.client.transport import Exchange, Request
 PHASE_RECOVERY = 1
 PHASE_ACCEPTING_MANIFEST = 2
 PHASE_ACCEPTING_MARBLES = 3
+STRICT, COMPATIBLE = "strict", "compatible"
+"""How a coordinator reads its manifest.  It says so only where it does as MarbleRun would."""
 _WRONG_STATE = "server is not in expected state"
 _NOT_PERMITTED = "U521"
 _CODED_MESSAGE = re.compile(r"(?P<code>[EVANRU][0-9]{3}) (?P<text>.+)", re.DOTALL)
@@ -29,10 +31,12 @@ _CODED_MESSAGE = re.compile(r"(?P<code>[EVANRU][0-9]{3}) (?P<text>.+)", re.DOTAL
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """code: contract 1.3.  message: the coordinator's own words."""
+    """code: contract 1.3.  message: the coordinator's own words.  mode: how it reads the manifest, `strict` or
+    `compatible`; empty while it has none."""
 
     code: int
     message: str
+    mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,14 @@ class QuoteAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ActiveManifest:
-    """raw: the exact bytes that were set.  signature: ECDSA by the root key over SHA-256 of them, DER."""
+    """raw: the exact bytes that were set.  signature: ECDSA by the root key over SHA-256 of them, DER.
+
+    mode: how the coordinator reads them, `strict` or `compatible`.
+    """
 
     raw: bytes
     signature: bytes
+    mode: str = STRICT
 
     @property
     def digest(self) -> bytes:
@@ -73,7 +81,8 @@ class CoordinatorClient:
         data = self._get("/api/v2/status")
         match data:
             case {"code": int(code), "message": str(message)}:
-                return Status(code, message)
+                has_manifest = code == PHASE_ACCEPTING_MARBLES
+                return Status(code, message, _mode(data) if has_manifest else "")
         raise _unexpected("status", "code and message")
 
     def quote(self, nonce: bytes) -> QuoteAnswer:
@@ -90,9 +99,10 @@ class CoordinatorClient:
 
     def manifest_get(self) -> ActiveManifest:
         """The active manifest.  Raises WrongState if none is set."""
-        match self._get("/api/v2/manifest"):
+        data = self._get("/api/v2/manifest")
+        match data:
             case {"manifest": str(raw), "manifestSignatureRootECDSA": str(signature)}:
-                return ActiveManifest(_base64(raw, "manifest"), _base64(signature, "manifest signature"))
+                return ActiveManifest(_base64(raw, "manifest"), _base64(signature, "manifest signature"), _mode(data))
         raise _unexpected("manifest", "manifest and manifestSignatureRootECDSA")
 
     def manifest_set(self, raw: bytes) -> Mapping[str, str]:
@@ -183,6 +193,10 @@ def _chain(pem: str) -> tuple[x509.Certificate, x509.Certificate]:
             "N303", f"quote: expected the intermediate and the root certificate, got {len(certificates)} certificates"
         )
     return certificates[0], certificates[1]
+
+
+def _mode(data: Mapping[str, Any]) -> str:
+    return COMPATIBLE if data.get("mode") == COMPATIBLE else STRICT
 
 
 def _base64(text: str, what: str) -> bytes:

@@ -104,6 +104,7 @@ def explain(manifest: Manifest) -> dict[str, Any]:
             readers[name].append(marble.type)
     return {
         "fingerprint": manifest.fingerprint,
+        "mode": "compatible" if manifest.compatible else "strict",
         "marbles": {name: _marble(manifest, marble) for name, marble in manifest.marbles.items()},
         "secrets": {
             name: {"is": _secret(secret), "readers": readers[name]} for name, secret in manifest.secrets.items()
@@ -115,6 +116,8 @@ def explain(manifest: Manifest) -> dict[str, Any]:
 def explain_text(words: Mapping[str, Any]) -> str:
     """The result of `explain` for people."""
     lines = [f"manifest {words['fingerprint']}"]
+    if words["mode"] == "compatible":
+        lines.append("read in MarbleRun's way (compatible): unknown fields are ignored, repeated ones override")
     for name, marble in words["marbles"].items():
         lines += ["", f"{name}", f"  is         any program that is package {marble['package']}:"]
         lines += [f"               {'or ' if number else ''}{proof}" for number, proof in enumerate(marble["proof"])]

@@ -198,7 +198,10 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The law of a deployment.  raw: the exact bytes that people agreed on; digest: SHA-256 of them (32 bytes)."""
+    """The law of a deployment.  raw: the exact bytes that people agreed on; digest: SHA-256 of them (32 bytes).
+
+    compatible: it was read as MarbleRun reads it: unknown fields are ignored, repeated ones override.
+    """
 
     raw: bytes
     digest: bytes
@@ -209,6 +212,7 @@ class Manifest:
     users: Mapping[str, User]
     recovery_keys: Mapping[str, OwnerKey]
     config: Config
+    compatible: bool
 
     @property
     def fingerprint(self) -> str:

@@ -76,6 +76,7 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
         users=read_users(reading, view, roles),
         recovery_keys=read_recovery_keys(reading, view),
         config=_config(reading, view),
+        compatible=reading.compatible,
     )
     for member in view.members("Infrastructures")[:1]:
         message = "Infrastructures come with a later version of Enclasp"

@@ -5,23 +5,28 @@ from typing import Final
 from coordinator.manifest.document import JSON_LINE_BREAK, YAML_LINE_BREAK, Document, MapNode, Node, Place, ScalarNode
 from coordinator.manifest.json_reader import JsonReader
 from coordinator.manifest.reading import MAX_BYTES, Reading, Unreadable
+from coordinator.manifest.yaml_compatible import CompatibleYamlReader
 from coordinator.manifest.yaml_reader import YamlReader
 
 
 def read(raw: bytes, *, name: str, compatible: bool) -> tuple[Reading, Node]:
     """The document's tree, and the reading, which holds the remarks that its form deserves.
 
-    A document whose first character is `{` is JSON, every other one YAML.  Never raises: an unreadable document
+    A document whose first character is `{` is JSON, every other one YAML; compatible: as MarbleRun's command line reads
+    it.  Never raises: an unreadable document
     is an empty map with an error among the remarks.
     """
     document = Document(name, "", JSON_LINE_BREAK)
     reading = Reading(document, compatible)
     try:
-        text = _decode(raw, reading)
+        text = decode(raw, reading)
         is_json = text.lstrip(" \t\r\n").startswith("{")
         document = Document(name, text, JSON_LINE_BREAK if is_json else YAML_LINE_BREAK)
         reading.document = document
-        root = JsonReader(reading).whole() if is_json else YamlReader(reading).whole()
+        if is_json:
+            root = JsonReader(reading).whole()
+        else:
+            root = CompatibleYamlReader(reading).whole() if compatible else YamlReader(reading).whole()
         if isinstance(root, ScalarNode) and root.value is None:
             raise Unreadable(reading.error("E001", root.place, "the document is empty", _START))
     except Unreadable as stop:
@@ -30,7 +35,8 @@ def read(raw: bytes, *, name: str, compatible: bool) -> tuple[Reading, Node]:
     return reading, root
 
 
-def _decode(raw: bytes, reading: Reading) -> str:
+def decode(raw: bytes, reading: Reading) -> str:
+    """The text of a document.  Raises Unreadable: too long, a byte order mark, or no UTF-8."""
     start = Place(0, 0, 1, "")
     if len(raw) > MAX_BYTES:
         message = f"the document has {len(raw)} bytes, more than {MAX_BYTES}"

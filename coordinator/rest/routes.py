@@ -60,7 +60,8 @@ async def _status_v1(coordinator: Coordinator, _call: Call) -> web.Response:
 
 async def _status_v2(coordinator: Coordinator, _call: Call) -> web.Response:
     phase = coordinator.phase
-    return errors.success(v2.status(phase.value, phase.message))
+    compatible = phase is Phase.ACCEPTING_MARBLES and coordinator.manifest().compatible
+    return errors.success(v2.status(phase.value, phase.message, compatible=compatible))
 
 
 async def _ready(coordinator: Coordinator, _call: Call) -> web.Response:
@@ -92,7 +93,9 @@ async def _manifest_v1(coordinator: Coordinator, _call: Call) -> web.Response:
 async def _manifest_v2(coordinator: Coordinator, _call: Call) -> web.Response:
     deployment = coordinator.manifest()
     manifest = deployment.manifest
-    return errors.success(v2.manifest(deployment.manifest_signature, manifest.fingerprint, manifest.raw))
+    return errors.success(
+        v2.manifest(deployment.manifest_signature, manifest.fingerprint, manifest.raw, compatible=deployment.compatible)
+    )
 
 
 async def _set_manifest_v1(coordinator: Coordinator, call: Call) -> web.Response:

@@ -11,9 +11,9 @@ class BodyInvalid(Exception):
     """The request's body or query is not of the shape that the route wants."""
 
 
-def status(code: int, message: str) -> dict[str, Any]:
-    """`GET /api/v2/status`."""
-    return {"code": code, "message": message}
+def status(code: int, message: str, *, compatible: bool) -> dict[str, Any]:
+    """`GET /api/v2/status`.  compatible: whether the manifest is read in MarbleRun's way, which is then said."""
+    return {"code": code, "message": message} | _mode(compatible)
 
 
 def quote(chain_pem: str, evidence: bytes) -> dict[str, Any]:
@@ -21,13 +21,18 @@ def quote(chain_pem: str, evidence: bytes) -> dict[str, Any]:
     return {"cert": chain_pem, "quote": base64.b64encode(evidence).decode()}
 
 
-def manifest(signature: bytes, fingerprint: str, raw: bytes) -> dict[str, Any]:
-    """`GET /api/v2/manifest`."""
+def manifest(signature: bytes, fingerprint: str, raw: bytes, *, compatible: bool) -> dict[str, Any]:
+    """`GET /api/v2/manifest`.  compatible: whether the manifest is read in MarbleRun's way, which is then said."""
     return {
         "manifestSignatureRootECDSA": base64.b64encode(signature).decode(),
         "manifestFingerprint": fingerprint,
         "manifest": base64.b64encode(raw).decode(),
-    }
+    } | _mode(compatible)
+
+
+def _mode(compatible: bool) -> dict[str, str]:
+    """Only where it is not the usual one: MarbleRun's answers have no such key."""
+    return {"mode": "compatible"} if compatible else {}
 
 
 def manifest_set(recovery_secrets: Mapping[str, bytes]) -> dict[str, Any]:

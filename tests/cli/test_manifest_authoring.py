@@ -1,5 +1,6 @@
 """`enclasp manifest check|explain|graph|diff|measure`: the tools of those who write and agree on manifests."""
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -184,3 +185,39 @@ def test_names_cannot_write_lines_or_move_the_cursor(enclasp: Enclasp, tmp_path:
         assert ended.code == 0
         assert "\x1b" not in ended.text
         assert "  key: read by nobody" not in ended.text.splitlines()
+
+
+# What MarbleRun's command line would send
+
+YAML = 'Marbles: {m: {Package: p, MaxActivations: 010}}\nPackages:\n  p: {UniqueID: "%s"}\n' % ("ab" * 32)
+SENT = '{"Marbles":{"m":{"MaxActivations":8,"Package":"p"}},"Packages":{"p":{"UniqueID":"%s"}}}' % ("ab" * 32)
+
+
+def test_convert_writes_the_bytes_and_their_fingerprint(enclasp: Enclasp, tmp_path: Path) -> None:
+    file, out = tmp_path / "m.yaml", tmp_path / "m.json"
+    file.write_text(YAML)
+    ended = enclasp("manifest", "convert", file, "--out", out)
+    assert (0, SENT) == (ended.code, out.read_text())
+    fingerprint = hashlib.sha256(SENT.encode()).hexdigest()
+    assert fingerprint in ended.err
+    assert "MarbleRun reads the number 8" in ended.err
+    again = enclasp("manifest", "convert", out, "-o", "json").document
+    assert {"manifest": SENT, "fingerprint": fingerprint, "converted": False} == again
+
+
+def test_convert_refuses_what_marbleruns_command_line_refuses(enclasp: Enclasp, tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text("a: 1\na: 2\n")
+    ended = enclasp("manifest", "convert", file)
+    assert (3, True) == (ended.code, "E002" in ended.err)
+
+
+def test_explain_tells_the_mode_and_the_fingerprint_of_the_bytes_that_are_sent(
+    enclasp: Enclasp, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(YAML)
+    document = enclasp("manifest", "explain", file, "--compatible", "-o", "json").document
+    assert ("compatible", hashlib.sha256(SENT.encode()).hexdigest()) == (document["mode"], document["fingerprint"])
+    assert "MarbleRun's way" in enclasp("manifest", "explain", file, "--compatible").text
+    assert "strict" == enclasp("manifest", "explain", SGX, "-o", "json").document["mode"]
