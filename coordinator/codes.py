@@ -18,10 +18,12 @@ from attestation.nitro.codes import CODES as NITRO
 from attestation.nvidia_gpu.codes import CODES as NVIDIA_GPU
 from attestation.sev_snp.codes import CODES as SEV_SNP
 from attestation.waivers import CODES as WAIVERS
+from coordinator.admission.codes import CODES as ADMISSION
 from coordinator.client.codes import CODES as CLIENT
 from coordinator.decisions.errors import CODES as DECISIONS
 from coordinator.draft.codes import CODES as DRAFT
 from coordinator.journal.codes import CODES as JOURNAL
+from coordinator.kubernetes.codes import CODES as KUBERNETES
 from coordinator.manifest.codes import CODES as MANIFEST
 from coordinator.recovery.codes import CODES as RECOVERY
 from marble.codes import CODES as MARBLE
@@ -37,6 +39,7 @@ FAMILIES: Final[Mapping[str, str]] = {
     "N3": "network and collateral",
     "R4": "sealing and recovery",
     "U5": "people, files and updates",
+    "K6": "Kubernetes",
 }
 
 
@@ -126,6 +129,8 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         JOURNAL,
         RECOVERY,
         CLIENT,
+        ADMISSION,
+        KUBERNETES,
         _COMMAND_LINE,
     )
 )

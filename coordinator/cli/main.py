@@ -21,6 +21,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "evidence": "coordinator.cli.evidence",
     "collateral": "coordinator.cli.collateral",
     "simulate": "coordinator.cli.simulate",
+    "kubernetes": "coordinator.cli.kubernetes",
     "explain": "coordinator.cli.explain",
     "doctor": "coordinator.cli.doctor",
     "completion": "coordinator.cli.completion",

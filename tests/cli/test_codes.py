@@ -14,7 +14,7 @@ import pki
 from coordinator.codes import FAMILIES, MESSAGES, merge
 from tests.cli.conftest import Enclasp
 
-CODE = re.compile(r"[EVANRU][0-9]{3}")
+CODE = re.compile(r"[EVANRUK][0-9]{3}")
 
 
 def codes_in_the_sources() -> Iterator[tuple[str, str]]:
