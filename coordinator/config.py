@@ -44,7 +44,7 @@ class Config:
     trust: str = ""
     compatible: bool = False
     log_level: str = "info"
-    snapshot_every: int = 10_000
+    snapshot_every: int = 4_000
     evidence_days: int = 365
     evidence_megabytes: int = 1_000
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from attestation.evidence import with_open_enclave_header
 from attestation.kinds import Kind
 from coordinator.clerks.activation import Activation
+from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
 from coordinator.clerks.recovery import Recovery
@@ -31,6 +32,7 @@ class Coordinator:
         self._manifests = Manifests(self._desk)
         self.people = People(self._desk)
         self.recovery = Recovery(self._desk)
+        self.features = Features(self._desk)
 
     @property
     def authority(self) -> Authority:

@@ -151,6 +151,32 @@ class ShareUnreadable(RecoveryRefused):
     """An encrypted share does not open."""
 
 
+class GateClosed(Refused):
+    """The manifest does not open the feature gate of this request, or there is no manifest."""
+
+    code = "A220"
+    hint = "name it under Config/FeatureGates of the manifest"
+
+
+class UnknownMarbleCertificate(Refused):
+    """The connection shows no certificate that this Coordinator gave to a marble and that is valid now."""
+
+    code = "A221"
+    hint = "a marble connects with its own certificate and key; after a manifest update it needs the new one"
+
+
+class CounterRefused(Refused):
+    """A counter's name or number is beyond what is kept."""
+
+    code = "A222"
+
+
+class QuoteRefused(Refused):
+    """A quote that is to be countersigned cannot be verified."""
+
+    code = "A223"
+
+
 CODES = {
     "A200": ("request refused", "see the coordinator's log"),
     "A201": ("unknown marble type", UnknownMarble.hint),
@@ -169,5 +195,9 @@ CODES = {
         "a value does not fit its secret",
         "Key for symmetric-key (Size bits) and plain; Cert, and Private, for certificates; all in base64",
     ),
+    "A220": ("a feature gate is closed", GateClosed.hint),
+    "A221": ("the client is no marble of this deployment", UnknownMarbleCertificate.hint),
+    "A222": ("a monotonic counter cannot be kept", "use fewer counters, or shorter names"),
+    "A223": ("a quote is not countersigned", "the text names every check that did not pass"),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

@@ -188,12 +188,20 @@ class User:
         return any(action in role.actions and resource in role.resources for role in self.roles)
 
 
+class FeatureGate(StrEnum):
+    """What a deployment has to ask for (contract 3.9)."""
+
+    SIGN_QUOTE = "SignQuoteEndpoint"
+    MONOTONIC_COUNTER = "MonotonicCounter"
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """`Config`, as far as this version acts on it.  recovery_threshold: 0 is all owners of recovery keys."""
 
     seal_mode: SealMode = SealMode.PRODUCT_KEY
     recovery_threshold: int = 0
+    feature_gates: frozenset[FeatureGate] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from coordinator.manifest.document import Document, Node
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.marble import read_marbles
-from coordinator.manifest.model import Config, Manifest, SealMode
+from coordinator.manifest.model import Config, FeatureGate, Manifest, SealMode
 from coordinator.manifest.package import read_packages
 from coordinator.manifest.people import read_roles, read_users
 from coordinator.manifest.reader import read
@@ -93,8 +93,11 @@ def _open_comments(reading: Reading, root: Node) -> None:
 
 def _config(reading: Reading, view: View) -> Config:
     config = view.view("Config")
+    gates = set()
     for item, gate in zip(config.items("FeatureGates"), config.texts("FeatureGates"), strict=True):
-        if gate.lower() == "azurehsmsealing":
+        if gate.lower() in _GATES:
+            gates.add(_GATES[gate.lower()])
+        elif gate.lower() == "azurehsmsealing":
             message = "AzureHSMSealing needs a key vault, for which this Coordinator is not configured"
             reading.refuse("E027", item.place, message, "leave it out")
     threshold = config.number("UpdateThreshold") or 0
@@ -102,12 +105,12 @@ def _config(reading: Reading, view: View) -> Config:
     if threshold > updaters:
         message = f"UpdateThreshold {threshold} is more than the {updaters} users who may update the manifest"
         reading.refuse("E027", config.place("UpdateThreshold"), message, "give more users a Manifest role, or lower it")
-    for key in ("FeatureGates", "UpdateThreshold", "RotateRootSecret"):
+    for key in ("UpdateThreshold", "RotateRootSecret"):
         if config.items(key) or config.number(key) or config.flag(key):
             message = f"Config.{key} comes with a later version of Enclasp"
             reading.refuse("E093", config.place(key), message, "leave it out for now")
     seal_mode = SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY)
-    return Config(seal_mode, config.number("RecoveryThreshold") or 0)
+    return Config(seal_mode, config.number("RecoveryThreshold") or 0, frozenset(gates))
 
 
 def _updaters(view: View) -> int:
@@ -127,3 +130,4 @@ def _sorted(reading: Reading) -> tuple[Finding, ...]:
 
 
 _UNREADABLE = frozenset({"E001", "E003", "E007"})
+_GATES = {gate.value.lower(): gate for gate in FeatureGate}

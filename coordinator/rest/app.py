@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from coordinator.decisions.errors import Refused
+from coordinator.decisions.raise_counter import NOBODY
 from coordinator.desk import NotServing, TryAgain
 from coordinator.observe import Observer
 from coordinator.rest import errors
@@ -70,11 +71,12 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
     async def _handle(route: Route, request: web.Request) -> web.Response:
         try:
             user = coordinator.people.check_user(_leaf(request)) if route.caller is Caller.USER else b""
+            marble = coordinator.features.check_marble(_leaf(request)) if route.caller is Caller.MARBLE else NOBODY
             if request.content_length is not None and request.content_length > route.body_limit:
                 return _too_large(route, request.content_length)
             with memory.share() as share:
                 body = await share.read(aiter(request.content.iter_any()), route.body_limit)
-                return await route.handler(coordinator, Call(request.query, body, user))
+                return await route.handler(coordinator, Call(request.query, body, user, marble))
         except BodyTooLong as large:
             return _too_large(route, large.got)
         except NoRoom:

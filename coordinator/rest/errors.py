@@ -3,11 +3,13 @@
 from aiohttp import web
 
 from coordinator.decisions.errors import (
+    GateClosed,
     ManifestRefused,
     NotPermitted,
     Refused,
     SecretRefused,
     ShareUnreadable,
+    UnknownMarbleCertificate,
     UnknownUser,
     WrongPhase,
 )
@@ -43,12 +45,14 @@ def refused(refusal: Refused | BodyInvalid, version: int) -> web.Response:
     if isinstance(refusal, BodyInvalid):
         if version == 1:
             return error(400, text)
-        return _fail(400, text)
+        return fail(400, text)
     text = f"{refusal.code} {text}"
-    if isinstance(refusal, UnknownUser):
-        return error(401, text) if version == 1 else _fail(401, text)
+    if isinstance(refusal, (UnknownUser, UnknownMarbleCertificate)):
+        return error(401, text) if version == 1 else fail(401, text)
+    if isinstance(refusal, GateClosed):
+        return error(403, text)
     if isinstance(refusal, ShareUnreadable):
-        return _fail(400, text)
+        return fail(400, text)
     if version == 2:
         return error(500, text)
     if isinstance(refusal, WrongPhase):
@@ -56,5 +60,6 @@ def refused(refusal: Refused | BodyInvalid, version: int) -> web.Response:
     return error(400 if isinstance(refusal, _BAD_REQUEST_V1) else 500, text)
 
 
-def _fail(status: int, message: str) -> web.Response:
-    return web.Response(status=status, body=jsend.fail(message), content_type=JSON)
+def fail(status: int, message: str, data: object = None) -> web.Response:
+    """REST v2: the client's fault."""
+    return web.Response(status=status, body=jsend.fail(message, data), content_type=JSON)

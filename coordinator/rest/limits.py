@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MANIFEST_BYTES = 8 * 1024 * 1024
+QUOTE_BYTES = 128 * 1024
 SECRETS_BYTES = 1024 * 1024
 
 

@@ -11,12 +11,13 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from multidict import MultiMapping
 
-from coordinator.decisions.errors import WrongPhase
+from coordinator.decisions.errors import QuoteRefused, WrongPhase
+from coordinator.decisions.raise_counter import NOBODY, MarbleName
 from coordinator.rest import errors
-from coordinator.rest.limits import MANIFEST_BYTES, SECRETS_BYTES
+from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
-from coordinator.wire import recovery, secrets, update_log, v1, v2
+from coordinator.wire import features, recovery, secrets, update_log, v1, v2
 
 
 class Caller(Enum):
@@ -24,18 +25,20 @@ class Caller(Enum):
 
     ANYONE = "anyone who reaches the port"
     USER = "a user of the manifest, by the certificate that the connection proves"
+    MARBLE = "a marble of the deployment, by the certificate that it got and the connection proves"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler sees of a request: the parameters behind `?`, the whole body, and for a user the certificate.
+    """What a handler sees of a request: the parameters behind `?`, the whole body, and who calls.
 
-    user: DER of the leaf that the connection proved; empty where the route is for anyone.
+    user: for a user's route DER of the leaf that the connection proved; else empty.  marble: for a marble's route.
     """
 
     query: MultiMapping[str]
     body: bytes
-    user: bytes
+    user: bytes = b""
+    marble: MarbleName = NOBODY
 
 
 Handler: TypeAlias = Callable[[Coordinator, Call], Awaitable[web.Response]]
@@ -165,6 +168,20 @@ async def _rehearse_recovery(coordinator: Coordinator, call: Call) -> web.Respon
     return errors.success(None)
 
 
+async def _sign_quote(coordinator: Coordinator, call: Call) -> web.Response:
+    coordinator.features.check_sign_quote()
+    try:
+        signed = coordinator.features.sign_quote(features.decode_sign_quote(call.body))
+    except (QuoteRefused, v2.BodyInvalid) as refusal:
+        return errors.fail(400, str(refusal), {features.QUOTE_FIELD: str(refusal)})
+    return errors.success(features.countersigned(signed.tcb_status, signed.signature))
+
+
+async def _monotonic_counter(coordinator: Coordinator, call: Call) -> web.Response:
+    before = await coordinator.features.raise_counter(call.marble, *features.decode_counter(call.body))
+    return errors.success(features.counter(before))
+
+
 def _entries(coordinator: Coordinator) -> list[str]:
     return [update_log.entry(entry.time_ms, entry.update, entry.details) for entry in coordinator.update_log()]
 
@@ -213,4 +230,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "GET", "/api/v2/recover/public-key", Caller.ANYONE, _recovery_public_key),
     Route(2, "GET", "/api/v2/recovery", Caller.ANYONE, _recovery_standing),
     Route(2, "POST", "/api/v2/recovery/rehearse", Caller.ANYONE, _rehearse_recovery),
+    Route(2, "POST", "/api/v2/sign-quote", Caller.ANYONE, _sign_quote, QUOTE_BYTES),
+    Route(2, "POST", "/api/v2/monotonic-counter", Caller.MARBLE, _monotonic_counter),
 )

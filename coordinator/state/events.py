@@ -118,6 +118,22 @@ class LogKept(msgspec.Struct, frozen=True, tag="log-kept"):
     entries: tuple[LogEntry, ...]
 
 
+class CounterRaised(msgspec.Struct, frozen=True, tag="counter-raised"):
+    """A marble raised one of its monotonic counters.  value: the new one, up to 2^64 - 1."""
+
+    time_ms: int
+    marble: str
+    uuid: str
+    name: str
+    value: int
+
+
+class CountersKept(msgspec.Struct, frozen=True, tag="counters-kept"):
+    """What a snapshot keeps of many CounterRaised: the values, by the key that `state.counters` makes."""
+
+    values: dict[str, int]
+
+
 Event: TypeAlias = (
     Founded
     | AuthorityIssued
@@ -130,6 +146,8 @@ Event: TypeAlias = (
     | ActivationsCounted
     | EvidenceRemembered
     | LogKept
+    | CounterRaised
+    | CountersKept
 )
 
 LANGUAGE_VERSION = 1

@@ -47,6 +47,7 @@ class Deployment:
     shared_secrets: generated ones, and those that users have set; a user-defined one without an entry is not set.
     activations: granted so far, by marble type; a type without an entry has none.  log: the update log, oldest first.
     custody: None where the manifest has no recovery keys.
+    counters: monotonic counters of marbles, by `counter_key`.
     """
 
     manifest: Manifest
@@ -56,6 +57,7 @@ class Deployment:
     root_secret: bytes
     shared_secrets: Mapping[str, SecretValue]
     activations: Tally = field(default_factory=lambda: NONE_COUNTED)
+    counters: Tally = field(default_factory=lambda: NONE_COUNTED)
     log: tuple[LogEntry, ...] = ()
     custody: Custody | None = None
 

@@ -31,6 +31,8 @@ class Ask(Enum):
     READ_LOG = "manifest log"
     RECOVER = "recovery"
     REHEARSE = "recovery rehearse"
+    SIGN_QUOTE = "sign-quote"
+    RAISE_COUNTER = "monotonic counter"
 
 
 ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
@@ -46,6 +48,8 @@ ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
             Ask.WRITE_SECRETS,
             Ask.READ_LOG,
             Ask.REHEARSE,
+            Ask.SIGN_QUOTE,
+            Ask.RAISE_COUNTER,
         }
     ),
 }

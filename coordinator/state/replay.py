@@ -14,10 +14,13 @@ from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.parse import parse
 from coordinator.recovery.errors import PlanInvalid
 from coordinator.recovery.plan import decode_plan, encode_plan
+from coordinator.state.counters import counter_key
 from coordinator.state.events import (
     LANGUAGE_VERSION,
     ActivationsCounted,
     AuthorityIssued,
+    CounterRaised,
+    CountersKept,
     Event,
     EvidenceRemembered,
     Founded,
@@ -77,6 +80,10 @@ def replay(state: State, event: Event) -> State:
         case LogKept():
             deployment = _deployed(state)
             return replace(state, deployment=replace(deployment, log=(*deployment.log, *event.entries)))
+        case CounterRaised():
+            return _counters(state, {counter_key(event.marble, event.uuid, event.name): event.value})
+        case CountersKept():
+            return _counters(state, event.values)
         case EvidenceRemembered():
             return state
         case Founded():
@@ -122,6 +129,8 @@ def condense(state: State) -> tuple[Event, ...]:
             events.append(LogKept(deployment.log[1:]))
         if deployment.activations:
             events.append(ActivationsCounted(dict(deployment.activations)))
+        if deployment.counters:
+            events.append(CountersKept(dict(deployment.counters)))
     return tuple(events)
 
 
@@ -171,6 +180,14 @@ def _count(state: State, counts: Mapping[str, int]) -> State:
     for marble, number in counts.items():
         activations = activations.plus(marble, number)
     return replace(state, deployment=replace(deployment, activations=activations))
+
+
+def _counters(state: State, values: Mapping[str, int]) -> State:
+    deployment = _deployed(state)
+    counters = deployment.counters
+    for key, value in values.items():
+        counters = counters.with_count(key, value)
+    return replace(state, deployment=replace(deployment, counters=counters))
 
 
 def _deployed(state: State) -> Deployment:

@@ -1,7 +1,7 @@
-"""Request bodies as Go's decoder reads them (contract 10.1).
+"""Reading JSON as Go's decoder does (contract 10.1).
 
-The first JSON value only, names of fields in any letter case, the later of two counts, null is the zero value, bytes
-are base64 or a list of numbers.  What is refused is named, its value never.
+The first value only, names of fields in any letter case, the later of two counts, null is the zero value, bytes are
+base64 or a list of numbers.
 """
 
 import base64
@@ -14,7 +14,7 @@ from coordinator.wire.v2 import BodyInvalid
 
 
 def first_value(body: bytes) -> Any:
-    """Raises BodyInvalid."""
+    """The first JSON value in a body.  Raises BodyInvalid, whose text holds nothing of the body's values."""
     try:
         value, _ = json.JSONDecoder().raw_decode(body.decode("utf-8").lstrip(" \t\r\n"))
     except UnicodeDecodeError as cause:
@@ -26,15 +26,20 @@ def first_value(body: bytes) -> Any:
     return value
 
 
-def fields_of(where: str, document: object) -> Mapping[str, Any]:
-    """By name in lower case; the later of two counts.  Raises BodyInvalid if `document` is no object."""
-    if not isinstance(document, dict):
-        raise BodyInvalid(f"{where}: expected an object, got {kind_of(document)}")
+def fields(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """By name in lower case; the later of two counts."""
     return {key.casefold(): value for key, value in document.items()}
 
 
-def bytes_of(where: str, value: object) -> bytes:
-    """Raises BodyInvalid."""
+def kind(value: object) -> str:
+    """What a JSON value is, in words."""
+    return {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}.get(
+        type(value), "a number"
+    )
+
+
+def bytes_field(where: str, value: object) -> bytes:
+    """Bytes as Go reads them: base64, a list of numbers, or null for none.  Raises BodyInvalid, which names `where`."""
     if value is None:
         return b""
     if isinstance(value, list):
@@ -42,15 +47,8 @@ def bytes_of(where: str, value: object) -> bytes:
             return bytes(value)
         raise BodyInvalid(f"{where}: expected numbers from 0 to 255")
     if not isinstance(value, str):
-        raise BodyInvalid(f"{where}: expected base64 text, got {kind_of(value)}")
+        raise BodyInvalid(f"{where}: expected base64 text, got {kind(value)}")
     try:
         return base64.b64decode(value.replace("\r", "").replace("\n", ""), validate=True)
     except (binascii.Error, ValueError) as cause:
         raise BodyInvalid(f"{where}: expected standard base64 with padding") from cause
-
-
-def kind_of(value: object) -> str:
-    """What JSON value this is, in words."""
-    return {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}.get(
-        type(value), "a number"
-    )

@@ -9,7 +9,7 @@ from coordinator.recovery.gathering import Submission
 from coordinator.recovery.owner_key import decode_owner_key, fingerprint
 from coordinator.recovery.plan import Plan
 from coordinator.recovery.statement import WaitingState
-from coordinator.wire.go_json import bytes_of, fields_of, first_value
+from coordinator.wire.go_json import bytes_field, fields, first_value, kind
 from coordinator.wire.v2 import BodyInvalid
 
 
@@ -19,11 +19,11 @@ def decode_submission(body: bytes) -> Submission:
     share: as sent, so perhaps still encrypted.  state: ours; `{"journal", "sequence", "link"}`, the first and the last
     in hex, of the state that the signature covers besides the share; null or absent for MarbleRun's signatures.
     """
-    fields = fields_of("body", first_value(body))
+    document = _object("body", first_value(body))
     return Submission(
-        bytes_of("recoverySecret", fields.get("recoverysecret")),
-        bytes_of("recoverySecretSignature", fields.get("recoverysecretsignature")),
-        _state(fields.get("state")),
+        bytes_field("recoverySecret", document.get("recoverysecret")),
+        bytes_field("recoverySecretSignature", document.get("recoverysecretsignature")),
+        _state(document.get("state")),
     )
 
 
@@ -77,18 +77,18 @@ def state_document(state: WaitingState) -> dict[str, Any]:
 
 def decode_rehearsal(body: bytes) -> tuple[str, bytes]:
     """`{"owner", "proof"}`: name, and 32 bytes in base64.  Raises BodyInvalid."""
-    fields = fields_of("body", first_value(body))
-    owner = fields.get("owner")
+    document = _object("body", first_value(body))
+    owner = document.get("owner")
     if not isinstance(owner, str):
         raise BodyInvalid("body: expected the name of an owner")
-    return owner, bytes_of("proof", fields.get("proof"))
+    return owner, bytes_field("proof", document.get("proof"))
 
 
 def _state(document: object) -> WaitingState | None:
     if document is None:
         return None
-    fields = fields_of("state", document)
-    journal, sequence, link = fields.get("journal"), fields.get("sequence"), fields.get("link")
+    state = _object("state", document)
+    journal, sequence, link = state.get("journal"), state.get("sequence"), state.get("link")
     if not isinstance(journal, str) or type(sequence) is not int or not isinstance(link, str):
         raise BodyInvalid("state: expected journal and link in hex, and a sequence number")
     if not 0 <= sequence < 1 << 64:
@@ -103,3 +103,9 @@ def _time(milliseconds: int | None) -> str | None:
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _object(where: str, document: object) -> Mapping[str, Any]:
+    if not isinstance(document, dict):
+        raise BodyInvalid(f"{where}: expected an object, got {kind(document)}")
+    return fields(document)

@@ -1,11 +1,14 @@
-"""JSON shapes of secrets in REST v1 and v2 (contract 1.11): what users send, and what they read."""
+"""JSON shapes of secrets in REST v1 and v2 (contract 1.11): what users send, and what they read.
+
+Read as Go's decoder does (`go_json`).
+"""
 
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coordinator.wire.go_json import bytes_of, fields_of, first_value, kind_of
+from coordinator.wire.go_json import bytes_field, fields, first_value, kind
 from coordinator.wire.v2 import BodyInvalid
 
 
@@ -25,7 +28,10 @@ def decode_v1(body: bytes) -> Mapping[str, UserSecret]:
 
 def decode_v2(body: bytes) -> Mapping[str, UserSecret]:
     """`{"secrets": {name: UserSecret}}`.  Raises BodyInvalid; its text holds nothing of the body's values."""
-    return _secrets(fields_of("body", first_value(body)).get("secrets"))
+    document = first_value(body)
+    if not isinstance(document, dict):
+        raise BodyInvalid(f'body: expected an object with "secrets", got {kind(document)}')
+    return _secrets(fields(document).get("secrets"))
 
 
 def secret_document(
@@ -56,16 +62,21 @@ def _secrets(document: object) -> Mapping[str, UserSecret]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise BodyInvalid(f"body: expected an object of secrets by name, got {kind_of(document)}")
+        raise BodyInvalid(f"body: expected an object of secrets by name, got {kind(document)}")
     return {name: _secret(name, entry) for name, entry in document.items()}
 
 
 def _secret(name: str, document: object) -> UserSecret:
     if document is None:
         return UserSecret()
-    where = f"secret '{name[:100]}'"
-    fields = fields_of(where, document)
-    return UserSecret(*(bytes_of(f"{where}: {key}", fields.get(key.lower())) for key in ("Key", "Cert", "Private")))
+    if not isinstance(document, dict):
+        raise BodyInvalid(f"secret '{name[:100]}': expected an object, got {kind(document)}")
+    present = fields(document)
+    place = f"secret '{name[:100]}'"
+    key, certificate, private = (
+        bytes_field(f"{place}: {key}", present.get(key.lower())) for key in ("Key", "Cert", "Private")
+    )
+    return UserSecret(key, certificate, private)
 
 
 def _base64(value: bytes) -> str | None:

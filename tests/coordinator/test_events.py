@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from coordinator.state.events import (
     ActivationsCounted,
     AuthorityIssued,
+    CounterRaised,
+    CountersKept,
     Event,
     EventFormatError,
     EvidenceRemembered,
@@ -27,6 +29,8 @@ EVENTS = st.one_of(
     st.builds(ManifestSet, st.integers(0, 2**50), _blob, st.just(1), st.booleans(), _blob, _secrets, _blob),
     st.builds(MarbleActivated, st.integers(0, 2**50), _text, _text, _blob, _text),
     st.builds(ActivationsCounted, st.dictionaries(_text, st.integers(0, 2**40), max_size=3)),
+    st.builds(CounterRaised, st.integers(0, 2**50), _text, _text, _text, st.integers(0, 2**64 - 1)),
+    st.builds(CountersKept, st.dictionaries(_text, st.integers(0, 2**64 - 1), max_size=3)),
     st.builds(EvidenceRemembered, st.lists(_blob, max_size=3).map(tuple)),
 )
 
