@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attestation.binding import of_certificate, of_root_key
 from attestation.evidence import Evidence
@@ -25,7 +25,7 @@ from coordinator.observe import Observer
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
 from coordinator.state.events import Event, EvidenceRemembered, MarbleActivated, decode_event, encode_event
-from coordinator.state.kept_evidence import KeptEvidence, encode_kept
+from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_kept
 from coordinator.state.model import Authority, State
 from coordinator.state.phase import Phase
 from coordinator.state.replay import condense, replay, replay_all
@@ -168,6 +168,13 @@ class Desk:
         """Do slow work beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._slow, work)
 
+    async def recent(self) -> Sequence[KeptEvidence]:
+        """Evidence of the newest activations that is kept, oldest first.  Raises JournalError."""
+        journal = self._journal
+        if journal is None:
+            return ()
+        return [decode_kept(entry.body) for entry in await self.in_thread(lambda: journal.newest_kept(_RECENT))]
+
     async def failure(self) -> JournalError:
         """Wait until the journal of this Coordinator fails, perhaps for ever; the process should then stop."""
         return await self._failed
@@ -233,3 +240,7 @@ class Desk:
         if not self._failed.done():
             self._failed.set_result(failure)
         return NotServing(f"the coordinator has stopped: {failure}")
+
+
+_RECENT: Final = 1_000
+"""Activations that the event log shows."""

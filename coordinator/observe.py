@@ -1,27 +1,16 @@
-"""Say aloud what happened: structured log, metrics and the activation event log.  Never a secret.
-
-Label values come from closed sets only (route templates, marble types of the manifest, status codes), so a stranger
-cannot grow them.  Metric names are MarbleRun's (contract 8.1).
-"""
+"""Say aloud what happened: structured log and metrics.  Never a secret."""
 
 import contextlib
 import json
 import logging
 import sys
-from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from attestation.checks import Check
 from attestation.waivers import WAIVED
+from coordinator.meters import Meters
 
 _log = logging.getLogger("enclasp")
-_DURATIONS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5)
-_SIZES = (100, 1000, 2000, 5000, 10000)
-_EVENTS_KEPT = 1000
 
 
 class _Stderr:
@@ -57,43 +46,10 @@ def configure_logging(level: str) -> None:
 
 
 class Observer:
-    """The one place that logs, counts and remembers events."""
+    """The one place that logs and counts."""
 
     def __init__(self, version: str) -> None:
-        self._events: deque[dict[str, Any]] = deque(maxlen=_EVENTS_KEPT)
-        self.registry = registry = CollectorRegistry()
-        self._state = Gauge("coordinator_state", "Phase of the coordinator (contract 1.3)", registry=registry)
-        info = Gauge("coordinator_version_info", "Version of the coordinator", ["version", "commit"], registry=registry)
-        info.labels(version, "").set(0)
-        self._activations = Counter(
-            "coordinator_marble_activations", "Activation requests", ["type"], registry=registry
-        )
-        self._activated = Counter(
-            "coordinator_marble_activations_success", "Granted activations", ["type"], registry=registry
-        )
-        self._refused = Counter(
-            "coordinator_marble_activations_refused", "Refused activations", ["type", "code"], registry=registry
-        )
-        self._rpc = Counter(
-            "grpc_server_handled", "RPCs by outcome", ["grpc_service", "grpc_method", "grpc_code"], registry=registry
-        )
-        self._requests = Counter(
-            "server_client_api_http_request", "REST requests", ["code", "method", "path"], registry=registry
-        )
-        self._durations = Histogram(
-            "server_client_api_http_request_duration_histogram_seconds",
-            "Duration of REST requests",
-            ["method", "path"],
-            buckets=_DURATIONS,
-            registry=registry,
-        )
-        self._responses = Histogram(
-            "server_client_api_http_response_size_histogram_bytes",
-            "Size of REST answers",
-            ["path"],
-            buckets=_SIZES,
-            registry=registry,
-        )
+        self.meters = Meters(version)
 
     def info(self, message: str, **fields: object) -> None:
         """A line of the log at level info."""
@@ -109,24 +65,19 @@ class Observer:
 
     def phase(self, code: int) -> None:
         """The Coordinator is now in this phase."""
-        self._state.set(code)
+        self.meters.phase(code)
 
     def activated(
         self,
         marble: str,
         uuid: str,
-        when: datetime,
         *,
         simulated: bool,
         evidence: str,
         waived: tuple[Check, ...],
     ) -> None:
         """A marble was admitted.  evidence: SHA-256 of its Evidence in hex.  waived: a check for each waiver in use."""
-        self._activations.labels(marble).inc()
-        self._activated.labels(marble).inc()
-        self._events.append(
-            {"time": when.isoformat(), "activation": {"marbleType": marble, "uuid": uuid, "evidenceSha256": evidence}}
-        )
+        self.meters.activated(marble)
         self.info(
             "marble activated",
             marble=marble,
@@ -141,25 +92,5 @@ class Observer:
 
     def refused(self, marble: str, code: str, reason: str) -> None:
         """A marble was refused.  marble: a type of the manifest, or "unknown"; reason: the whole verdict."""
-        self._activations.labels(marble).inc()
-        self._refused.labels(marble, code).inc()
+        self.meters.refused(marble, code)
         self.warning("marble refused", marble=marble, code=code, reason=reason)
-
-    def rpc(self, status: str) -> None:
-        """An Activate call ended with this gRPC status name."""
-        self._rpc.labels("rpc.Marble", "Activate", status).inc()
-
-    def request(self, method: str, route: str, code: int, seconds: float, size: int) -> None:
-        """A REST request ended.  route: one of the route table's paths, or "other"."""
-        self._requests.labels(str(code), method, route).inc()
-        self._durations.labels(method, route).observe(seconds)
-        self._responses.labels(route).observe(size)
-
-    def metrics(self) -> bytes:
-        """Prometheus text format."""
-        return generate_latest(self.registry)
-
-    def events(self) -> bytes:
-        """The newest activations as JSON, oldest first; `null` while there are none (contract 8.2)."""
-        entries: list[Mapping[str, Any]] = list(self._events)
-        return (json.dumps(entries or None, separators=(",", ":")) + "\n").encode()

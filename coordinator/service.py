@@ -3,7 +3,7 @@
 A clerk is a file of questions that belong together; what changes the State goes over the one desk (desk.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attestation.evidence import with_open_enclave_header
 from attestation.kinds import Kind
@@ -16,6 +16,7 @@ from coordinator.decisions.decision import admit
 from coordinator.desk import Desk, Environment
 from coordinator.journal.errors import JournalError
 from coordinator.state.events import LogEntry
+from coordinator.state.kept_evidence import KeptEvidence
 from coordinator.state.model import Authority, Deployment
 from coordinator.state.phase import Ask, Phase
 from marble.protocol import ActivationRequest, Parameters
@@ -89,6 +90,11 @@ class Coordinator:
         Raises Refused (every kind of it), NotServing.
         """
         return await self._activation.activate(request, leaf)
+
+    async def recent_activations(self) -> Sequence[KeptEvidence]:
+        """The newest that are kept, oldest first; none without a manifest.  Raises NotServing, JournalError."""
+        self._desk.check_serving()
+        return await self._desk.recent()
 
     async def failure(self) -> JournalError:
         """Wait until the journal of this Coordinator fails, perhaps for ever; the process should then stop."""

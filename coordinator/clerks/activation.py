@@ -44,7 +44,6 @@ class Activation:
             lambda: desk.env.observer.activated(
                 marble.type,
                 admission.uuid,
-                now,
                 simulated=admission.attested.simulated,
                 evidence=admission.evidence_digest.hex(),
                 waived=admission.waived,
@@ -70,7 +69,7 @@ class Activation:
             marble=marble,
             attested=attested,
             certificate=leaf,
-            evidence=evidence.raw,
+            evidence=request.quote,
             evidence_digest=hashlib.sha256(evidence.raw).digest(),
             uuid=joins.canonical_uuid(request.uuid),
             csr=joins.read_csr(request.csr),

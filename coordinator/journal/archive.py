@@ -12,6 +12,7 @@ frame at a segment's end is what a crash leaves: its activation was never answer
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,15 +64,26 @@ class Archive(Protocol):
     def keep(self, entries: Sequence[Kept]) -> None:
         """Durable when it returns.  Raises StorageFailed."""
 
+    def newest(self, count: int) -> Sequence[Kept]:
+        """The newest entries, at most so many, oldest first.  From any thread.  Raises ArchiveBroken, StorageFailed."""
+
     def close(self) -> None:
         """Let go."""
 
 
-class Nowhere:
-    """Keeps nothing."""
+class InMemory:
+    """Keeps the newest few, and forgets them with the process."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Kept] = deque(maxlen=_KEPT_IN_MEMORY)
 
     def keep(self, entries: Sequence[Kept]) -> None:
         """As `Archive.keep`."""
+        self._entries.extend(entries)
+
+    def newest(self, count: int) -> Sequence[Kept]:
+        """As `Archive.newest`."""
+        return tuple(self._entries)[-count:]
 
     def close(self) -> None:
         """As `Archive.close`."""
@@ -85,11 +97,11 @@ class Archives(Protocol):
 
 
 class NoArchives:
-    """Evidence is not kept."""
+    """Evidence is not kept, but for the newest few in memory."""
 
     def open(self, journal_id: JournalId, data_key: DataKey) -> Archive:
         """As `Archives.open`."""
-        return Nowhere()
+        return InMemory()
 
 
 NO_ARCHIVES: Final = NoArchives()
@@ -137,7 +149,7 @@ class Segments:
         self._open: _Open | None = None
         try:
             self._segments = list(segments_in(folder))
-            self._link = _end_of(self._segments[-1]) if self._segments else genesis(journal_id)
+            self._link = _end(*_read(self._segments[-1])) if self._segments else genesis(journal_id)
         except OSError as failure:
             raise _failed(folder, "read the kept evidence", failure) from failure
 
@@ -164,6 +176,20 @@ class Segments:
         if self._open is not None:
             os.close(self._open.file)
             self._open = None
+
+    def newest(self, count: int) -> Sequence[Kept]:
+        """As `Archive.newest`."""
+        found: list[Kept] = []
+        try:
+            for segment in reversed(segments_in(self._folder)):
+                found = [*_entries(segment, self._journal_id, self._data_key), *found]
+                if len(found) >= count:
+                    break
+        except FileNotFoundError:  # the oldest of them went meanwhile
+            return found[-count:]
+        except OSError as failure:
+            raise _failed(self._folder, "read the kept evidence", failure) from failure
+        return found[-count:]
 
     def _open_for(self, now_ms: int) -> "_Open":
         """The segment to write to; a new one when the last is long enough, or a day old."""
@@ -221,18 +247,8 @@ def read_archive(folder: Path, journal_id: JournalId, data_key: DataKey) -> Iter
         expected = genesis(journal_id) if segment.number == 0 else previous[1] if previous else start
         if start != expected:
             raise ArchiveBroken(segment.path.name, "previous link", expected.hex(), start.hex())
-        cipher, link = _cipher(data_key, journal_id, segment), start
-        for index, sealed in enumerate(frames):
-            try:
-                body = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _VERSION + link)
-            except InvalidTag:
-                place = f"{segment.path.name}, entry {index}"
-                raise ArchiveBroken(
-                    place, "seal", "an entry sealed for this place", "one that is not authentic"
-                ) from None
-            yield Kept(int.from_bytes(body[:8], "big"), body[8:])
-            link = _next_link(link, sealed)
-        previous = segment, link
+        yield from _opened(segment, start, frames, _cipher(data_key, journal_id, segment))
+        previous = segment, _end(start, frames)
 
 
 def genesis(journal_id: JournalId) -> bytes:
@@ -240,9 +256,26 @@ def genesis(journal_id: JournalId) -> bytes:
     return hashlib.sha256(_GENESIS_LABEL + journal_id).digest()
 
 
-def _end_of(segment: Segment) -> bytes:
-    """The link behind a segment's last whole frame."""
-    link, frames = _read(segment)
+def _entries(segment: Segment, journal_id: JournalId, data_key: DataKey) -> Iterator[Kept]:
+    """What one segment holds, its first link taken as it stands."""
+    return _opened(segment, *_read(segment), _cipher(data_key, journal_id, segment))
+
+
+def _opened(segment: Segment, link: bytes, frames: Sequence[bytes], cipher: AESGCM) -> Iterator[Kept]:
+    """The entries in these frames.  link: before the first one.  Raises ArchiveBroken."""
+    for index, sealed in enumerate(frames):
+        try:
+            body = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _VERSION + link)
+        except InvalidTag:
+            place = f"{segment.path.name}, entry {index}"
+            expected = "an entry sealed for this place"
+            raise ArchiveBroken(place, "seal", expected, "one that is not authentic") from None
+        yield Kept(int.from_bytes(body[:8], "big"), body[8:])
+        link = _next_link(link, sealed)
+
+
+def _end(link: bytes, frames: Sequence[bytes]) -> bytes:
+    """The link behind these frames.  link: before them."""
     for sealed in frames:
         link = _next_link(link, sealed)
     return link
@@ -285,6 +318,7 @@ def _failed(folder: Path, action: str, failure: OSError) -> StorageFailed:
 _VERSION: Final = b"\x01"
 _GENESIS_LABEL: Final = b"enclasp evidence archive v1"
 _KEY_LABEL: Final = b"enclasp evidence segment v1"
+_KEPT_IN_MEMORY: Final = 100
 _LENGTH_BYTES: Final = 4
 _SUFFIX: Final = ".seg"
 _DAY_MS: Final = 24 * 3600 * 1000

@@ -201,6 +201,10 @@ class Journal:
             raise ValueError("a snapshot holds at least one record")
         return self._enqueue(bodies, (), snapshot=True)
 
+    def newest_kept(self, count: int) -> Sequence[Kept]:
+        """The newest entries of the archive, at most so many, oldest first.  From any thread.  Raises JournalError."""
+        return self._archive.newest(count)
+
     async def failure(self) -> JournalError:
         """Wait until nothing can be appended any more, perhaps for ever; then say why."""
         while self._broken is None:

@@ -47,11 +47,13 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
     @web.middleware
     async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
         begin = monotonic()
-        response = await handler(request)
         route = request.path if (request.method, request.path) in _TABLE else "other"
+        with observer.meters.in_flight(route):
+            response = await handler(request)
         method = request.method.lower() if route != "other" else "other"
-        size = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
-        observer.request(method, route, response.status, monotonic() - begin, size)
+        sent = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
+        received = request.content.total_bytes
+        observer.meters.request(method, route, response.status, monotonic() - begin, received=received, sent=sent)
         _expect_next(request, response)
         return response
 

@@ -5,16 +5,19 @@ from aiohttp import web
 from coordinator.observe import Observer
 from coordinator.rest.logger import server_logger
 from coordinator.service import Coordinator
+from coordinator.wire import events_log
 
 
 def make_runner(coordinator: Coordinator, observer: Observer) -> web.AppRunner:
     """`/metrics`, `/events`, and `/healthz` (200 while the Coordinator serves, 503 in recovery or stopped)."""
 
     async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=observer.metrics(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        return web.Response(body=observer.meters.scrape(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def events(_request: web.Request) -> web.Response:
-        return web.Response(body=observer.events(), content_type="application/json")
+        kept = await coordinator.recent_activations()
+        entries = [events_log.Entry(entry.time_ms, entry.marble, entry.uuid, entry.evidence) for entry in kept]
+        return web.Response(body=events_log.encode(entries), content_type="application/json")
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"serving": coordinator.serving}, status=200 if coordinator.serving else 503)

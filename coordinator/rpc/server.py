@@ -1,5 +1,6 @@
 """The marble door: `rpc.Marble/Activate`, its bytes to the Coordinator and refusals to gRPC codes (contract 2.5)."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -33,12 +34,16 @@ def methods(coordinator: Coordinator, observer: Observer) -> Mapping[str, Handle
     """The door's only method."""
 
     async def activate(message: bytes, peer: Peer) -> bytes:
+        observer.meters.call_started()
         try:
             answer = await _activate(coordinator, observer, message, peer)
         except RpcError as error:
-            observer.rpc(error.code.name)
+            observer.meters.call_ended(error.code.name)
             raise
-        observer.rpc(StatusCode.OK.name)
+        except asyncio.CancelledError:
+            observer.meters.call_ended(StatusCode.CANCELLED.name)
+            raise
+        observer.meters.call_ended(StatusCode.OK.name)
         return answer
 
     return {METHOD: activate}
