@@ -1,7 +1,8 @@
 """Every message code, in one table.  Each room has its own (`codes.py`: code -> title, hint); here they meet.
 
 E0xx manifest, V1xx evidence of any platform, V2xx of one platform, V3xx policy on evidence, A2xx activation, N3xx
-network and collateral, R4xx sealing and recovery, U5xx people and updates (design.md, 9).
+network and collateral, R4xx sealing and recovery, U5xx people and updates (design.md, 9), K6xx
+Kubernetes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from attestation.sev_snp.codes import CODES as SEV_SNP
 from attestation.waivers import CODES as WAIVERS
 from coordinator.admission.codes import CODES as ADMISSION
 from coordinator.client.codes import CODES as CLIENT
+from coordinator.cluster.codes import CODES as CLUSTER
 from coordinator.decisions.errors import CODES as DECISIONS
 from coordinator.draft.codes import CODES as DRAFT
 from coordinator.journal.codes import CODES as JOURNAL
@@ -131,6 +133,7 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         CLIENT,
         ADMISSION,
         KUBERNETES,
+        CLUSTER,
         _COMMAND_LINE,
     )
 )

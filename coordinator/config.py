@@ -4,6 +4,7 @@ Environment variables keep MarbleRun's names (contract 5.6); what it has no name
 An empty variable counts as unset.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -31,6 +32,8 @@ class Config:
 
     trust: a file with the root certificate of a simulated vendor that this operator accepts; collateral: a bundle.
     evidence_days, evidence_megabytes: how long, and how much at most, admitted Evidence is kept; 0 keeps none.
+    store: where the sealed state is kept, "sqlite" (in state_dir) or "kubernetes" (in Secrets named after state_name,
+    which several replicas may share).
     prometheus: empty host and port 0 means off.  compatible: accept what MarbleRun accepts in a manifest.
     """
 
@@ -39,6 +42,8 @@ class Config:
     prometheus: Address | None = None
     dns_names: tuple[str, ...] = ("localhost",)
     state_dir: str = "marblerun-coordinator-data"
+    store: str = "sqlite"
+    state_name: str = "enclasp-state"
     startup_manifest: str = ""
     collateral: str = ""
     trust: str = ""
@@ -86,6 +91,10 @@ def _setting(key: str, value: object) -> object:
         return tuple(_expect(key, name, str) for name in names)
     if key == "compatible":
         return _expect(key, value, bool)
+    if key == "store":
+        return _store(key, _expect(key, value, str))
+    if key == "state_name":
+        return _object_name(key, _expect(key, value, str))
     if key == "snapshot_every":
         return _whole(key, _expect(key, value, int), least=1)
     if key in ("evidence_days", "evidence_megabytes"):
@@ -122,6 +131,21 @@ def _names(name: str, text: str) -> tuple[str, ...]:
     return names
 
 
+def _store(name: str, text: str) -> str:
+    stores = {"sqlite": "sqlite", "kubernetes": "kubernetes", "k8s-secret": "kubernetes"}
+    if text not in stores:
+        raise ConfigInvalid(f"{name}: expected {', '.join(stores)} (MarbleRun's word for kubernetes), got '{text}'")
+    return stores[text]
+
+
+def _object_name(name: str, text: str) -> str:
+    """A name of a Kubernetes object, with room for what we put behind it (RFC 1123 label, at most 63 characters)."""
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?", text):
+        expected = "at most 30 characters a-z, 0-9 and -, a letter or digit first and last"
+        raise ConfigInvalid(f"{name}: expected {expected}, got '{text}'")
+    return text
+
+
 def _text(name: str, text: str) -> str:
     return text
 
@@ -142,6 +166,8 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str, str], object]]]] = {
     "EDG_COORDINATOR_PROMETHEUS_ADDR": ("prometheus", _address),
     "EDG_COORDINATOR_DNS_NAMES": ("dns_names", _names),
     "EDG_COORDINATOR_SEAL_DIR": ("state_dir", _text),
+    "EDG_STORE_BACKEND": ("store", _store),
+    "EDG_K8S_STATE_NAME": ("state_name", _object_name),
     "EDG_STARTUP_MANIFEST": ("startup_manifest", _text),
     "EDG_DEBUG_LOGGING": ("log_level", _debug),
     "ENCLASP_COLLATERAL": ("collateral", _text),

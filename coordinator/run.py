@@ -6,11 +6,12 @@ import gc
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 from OpenSSL import SSL
@@ -20,18 +21,24 @@ from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import AttestationError
 from attestation.issue import Issuer, find_issuer
 from attestation.verify import Verifier
+from coordinator.cluster.account import Account, find_account
+from coordinator.cluster.api import ClusterApi
+from coordinator.cluster.errors import ClusterError
 from coordinator.config import Address, Config
 from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
-from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context
+from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
 from coordinator.journal.errors import JournalError
+from coordinator.journal.kubernetes import KubernetesStorage
 from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sqlite import SqliteStorage
+from coordinator.journal.storage import Storage
 from coordinator.journal.vault import Vault
 from coordinator.observe import Observer, configure_logging
 from coordinator.program import own_program
+from coordinator.replica import Replica, listen
 from coordinator.rest import app, metrics
 from coordinator.rest.limits import RestLimits
 from coordinator.rpc import server as rpc
@@ -46,10 +53,15 @@ VERSION: Final = "0.1.0"
 _COLLECT_AFTER: Final = 10_000
 """New objects between two garbage collections.  A connection leaves about 50 that only the collector frees (h2's), so
 this is some 200 connections, a few MB; with Python's 700 the collector takes 4 % of an activation."""
+_FAILURES: Final = (AttestationError, ClusterError, JournalError)
+Where: TypeAlias = Address | socket.socket
+"""An address to listen on, or a socket that listens."""
+CLIENT_DOOR: Final = "client"
+MESH_DOOR: Final = "mesh"
 EXIT_DONE: Final = 0
 EXIT_INPUT: Final = 3
 EXIT_STOPPED: Final = 6
-"""The journal failed while serving: the state on disk is intact, the process is not to be trusted any more."""
+"""The journal failed, or another replica leads: the stored state is intact, this process's memory is not to be used."""
 
 
 def serve(config: Config, environ: Mapping[str, str], limits: RestLimits = RestLimits()) -> int:  # noqa: B008 - frozen
@@ -59,7 +71,16 @@ def serve(config: Config, environ: Mapping[str, str], limits: RestLimits = RestL
     observer = Observer(VERSION)
     try:
         return asyncio.run(_serve(config, environ, observer, limits))
-    except (AttestationError, JournalError, EventFormatError, ReplayFailed, Refused, TryAgain, OSError) as cause:
+    except (
+        AttestationError,
+        ClusterError,
+        JournalError,
+        EventFormatError,
+        ReplayFailed,
+        Refused,
+        TryAgain,
+        OSError,
+    ) as cause:
         observer.error("the coordinator cannot start", reason=str(cause))
         with contextlib.suppress(OSError):
             print(f"error: the coordinator cannot start: {cause}", file=sys.stderr)
@@ -73,12 +94,27 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(config: Config, environ: Mapping[str, str], observer: Observer, limits: RestLimits) -> int:
+    if config.store == "sqlite":
+        return await _run(config, environ, observer, limits, None)
+    replica = _replica(config, find_account(environ), observer)
+    try:
+        if await _leads_before_a_signal(replica):
+            return await _run(config, environ, observer, limits, replica)
+        return EXIT_DONE
+    finally:
+        await replica.leave()
+
+
+async def _run(
+    config: Config, environ: Mapping[str, str], observer: Observer, limits: RestLimits, replica: Replica | None
+) -> int:
+    """Serve.  replica: which leads now, and whose doors and store are used; None for a state of one's own."""
     issuer = find_issuer(environ, own_program())
     coordinator = Coordinator(
         Environment(
             issuer=issuer,
             verifier=_verifier(config),
-            vault=_vault(config, issuer),
+            vault=_vault(config, environ, issuer, replica),
             observer=observer,
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
             entropy=os.urandom,  # noqa: TID251 - shell: draws entropy
@@ -90,9 +126,10 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer,
     await _set_startup_manifest(config, coordinator, observer)
     front = await app.open_front_door(coordinator, observer, limits)
     runners = [front.runner]
-    servers = [await _open_front_door(config.client, coordinator, front)]
+    doors = replica.doors if replica is not None else {}
+    servers = [await _open_front_door(doors.get(CLIENT_DOOR, config.client), coordinator, front)]
     calls = UnaryServer(rpc.methods(coordinator, observer), RpcLimits())
-    servers.append(await _open_marble_door(config.mesh, coordinator, calls))
+    servers.append(await _open_marble_door(doors.get(MESH_DOOR, config.mesh), coordinator, calls))
     if config.prometheus is not None:
         runners.append(metrics.make_runner(coordinator, observer))
         await runners[-1].setup()
@@ -101,7 +138,7 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer,
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
     gc.enable()
-    code = await _until_stopped(coordinator, observer)
+    code = await _until_stopped(coordinator, replica, observer)
     for server in servers:
         server.close()
     calls.drain()
@@ -111,31 +148,67 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer,
     return code
 
 
-def _vault(config: Config, issuer: Issuer) -> Vault:
+def _vault(config: Config, environ: Mapping[str, str], issuer: Issuer, replica: Replica | None) -> Vault:
     folder, entropy = Path(config.state_dir), os.urandom  # noqa: TID251 - shell: draws entropy
     retention = Retention(config.evidence_days, config.evidence_megabytes * 1_000_000)
     archives = EvidenceFolder(folder / "evidence", retention, entropy) if retention.keeps else NO_ARCHIVES
-    return Vault(SqliteStorage(folder), [KeyOfEnvironment(issuer, entropy)], entropy, archives)
+    return Vault(_storage(config, environ, replica), [KeyOfEnvironment(issuer, entropy)], entropy, archives)
 
 
-async def _until_stopped(coordinator: Coordinator, observer: Observer) -> int:
-    loop = asyncio.get_running_loop()
-    signalled = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled.set)
-    waits = {
-        asyncio.ensure_future(signalled.wait()): EXIT_DONE,
+async def _until_stopped(coordinator: Coordinator, replica: Replica | None, observer: Observer) -> int:
+    waits: dict[asyncio.Future[Any], int] = {
+        asyncio.ensure_future(_signal()): EXIT_DONE,
         asyncio.ensure_future(coordinator.failure()): EXIT_STOPPED,
     }
+    if replica is not None:
+        waits[asyncio.ensure_future(replica.lost())] = EXIT_STOPPED
     done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in pending:
         wait.cancel()
     code = max(waits[wait] for wait in done)
     if code == EXIT_STOPPED:
-        observer.error("the journal failed; stopping", reason=str(await coordinator.failure()))
+        reasons = [str(wait.result()) for wait in done if waits[wait] == EXIT_STOPPED]
+        observer.error("this process may not serve any longer; stopping", reason="; ".join(reasons))
     else:
         observer.info("stopping")
     return code
+
+
+async def _signal() -> None:
+    """Wait for a signal that asks to stop."""
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+    await signalled.wait()
+
+
+def _replica(config: Config, account: Account, observer: Observer) -> Replica:
+    return Replica(
+        account,
+        config.state_name,
+        {CLIENT_DOOR: listen(config.client), MESH_DOOR: listen(config.mesh)},
+        observer=observer,
+        wall=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
+        entropy=os.urandom,  # noqa: TID251 - shell: draws entropy
+    )
+
+
+async def _leads_before_a_signal(replica: Replica) -> bool:
+    leads, signalled = asyncio.ensure_future(replica.lead()), asyncio.ensure_future(_signal())
+    done, pending = await asyncio.wait({leads, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    for wait in pending:
+        wait.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for wait in done:
+        wait.result()
+    return leads in done
+
+
+def _storage(config: Config, environ: Mapping[str, str], replica: Replica | None) -> Storage:
+    if replica is None:
+        return SqliteStorage(Path(config.state_dir))
+    api = ClusterApi(find_account(environ))
+    return KubernetesStorage(api, config.state_name, os.urandom)  # noqa: TID251 - shell: draws entropy
 
 
 def _verifier(config: Config) -> Verifier:
@@ -168,7 +241,7 @@ def _announce(config: Config, issuer: Issuer, coordinator: Coordinator, observer
     )
 
 
-async def _open_front_door(address: Address, coordinator: Coordinator, front: app.FrontDoor) -> asyncio.Server:
+async def _open_front_door(where: Where, coordinator: Coordinator, front: app.FrontDoor) -> asyncio.Server:
     chooser = _chooser(
         coordinator,
         lambda authority: make_context(
@@ -178,10 +251,10 @@ async def _open_front_door(address: Address, coordinator: Coordinator, front: ap
             alpn=("http/1.1",),
         ),
     )
-    return await serve_tls(front.connection, chooser, host=address.host or None, port=address.port, limits=TlsLimits())
+    return await _listen(where, front.connection, chooser)
 
 
-async def _open_marble_door(address: Address, coordinator: Coordinator, calls: UnaryServer) -> asyncio.Server:
+async def _open_marble_door(where: Where, coordinator: Coordinator, calls: UnaryServer) -> asyncio.Server:
     chooser = _chooser(
         coordinator,
         lambda authority: make_context(
@@ -191,7 +264,15 @@ async def _open_marble_door(address: Address, coordinator: Coordinator, calls: U
             alpn=("h2",),
         ),
     )
-    return await serve_tls(calls, chooser, host=address.host or None, port=address.port, limits=TlsLimits())
+    return await _listen(where, calls, chooser)
+
+
+async def _listen(
+    where: Where, factory: Callable[[], asyncio.Protocol], chooser: Callable[[], SSL.Context]
+) -> asyncio.Server:
+    if isinstance(where, socket.socket):
+        return await serve_on(where, factory, chooser, limits=TlsLimits())
+    return await serve_tls(factory, chooser, host=where.host or None, port=where.port, limits=TlsLimits())
 
 
 def _chooser(coordinator: Coordinator, make: Callable[[Authority], SSL.Context]) -> Callable[[], SSL.Context]:

@@ -5,6 +5,7 @@ only checks that the peer holds its key.  The application judges, by `transport.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from enum import Enum
 
@@ -17,7 +18,7 @@ from coordinator.doors.limits import TlsLimits
 from coordinator.doors.tls_transport import TlsServerProtocol
 from pki.keys import PrivateKey
 
-__all__ = ["ClientCertificate", "TlsLimits", "make_context", "serve"]
+__all__ = ["ClientCertificate", "TlsLimits", "make_context", "serve", "serve_on"]
 
 _BACKLOG = 1024
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else anyway.
@@ -93,6 +94,20 @@ async def serve(
     gate = Gate(limits)
     return await asyncio.get_running_loop().create_server(
         lambda: TlsServerProtocol(factory, chooser, limits, gate), host, port, backlog=_BACKLOG
+    )
+
+
+async def serve_on(
+    listening: socket.socket,
+    factory: Callable[[], asyncio.Protocol],
+    chooser: Callable[[], SSL.Context],
+    *,
+    limits: TlsLimits,
+) -> asyncio.Server:
+    """As `serve`, on a socket that listens already; it stays the caller's own."""
+    gate = Gate(limits)
+    return await asyncio.get_running_loop().create_server(
+        lambda: TlsServerProtocol(factory, chooser, limits, gate), sock=listening.dup(), backlog=_BACKLOG
     )
 
 

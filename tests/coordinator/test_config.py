@@ -21,6 +21,12 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert Config() == load(None, {"EDG_COORDINATOR_CLIENT_ADDR": ""})
 
 
+@pytest.mark.parametrize("word", ["kubernetes", "k8s-secret"])
+def test_the_state_may_live_in_the_cluster_by_our_word_or_marbleruns(word: str) -> None:
+    config = load(None, {"EDG_STORE_BACKEND": word, "EDG_K8S_STATE_NAME": "marblerun-state"})
+    assert ("kubernetes", "marblerun-state") == (config.store, config.state_name)
+
+
 @pytest.mark.parametrize(
     ("toml", "environ", "words"),
     [
@@ -33,6 +39,9 @@ def test_an_empty_variable_counts_as_unset() -> None:
         (None, {"EDG_COORDINATOR_MESH_ADDR": ":99999"}, "expected HOST:PORT or :PORT"),
         (None, {"EDG_COORDINATOR_DNS_NAMES": "a,,b"}, "expected names separated by commas"),
         (None, {"EDG_DEBUG_LOGGING": "yes"}, "expected 0 or 1, got 'yes'"),
+        (b'store = "etcd"', {}, "expected sqlite, kubernetes, k8s-secret"),
+        (None, {"EDG_K8S_STATE_NAME": "State"}, "got 'State'"),
+        (None, {"EDG_K8S_STATE_NAME": "a" * 31}, "at most 30 characters"),
     ],
 )
 def test_what_is_wrong_is_named(toml: bytes | None, environ: dict[str, str], words: str) -> None:

@@ -1,0 +1,1 @@
+"""The Kubernetes API server, as little of it as a Coordinator needs.  It is not trusted: what it keeps is sealed."""

@@ -1,0 +1,138 @@
+"""Three coordinators that share a state in the cluster, as real processes, against a real API server."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from coordinator.cluster.account import Account
+from tests.cluster.conftest import NewAccount
+from tests.faults.clients import Crowd, ask, data, document, marbles_of, phase, root, wait_until
+from tests.support.coordinator_process import CoordinatorProcess, start
+
+TAKEOVER_SECONDS = 30
+"""A lease of 15 s, a try every 4 s, the start of a coordinator, and a busy machine."""
+Begin = Callable[[], CoordinatorProcess]
+
+
+def environ(account: Account) -> dict[str, str]:
+    return {
+        "EDG_STORE_BACKEND": "kubernetes",
+        "KUBERNETES_SERVICE_HOST": account.host,
+        "KUBERNETES_SERVICE_PORT": str(account.port),
+        "ENCLASP_SERVICE_ACCOUNT": str(account.folder),
+    }
+
+
+@pytest.fixture
+def begin(new_account: NewAccount, tmp_path: Path) -> Iterator[Begin]:
+    """Start one replica more of the same coordinator: one simulated machine's key, one namespace."""
+    account, started = new_account(), list[CoordinatorProcess]()
+
+    def begin() -> CoordinatorProcess:
+        folder = tmp_path / f"replica-{len(started)}"
+        if started and not folder.exists():
+            folder.mkdir()
+            (folder / "simulation").symlink_to(started[0].folder / "simulation")
+        started.append(start(folder, **environ(account)))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.kill()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "program.py"
+    path.write_text("print('the agreed program')\n")
+    return path
+
+
+def answers(running: CoordinatorProcess, expected: int) -> bool:
+    try:
+        return phase(running.client_address) == expected
+    except (OSError, AssertionError):
+        return False
+
+
+def leads(running: CoordinatorProcess) -> bool:
+    return "this replica leads" in running.log
+
+
+def test_any_replica_answers_anything_and_limits_are_exact_over_a_kill_of_the_leader(
+    begin: Begin, program: Path
+) -> None:
+    limit, threads = 40, 4
+    marbles = {"m": {"Package": "tdx", "MaxActivations": limit}}
+    leader = begin()
+    assert wait_until(lambda: leads(leader), seconds=TAKEOVER_SECONDS)
+    second, third = begin(), begin()
+    assert wait_until(lambda: answers(second, 2) and answers(third, 2), seconds=TAKEOVER_SECONDS)
+    assert not leads(second)
+    assert not leads(third)
+    assert 200 == ask(second.client_address, "/manifest", document(program, Marbles=marbles))[0]
+    assert phase(third.client_address) == 3
+    seen = root(leader.client_address)
+    assert root(second.client_address) == seen
+    assert root(third.client_address) == seen
+
+    make = marbles_of(leader, program)
+    crowds = [Crowd(replica.mesh_address, lambda: make("m")) for replica in (second, third)]
+    for crowd in crowds:
+        crowd.start(threads)
+    assert all(crowd.reaches(3) for crowd in crowds)
+    leader.kill()
+    for crowd in crowds:
+        crowd.wait()
+    granted = sum(crowd.granted for crowd in crowds)
+    for replica in (second, third):
+        assert wait_until(lambda r=replica: answers(r, 3), seconds=TAKEOVER_SECONDS)
+        assert root(replica.client_address) == seen
+    assert leads(second) != leads(third), "one and one only took over"
+    last = [Crowd(replica.mesh_address, lambda: make("m")) for replica in (second, third)]
+    for crowd in last:
+        crowd.start(threads)
+    for crowd in last:
+        crowd.wait()
+        assert grpc.StatusCode.PERMISSION_DENIED in crowd.outcomes, crowd.details
+    granted += sum(crowd.granted for crowd in last)
+    assert limit - 2 * threads <= granted <= limit, "lost: at most those on their way at the kill; more: never"
+
+
+def test_a_leader_that_is_asked_to_stop_hands_over_at_once_and_a_client_in_between_only_waits(
+    begin: Begin, program: Path
+) -> None:
+    leader = begin()
+    assert wait_until(lambda: leads(leader), seconds=TAKEOVER_SECONDS)
+    second = begin()
+    assert 200 == ask(second.client_address, "/manifest", document(program))[0]
+    fingerprint = data(second.client_address, "/api/v2/manifest")["manifestFingerprint"]
+    assert leader.stop() == 0
+    assert wait_until(lambda: leads(second), seconds=12), "without waiting for the lease to expire"
+    assert wait_until(lambda: answers(second, 3))
+    assert data(second.client_address, "/api/v2/manifest")["manifestFingerprint"] == fingerprint
+    again = begin()
+    assert data(again.client_address, "/api/v2/manifest")["manifestFingerprint"] == fingerprint
+    assert not leads(again)
+
+
+def test_a_leader_that_was_asleep_while_another_took_over_ends_and_changes_nothing(begin: Begin, program: Path) -> None:
+    sleeper = begin()
+    assert wait_until(lambda: leads(sleeper), seconds=TAKEOVER_SECONDS)
+    assert 200 == ask(sleeper.client_address, "/manifest", document(program))[0]
+    second = begin()
+    os.kill(sleeper.process.pid, 19)  # SIGSTOP: as a paused machine
+    assert wait_until(lambda: leads(second), seconds=TAKEOVER_SECONDS)
+    assert wait_until(lambda: answers(second, 3))
+    make = marbles_of(second, program)
+    crowd = Crowd(second.mesh_address, lambda: make("limited"))
+    crowd.start(1)
+    assert crowd.reaches(3)
+    os.kill(sleeper.process.pid, 18)  # SIGCONT
+    assert sleeper.process.wait(TAKEOVER_SECONDS) == 6
+    assert "may not serve any longer" in sleeper.log
+    crowd.wait()
+    assert crowd.granted == 10
