@@ -18,6 +18,9 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "status": "coordinator.cli.status",
     "certificate": "coordinator.cli.certificate",
     "secret": "coordinator.cli.secret",
+    "recover": "coordinator.cli.recover",
+    "recover-with-signature": "coordinator.cli.recover",
+    "recovery": "coordinator.cli.recovery",
     "evidence": "coordinator.cli.evidence",
     "collateral": "coordinator.cli.collateral",
     "simulate": "coordinator.cli.simulate",
@@ -46,7 +49,7 @@ class _LazyGroup(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(module), cmd_name)
+        command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

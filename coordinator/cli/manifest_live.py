@@ -1,6 +1,8 @@
 """`enclasp manifest set|get|log|verify`: the manifest of a coordinator, after verification."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ import click
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, reports
 from coordinator.cli.manifest_convert import bytes_to_send, compatible_bytes_option
-from coordinator.cli.output import Output, write_file
+from coordinator.cli.output import PRIVATE, Output, write_file
 from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, unverified_client, visits
 
@@ -20,35 +22,73 @@ if TYPE_CHECKING:
 @click.command(name="set")
 @click.argument("file", type=FILE)
 @endpoint_argument
-@click.option("--recoverydata", "-r", type=FILE, help="Write the recovery secrets to this file (0600).")
+@click.option("--recoverydata", "-r", type=FILE, help="Write the recovery secrets to this new file (0600).")
+@click.option("--replace", is_flag=True, help="Also where a state waits for recovery: it is put aside, and not served.")
 @compatible_bytes_option
 @insecure_option
 @visits
 @reports
 def set_manifest(
-    output: Output, file: Path, endpoint: str, recoverydata: Path | None, compatible: bool, visit: Visit
+    output: Output, file: Path, endpoint: str, recoverydata: Path | None, replace: bool, compatible: bool, visit: Visit
 ) -> None:
     """Verify the coordinator, then make FILE its law. The exact bytes count, and are never changed silently.
+
+    If FILE has RecoveryKeys, each owner's encrypted share is in the result, or in the file of --recoverydata.
 
     \b
     enclasp manifest set manifest.yaml localhost:4433 --reference reference.yaml
     enclasp manifest set manifest.yaml localhost:4433 --reference reference.yaml --compatible -o json
     """
     import hashlib
-    import json
 
     raw = bytes_to_send(file, output, compatible=compatible)
-    client = visit.client(endpoint, output)
-    secrets = dict(client.manifest_set(raw))
+    with _reserved(recoverydata):
+        client = visit.client_in_any_state(endpoint, output) if replace else visit.client(endpoint, output)
+        secrets = dict(client.manifest_set(raw))
+        if recoverydata is not None and secrets:
+            secrets = _keep(recoverydata, secrets, output)
     fingerprint = hashlib.sha256(raw).hexdigest()
-    if recoverydata is not None:
-        write_file(recoverydata, json.dumps({"RecoverySecrets": secrets}, indent=2).encode() + b"\n", mode=0o600)
-        output.remark(f"recovery secrets written to {recoverydata}; keep them where the coordinator is not")
-        secrets = {}
+    if secrets:
+        output.remark("every owner needs their recovery secret from this result; `enclasp recovery shares` repeats it")
     document = {"fingerprint": fingerprint, "verified": not visit.insecure, "RecoverySecrets": secrets}
     table = [f"manifest set, fingerprint {fingerprint}"]
     table += [json.dumps({"RecoverySecrets": secrets}, indent=2)] if secrets else []
     output.result(document, "\n".join(table))
+
+
+@contextmanager
+def _reserved(file: Path | None) -> Iterator[None]:
+    """Make the file before anything is sent: secrets that cannot be written would be lost.  Empty, it goes again.
+
+    Raises Problem, OSError.
+    """
+    if file is None or str(file) == "-":
+        yield
+        return
+    try:
+        with file.open("xb"):
+            pass
+    except FileExistsError as cause:
+        hint = "it may hold other recovery secrets: choose another name, or remove it"
+        raise Problem(f"{file}: exists", exit_codes.INVALID, "U501", hint) from cause
+    try:
+        yield
+    finally:
+        if file.stat().st_size == 0:
+            file.unlink()
+
+
+def _keep(file: Path, secrets: dict[str, str], output: Output) -> dict[str, str]:
+    """Write the secrets; those that could not be written are given back, to be shown instead."""
+    try:
+        write_file(file, json.dumps({"RecoverySecrets": secrets}, indent=2).encode() + b"\n", mode=PRIVATE)
+    except OSError as cause:
+        output.remark(f"{file}: {cause.strerror}; the recovery secrets are in the result instead")
+        return secrets
+    output.remark(
+        f"recovery secrets written to {file}; give each owner theirs, and keep them where the coordinator is not"
+    )
+    return {}
 
 
 @click.command()

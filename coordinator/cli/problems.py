@@ -55,7 +55,8 @@ def translate(error: Exception) -> Problem | None:
 
     The only table from error types to exit codes.
     """
-    return _of_client(error) or _of_attestation(error) or _of_manifest(error) or _of_pki(error) or _of_system(error)
+    found = _of_client(error) or _of_attestation(error) or _of_manifest(error) or _of_recovery(error)
+    return found or _of_pki(error) or _of_system(error)
 
 
 def _of_client(error: Exception) -> Problem | None:
@@ -101,6 +102,14 @@ def _of_manifest(error: Exception) -> Problem | None:
         detail=render_findings(error.name, error.findings),
         data={"findings": findings_json(error.name, error.findings)["findings"]},
     )
+
+
+def _of_recovery(error: Exception) -> Problem | None:
+    if "coordinator.recovery.errors" not in sys.modules:
+        return None
+    from coordinator.recovery.errors import RecoveryError
+
+    return Problem(str(error), exit_codes.INVALID, error.code) if isinstance(error, RecoveryError) else None
 
 
 def _of_pki(error: Exception) -> Problem | None:

@@ -56,12 +56,29 @@ class Visit:
 
     def verified(self, endpoint: str) -> "tuple[VerifiedDeployment, CoordinatorClient]":
         """Verify the coordinator over the network.  Raises what `verify_coordinator` raises."""
-        from coordinator.client.verify import NONCE_BYTES, verify_coordinator
+        from coordinator.client.verify import verify_coordinator
+
+        return self._verified_by(verify_coordinator, endpoint)
+
+    def client_in_any_state(self, endpoint: str, output: Output) -> "CoordinatorClient":
+        """As `client`, also for a coordinator that waits for recovery: of that, its program is verified."""
+        from coordinator.client.verify import verify_in_any_state
+
+        if self.insecure:
+            return unverified_client(endpoint, output, "INSECURE: --insecure was given", self.user)
+        deployment, client = self._verified_by(verify_in_any_state, endpoint)
+        say_verified(deployment, output)
+        return client
+
+    def _verified_by(
+        self, verify: "Callable[..., tuple[VerifiedDeployment, CoordinatorClient]]", endpoint: str
+    ) -> "tuple[VerifiedDeployment, CoordinatorClient]":
+        from coordinator.client.verify import NONCE_BYTES
 
         expectation = self.expectation()
         transport = _transport(endpoint, self.user)
         nonce = os.urandom(NONCE_BYTES)  # noqa: TID251 - shell: draws the nonce
-        return verify_coordinator(transport.exchange, expectation, nonce=nonce, now=self.now)
+        return verify(transport.exchange, expectation, nonce=nonce, now=self.now)
 
     def client(self, endpoint: str, output: Output) -> "CoordinatorClient":
         """A client that is pinned to the verified coordinator; with `--insecure` one that is not, said aloud."""

@@ -17,7 +17,9 @@ from cryptography import x509
 
 from attestation.anchors import MALFORMED
 from coordinator.client.errors import AnswerInvalid, InRecovery, NotAuthorised, RequestRefused, WrongState
+from coordinator.client.recovery import RecoveryStanding, read_standing, state_document
 from coordinator.client.transport import Exchange, Request
+from coordinator.recovery.statement import WaitingState
 
 PHASE_RECOVERY = 1
 PHASE_ACCEPTING_MANIFEST = 2
@@ -107,9 +109,7 @@ class CoordinatorClient:
 
     def manifest_set(self, raw: bytes) -> Mapping[str, str]:
         """Make these exact bytes the law.  Returns the recovery secrets: name to base64 (contract 1.9)."""
-        body = json.dumps({"manifest": base64.b64encode(raw).decode()}).encode()
-        answer = self.exchange(Request("POST", "/api/v2/manifest", body), pin=self.pin)
-        match _data(answer.status, answer.body, "manifest"):
+        match self._post("/api/v2/manifest", {"manifest": base64.b64encode(raw).decode()}):
             case {"RecoverySecrets": dict(secrets)}:
                 return {str(name): str(value) for name, value in secrets.items()}
             case None:
@@ -133,9 +133,42 @@ class CoordinatorClient:
 
     def secrets_set(self, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         """Set user-defined secrets, all or none (contract 1.11).  The transport must show a user."""
-        body = json.dumps({"secrets": secrets}).encode()
-        answer = self.exchange(Request("POST", "/api/v2/secrets", body), pin=self.pin)
-        _data(answer.status, answer.body, "secrets")
+        self._post("/api/v2/secrets", {"secrets": secrets})
+
+    def recovery_standing(self) -> RecoveryStanding:
+        """Whose shares recover this coordinator's state, and what is known of them."""
+        return read_standing(self._get("/api/v2/recovery"))
+
+    def recovery_public_key(self) -> bytes:
+        """The key with which an owner far away encrypts a share for this process: SubjectPublicKeyInfo, DER."""
+        match self._get("/api/v2/recover/public-key"):
+            case {"ephemeralPublicKey": str(key)}:
+                return _base64(key, "public key")
+        raise _unexpected("public key", "ephemeralPublicKey")
+
+    def recover(self, secret: bytes, signature: bytes, state: WaitingState | None) -> int:
+        """Give a share, plain or encrypted with `recovery_public_key`; how many more are needed.
+
+        state: what the signature covers besides the share; None for MarbleRun's signatures.
+        """
+        document: dict[str, Any] = {
+            "recoverySecret": base64.b64encode(secret).decode(),
+            "recoverySecretSignature": base64.b64encode(signature).decode(),
+        }
+        if state is not None:
+            document["state"] = state_document(state)
+        match self._post("/api/v2/recover", document):
+            case {"remaining": int(remaining)}:
+                return remaining
+        raise _unexpected("recover", "remaining")
+
+    def rehearse_recovery(self, owner: str, proof: bytes) -> None:
+        """Prove that an owner's share still opens."""
+        self._post("/api/v2/recovery/rehearse", {"owner": owner, "proof": base64.b64encode(proof).decode()})
+
+    def _post(self, path: str, document: Mapping[str, Any]) -> Any:
+        answer = self.exchange(Request("POST", path, json.dumps(document).encode()), pin=self.pin)
+        return _data(answer.status, answer.body, path.rsplit("/", 1)[-1])
 
     def _get(self, path: str) -> Any:
         answer = self.exchange(Request("GET", path), pin=self.pin)

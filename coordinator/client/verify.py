@@ -179,15 +179,26 @@ def verify_coordinator(
 
     nonce: 32 fresh random bytes.  Raises VerificationRefused, InRecovery, Unreachable, AnswerInvalid, NotPinned.
     """
-    answer = CoordinatorClient(exchange).quote(nonce)
-    deployment = verify_answer(answer, nonce, expectation, now=now)
-    pinned = CoordinatorClient(exchange, pin=key_digest(der(deployment.root)))
+    deployment, pinned = verify_in_any_state(exchange, expectation, nonce=nonce, now=now)
     try:
         active: ActiveManifest | None = pinned.manifest_get()
     except WrongState:
         refuse_recovery(pinned.status())
         active = None
     return with_manifest(deployment, active), pinned
+
+
+def verify_in_any_state(
+    exchange: Exchange, expectation: Expectation, *, nonce: bytes, now: datetime
+) -> tuple[VerifiedDeployment, CoordinatorClient]:
+    """As `verify_coordinator`, without asking for the manifest: also for a coordinator that waits for recovery.
+
+    Its certificates are temporary ones then, and its evidence says which program will get the shares.
+    Raises VerificationRefused, Unreachable, AnswerInvalid, NotPinned.
+    """
+    answer = CoordinatorClient(exchange).quote(nonce)
+    deployment = verify_answer(answer, nonce, expectation, now=now)
+    return deployment, CoordinatorClient(exchange, pin=key_digest(der(deployment.root)))
 
 
 @dataclass(frozen=True, slots=True)
