@@ -3,18 +3,22 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 import coordinator
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.manifest_cluster import Cluster
+from coordinator.cli.manifest_kubernetes import read_kubernetes
 from coordinator.cli.manifest_measure import sigstruct_values
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
+from coordinator.manifest.words import printable
 
 if TYPE_CHECKING:
+    from coordinator.draft.kubernetes.objects import Remark
     from coordinator.draft.model import Draft, Platform
     from coordinator.draft.sketch import Call
     from coordinator.manifest.document import MapNode
@@ -45,6 +49,11 @@ _TEMPLATES: Final = Path(coordinator.__path__[0]).parent / "manifests"
     metavar="[SERVICE=]FILE",
     help="Reference values of a service: what `manifest measure` prints, or a SIGSTRUCT (.sig).",
 )
+@click.option("--from-kubernetes", "origin", metavar="PATH|-|live", help="Objects in a file or folder, or a cluster.")
+@click.option("--namespace", default="", help="With live: this namespace, not the context's.")
+@click.option("--selector", default="", help="With live: only workloads with these labels, as kubectl's -l.")
+@click.option("--kubeconfig", default="", metavar="FILE", help="With live: the cluster's access file.")
+@click.option("--context", default="", help="With live: this context of the access file.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @reports
 def init(
@@ -58,6 +67,11 @@ def init(
     uploads: tuple[str, ...],
     calls: tuple[str, ...],
     references: tuple[str, ...],
+    origin: str | None,
+    namespace: str,
+    selector: str,
+    kubeconfig: str,
+    context: str,
     force: bool,
 ) -> None:
     """Write a commented manifest to FILE (`-`: stdout). What a person has to decide begins with DECIDE: in it, and
@@ -66,6 +80,8 @@ def init(
     \b
     enclasp manifest init --service web --service api --calls web=api:8443 --secret sessionKey
     enclasp manifest init --service web --platform tdx --platform sev-snp --reference web=measured.yaml
+    enclasp manifest init --from-kubernetes deploy/ --platform sev-snp
+    helm template shop chart/ | enclasp manifest init --from-kubernetes -
     enclasp manifest init manifest.yaml --template two_platforms
     """
     names = _template_names()
@@ -74,6 +90,14 @@ def init(
         return
     if str(file) != "-" and file.exists() and not force:
         raise Problem(f"{file}: exists", exit_codes.INVALID, "U501", "choose another name, or replace it with --force")
+    cluster = Cluster(namespace, selector, kubeconfig, context)
+    if cluster != Cluster() and origin != "live":
+        raise click.UsageError("--namespace, --selector, --kubeconfig and --context go with --from-kubernetes live")
+    if origin is not None:
+        if template is not None or services or keys or uploads or calls:
+            raise click.UsageError("--from-kubernetes goes with --platform, --gpu and --reference only")
+        _from_kubernetes(output, file, origin, cluster, read_platforms(platforms, gpu=gpu), references)
+        return
     wished = (services, platforms, keys, uploads, calls, references)
     if template is not None and (any(wished) or gpu):
         raise click.UsageError("--template is a finished example; expected either it or the other flags")
@@ -92,8 +116,20 @@ def init(
     _write(output, file, text.encode(), template=None, decisions=decisions(text))
 
 
-def _write(output: Output, file: Path, raw: bytes, *, template: str | None, decisions: int) -> None:
-    document = {"file": str(file), "template": template, "decisions": decisions}
+def _write(
+    output: Output,
+    file: Path,
+    raw: bytes,
+    *,
+    template: str | None,
+    decisions: int,
+    ignored: "Sequence[Remark]" = (),
+) -> None:
+    document: dict[str, Any] = {"file": str(file), "template": template, "decisions": decisions}
+    document["ignored"] = [{"where": remark.where, "what": remark.text} for remark in ignored]
+    if not output.machine:
+        for remark in ignored:
+            output.remark(printable(f"not taken over: {remark.where}: {remark.text}"))
     if str(file) == "-":
         output.result(document | {"manifest": raw.decode()}, raw)
         return
@@ -102,6 +138,36 @@ def _write(output: Output, file: Path, raw: bytes, *, template: str | None, deci
     opened = f"; {count} with DECIDE:" if decisions else ""
     output.result(document, f"written to {file}{opened}; next: enclasp manifest check {file}")
     output.remark("for an editor: enclasp manifest schema --out manifest.schema.json (the first line names that file)")
+
+
+# From Kubernetes
+
+
+def _from_kubernetes(
+    output: Output,
+    file: Path,
+    origin: str,
+    cluster: Cluster,
+    platforms: "tuple[Platform, ...]",
+    references: tuple[str, ...],
+) -> None:
+    from coordinator.draft.kubernetes.convert import NoWorkload, convert, marbles
+    from coordinator.draft.render import decisions, render
+
+    application = read_kubernetes(origin, cluster, output.remark)
+    measured = read_references(references, marbles(application))
+    try:
+        converted = convert(application, platforms=platforms, measured=measured, origin=_called(origin, cluster))
+    except NoWorkload as cause:
+        raise Problem(f"{_called(origin, cluster)}: nothing there starts a pod", exit_codes.INVALID, "E062") from cause
+    text = render(converted.draft)
+    _write(output, file, text.encode(), template=None, decisions=decisions(text), ignored=converted.remarks)
+
+
+def _called(origin: str, cluster: Cluster) -> str:
+    if origin == "live":
+        return f"the cluster's namespace {cluster.namespace}" if cluster.namespace else "the cluster"
+    return "stdin" if origin == "-" else origin
 
 
 # From an example
@@ -210,7 +276,7 @@ def read_references(texts: Sequence[str], services: Sequence[str]) -> "Mapping[s
         if not equals or service not in services:
             service, name = (services[0] if len(services) == 1 else ""), text
         if not service:
-            hint = f"write SERVICE=FILE, with one of {', '.join(services)}"
+            hint = f"write SERVICE=FILE, with one of {', '.join(services) or 'none'}"
             raise Problem(f"--reference {text} names no service", exit_codes.USAGE, "U550", hint)
         raw = read_input(Path(name))
         if raw[:4] == _SIGSTRUCT:

@@ -33,7 +33,7 @@ def render(draft: Draft) -> str:
     lines += ["", *write([Entry("Marbles", Map(tuple(map(_marble, draft.services))))])]
     sections = (
         Entry("Secrets", Map(tuple(map(_secret, draft.secrets)))),
-        Entry("TLS", Map(tuple(map(_tag, draft.tags)))),
+        Entry("TLS", Map(tuple(map(_tag, draft.tags))), (_TLS,)),
         *_people(draft),
     )
     for section in sections:
@@ -56,8 +56,10 @@ def _package(service: Service, told: set[Kind]) -> Iterator[str]:
 
 
 def _marble(service: Service) -> Entry:
-    limit: Value = question("how often may it start?") if service.starts == UNKNOWN_LIMIT else service.starts
     asked = (question(service.starts_question),) if service.starts_question else ()
+    limit: Value = service.starts
+    if service.starts == UNKNOWN_LIMIT:
+        limit, asked = question(f"how often may it start? {service.starts_question}".rstrip()), ()
     entries = [Entry("Package", service.name), Entry("MaxActivations", limit, asked)]
     parameters = [
         Entry(kind, Map(tuple(map(_content, contents))))
@@ -142,3 +144,4 @@ def _people(draft: Draft) -> Iterator[Entry]:
 
 
 _ROLE = "secret-writer"
+_TLS = "What programs have to keep: MARBLE_TTLS_CONFIG tells it to them, and nothing here ends TLS in their place."

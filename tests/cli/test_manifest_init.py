@@ -2,7 +2,6 @@
 
 import os
 import pty
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from coordinator.cli.manifest_init import PROCESSORS
 from tests.attestation.test_sigstruct import signed
 from tests.cli.conftest import Enclasp, Ended
+from tests.support.answers import answered
 
 ROOT = Path(__file__).parents[2]
 WISHES = ("--service", "web", "--service", "api", "--calls", "web=api:8443", "--secret", "sessionKey")
@@ -21,17 +21,6 @@ WISHES = ("--service", "web", "--service", "api", "--calls", "web=api:8443", "--
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "manifest.yaml"
-
-
-def answered(text: str) -> str:
-    """The draft with every question answered: values of the length that they ask for, comments deleted."""
-
-    def value(match: re.Match[str]) -> str:
-        digits = re.search(r"(\d+)(?:, \d+)*(?: or \d+)? hex digits", match.group())
-        assert digits, match.group()
-        return '"' + "ab" * (int(digits.group(1)) // 2) + '"'
-
-    return re.sub(r'"DECIDE:[^"]*"', value, re.sub(r"(?m)^ *# DECIDE:.*(?:\n *# .*)*\n", "", text))
 
 
 def codes(ended: Ended) -> list[str]:
