@@ -64,6 +64,7 @@ def webhook(
 
     \b
     enclasp kubernetes webhook --coordinator coordinator-mesh-api.enclasp:2001
+    enclasp kubernetes webhook --coordinator coordinator-mesh-api.enclasp:2001 --tls-cert tls.crt --tls-key tls.key
     """
 
     def run() -> int:
