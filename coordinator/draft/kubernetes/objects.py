@@ -127,8 +127,15 @@ def is_proxy(container: str) -> bool:
     return container in _PROXIES
 
 
-TYPE_LABEL: Final = "marblerun/marbletype"
-CONTAINER_LABEL: Final = "marblerun/marblecontainer"
+def label(pod: Field, names: tuple[str, ...]) -> str:
+    """The value of the first of these labels that a pod has; empty without."""
+    labels = dict(pod.at("metadata", "labels").entries())
+    return next((labels[name].text for name in names if name in labels), "")
+
+
+TYPE_LABELS: Final = ("enclasp/marble", "marblerun/marbletype")
+CONTAINER_LABELS: Final = ("enclasp/container", "marblerun/marblecontainer")
+PLATFORM_LABELS: Final = ("enclasp/platform",)
 _PROXIES: Final = frozenset({"istio-proxy", "linkerd-proxy", "envoy-sidecar", "consul-dataplane"})
 _OWNERS: Final = ("metadata", "ownerReferences")
 _KUSTOMIZE: Final = frozenset({"Kustomization", "Component"})
