@@ -291,6 +291,10 @@ def test_the_platform_is_read_from_the_pod(spec: dict[str, Any], container: dict
     assert "only proposed" not in document["text"]
 
 
+def test_the_label_for_our_webhook_says_the_platform() -> None:
+    assert ["SEVSNP"] == list(drafted(pod(labels={"enclasp/platform": "sev-snp"}))["Packages"]["web"])
+
+
 def test_a_pod_that_says_nothing_of_its_platform_is_a_decision() -> None:
     one = pod()
     del one["spec"]["runtimeClassName"]
@@ -315,7 +319,7 @@ def test_init_data_is_digested_as_evidence_holds_it(algorithm: str, length: int)
     raw = f'version = "0.1.0"\nalgorithm = "{algorithm}"\n[data]\n'.encode()
     digest = hashlib.new(algorithm, raw).digest()
     expected = (digest + bytes(48))[:length].hex()
-    annotation = base64.b64encode(gzip.compress(raw)).decode()
+    annotation = base64.b64encode(gzip.compress(raw, mtime=0)).decode()
     assert expected == init_data_digest(annotation, length)
     one = pod(spec={"runtimeClassName": "kata-qemu-tdx" if length == 48 else "kata-qemu-snp"})
     one["metadata"]["annotations"] = {"io.katacontainers.config.hypervisor.cc_init_data": annotation}
@@ -323,7 +327,7 @@ def test_init_data_is_digested_as_evidence_holds_it(algorithm: str, length: int)
     assert expected == section["MRConfigID" if length == 48 else "HostData"]
 
 
-@pytest.mark.parametrize("text", ["", "%", "AAAA", base64.b64encode(gzip.compress(b"x" * 10)).decode()])
+@pytest.mark.parametrize("text", ["", "%", "AAAA", base64.b64encode(gzip.compress(b"x" * 10, mtime=0)).decode()])
 def test_init_data_that_cannot_be_read_is_a_decision(text: str) -> None:
     assert init_data_digest(text, 48) is None
 
@@ -393,13 +397,17 @@ def test_pods_of_a_controller_are_not_counted_again() -> None:
 # Names and labels
 
 
-def test_marbleruns_labels_are_honoured() -> None:
-    one = pod(labels={"marblerun/marbletype": "front", "marblerun/marblecontainer": "main"})
+@pytest.mark.parametrize(
+    ("type_label", "container_label"),
+    [("marblerun/marbletype", "marblerun/marblecontainer"), ("enclasp/marble", "enclasp/container")],
+)
+def test_labels_of_marbles_are_honoured(type_label: str, container_label: str) -> None:
+    one = pod(labels={type_label: "front", container_label: "main"})
     one["spec"]["containers"] += [{"name": "main", "image": f"m@{DIGEST}", "command": ["m"]}]
     document = drafted(one)
     assert ["m"] == parameters(document, "front")["Argv"]
     assert ["front"] == list(document["Marbles"])
-    assert any("container web: the label marblerun/marblecontainer names main" in r for r in document["remarks"])
+    assert any("container web: a label of the pod names main" in r for r in document["remarks"])
 
 
 def test_every_container_is_a_marble_but_not_a_meshs_proxy() -> None:

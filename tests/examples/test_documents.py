@@ -40,7 +40,11 @@ def test_every_command_in_the_documents_exists_with_its_flags(page: Path) -> Non
             assert found is not None, f"{page.name}: no such command: {line}"
             command = found
         known = {flag for parameter in command.params for flag in parameter.opts}
-        flags = [word for word in words[: words.index("--") if "--" in words else None] if word.startswith("-")]
+        flags = [
+            word
+            for word in words[: words.index("--") if "--" in words else None]
+            if word.startswith("-") and word != "-"
+        ]
         assert set(flags) <= known, f"{page.name}: {line}"
 
 

@@ -7,12 +7,13 @@ from coordinator.draft.kubernetes.container import MARBLE_CERTIFICATE, Container
 from coordinator.draft.kubernetes.images import Images
 from coordinator.draft.kubernetes.network import Member, Network, network
 from coordinator.draft.kubernetes.objects import (
-    CONTAINER_LABEL,
-    TYPE_LABEL,
+    CONTAINER_LABELS,
+    TYPE_LABELS,
     Application,
     Remark,
     Workload,
     is_proxy,
+    label,
     workloads,
 )
 from coordinator.draft.kubernetes.runtime import runtime
@@ -95,14 +96,12 @@ def _chosen(application: Application) -> Iterator[tuple[str, Workload, Field]]:
     """Marbles with the containers that they are, under names of their own."""
     taken: set[str] = set()
     for workload in workloads(application):
-        labels = dict(workload.pod.at("metadata", "labels").entries())
-        label = labels[TYPE_LABEL].text if TYPE_LABEL in labels else ""
         containers = [c for c in workload.pod.at("spec", "containers").items() if not is_proxy(c.at("name").text)]
-        main = labels[CONTAINER_LABEL].text if CONTAINER_LABEL in labels else ""
+        main = label(workload.pod, CONTAINER_LABELS)
         if main:
             containers = [c for c in containers if c.at("name").text == main]
         for number, container in enumerate(containers):
-            base = label or marble_name(workload.object.name)
+            base = label(workload.pod, TYPE_LABELS) or marble_name(workload.object.name)
             if number:
                 base = f"{base}-{marble_name(container.at('name').text)}"
             elif base in taken and workload.object.namespace:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from attestation.kinds import Kind
-from coordinator.draft.kubernetes.objects import Application
+from coordinator.draft.kubernetes.objects import PLATFORM_LABELS, Application, label
 from coordinator.draft.kubernetes.tree import Field
 from coordinator.draft.model import Platform, question
-from coordinator.draft.platforms import WITH_GPU
+from coordinator.draft.platforms import PROCESSORS, WITH_GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,9 @@ def runtime(application: Application, pod: Field, container: Field, default: Seq
 
 
 def _hints(application: Application, pod: Field, resources: Sequence[str]) -> Iterator[tuple[Kind | None, str]]:
+    chosen = label(pod, PLATFORM_LABELS)
+    if chosen in PROCESSORS:
+        yield Kind(chosen), f"its label {PLATFORM_LABELS[0]}"
     for name in resources:
         for pattern, kind in _DEVICES:
             if pattern.search(name):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from coordinator.draft.kubernetes.objects import CONTAINER_LABEL, Application, Remark, is_proxy
+from coordinator.draft.kubernetes.objects import CONTAINER_LABELS, Application, Remark, is_proxy, label
 from coordinator.draft.kubernetes.tree import Field
 
 
@@ -36,13 +36,13 @@ def unused_fields(pod: Field) -> Iterator[Remark]:
     rest = [key for key, _ in spec.entries() if key not in _POD_USED and key not in _POD_WORDS]
     if rest:
         yield Remark(spec.where, f"left to Kubernetes: {', '.join(rest)}")
-    main = pod.at("metadata", "labels", CONTAINER_LABEL).text
+    main = label(pod, CONTAINER_LABELS)
     for container in spec.at("containers").items():
         name = container.at("name").text
         if is_proxy(name):
             yield Remark(container.where, f"container {name}: attested TLS takes the place of a mesh's proxy")
         elif main and name != main:
-            yield Remark(container.where, f"container {name}: the label {CONTAINER_LABEL} names {main}")
+            yield Remark(container.where, f"container {name}: a label of the pod names {main}")
         else:
             yield from _of_container(container)
 
