@@ -121,6 +121,7 @@ def test_a_live_cluster_gives_the_draft_of_its_files(enclasp: Enclasp, tmp_path:
     assert meaning(file.read_text())["Marbles"] == meaning(ended.text)["Marbles"]
     assert meaning(file.read_text())["Secrets"] == meaning(ended.text)["Secrets"]
     assert "not-a-real" not in ended.text + ended.err
+    assert "not taken over: Deployment shop/api: initContainers migrate" in ended.err
     assert {"GET"} == {method for method, _, _ in seen.requests}
 
 

@@ -394,6 +394,14 @@ def test_pods_of_a_controller_are_not_counted_again() -> None:
     assert ["web"] == list(drafted(deployment(), owned)["Marbles"])
 
 
+def test_tests_of_a_chart_are_no_marbles() -> None:
+    test = pod("test")
+    test["metadata"]["annotations"] = {"helm.sh/hook": "test"}
+    document = drafted(pod(), test)
+    assert ["web"] == list(document["Marbles"])
+    assert any("Pod test: a test of the chart" in remark for remark in document["remarks"])
+
+
 # Names and labels
 
 

@@ -1,6 +1,6 @@
 """A Kubernetes application to a draft, and everything that was not taken over."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from coordinator.draft.kubernetes.container import MARBLE_CERTIFICATE, Container, Given
@@ -55,7 +55,7 @@ def convert(
     members: list[Member] = []
     for name, workload, container in _chosen(application):
         given = Container(application, vault, workload.object.namespace, workload.pod, container).read()
-        remarks += given.remarks
+        remarks += _placed(workload, given.remarks)
         runs = runtime(application, workload.pod, container, platforms)
         service = Service(
             name=name,
@@ -77,7 +77,7 @@ def convert(
     services = tuple(_connected(member.service, connections) for member in members)
     texts = "\n".join(content.text for service in services for content in (*service.env, *service.files))
     secrets = tuple(secret for secret in vault.secrets if f".Secrets.{secret.name} " in texts)
-    remarks += [remark for workload in workloads(application) for remark in unused_fields(workload.pod)]
+    remarks += [remark for one in workloads(application) for remark in _placed(one, unused_fields(one.pod))]
     remarks += unused_objects(application)
     draft = Draft(
         head=(
@@ -109,6 +109,12 @@ def _chosen(application: Application) -> Iterator[tuple[str, Workload, Field]]:
             name = unused(base, taken)
             taken.add(name)
             yield name, workload, container
+
+
+def _placed(workload: Workload, remarks: Iterable[Remark]) -> Iterator[Remark]:
+    """Remarks about a pod; of what a cluster answered, the place is the object."""
+    has_lines = workload.pod.source.has_lines
+    return (remark if has_lines else replace(remark, where=workload.object.where) for remark in remarks)
 
 
 def _connected(service: Service, connections: Network) -> Service:

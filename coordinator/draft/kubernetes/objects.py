@@ -79,7 +79,7 @@ def workloads(application: Application) -> Iterator[Workload]:
     for kind, path in _PODS.items():
         for one in application.of(kind):
             owned = any(owner.at("controller").text == "true" for owner in one.body.at(*_OWNERS).items())
-            if not owned:
+            if not owned and not is_test(one):
                 starts, why = _starts(application, one)
                 yield Workload(one, one.body.at(*path) if path else one.body, starts, why)
 
@@ -120,6 +120,12 @@ def _objects(document: Field) -> Iterator[Object]:
 def _object(body: Field, kind: str) -> Object:
     metadata = body.at("metadata")
     return Object(kind, metadata.at("name").text, metadata.at("namespace").text, body)
+
+
+def is_test(one: Object) -> bool:
+    """Whether this is a test of a Helm chart, which runs when somebody asks for it (`helm.sh/hook: test`)."""
+    hooks = dict(one.body.at("metadata", "annotations").entries()).get("helm.sh/hook")
+    return hooks is not None and "test" in hooks.text
 
 
 def is_proxy(container: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from coordinator.draft.kubernetes.objects import CONTAINER_LABELS, Application, Remark, is_proxy, label
+from coordinator.draft.kubernetes.objects import CONTAINER_LABELS, Application, Remark, is_proxy, is_test, label
 from coordinator.draft.kubernetes.tree import Field
 
 
@@ -11,7 +11,9 @@ def unused_objects(application: Application) -> Iterator[Remark]:
     """Objects of kinds that a manifest has no word for."""
     for kind, objects in application.by_kind.items():
         for one in objects:
-            if kind == "Secret":
+            if is_test(one):
+                yield Remark(one.where, f"{kind} {one.name}: a test of the chart, no part of the application")
+            elif kind == "Secret":
                 yield Remark(one.where, f"Secret {one.name}: its values; marbles get new ones, or what a user sets")
             elif kind not in _USED:
                 reason = _KINDS.get(kind, "a manifest has no word for it")
