@@ -1,10 +1,12 @@
 """Whom do we believe?  The vendor's root, built in; and simulated roots, which only an operator can add."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -13,6 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attestation.errors import EndorsementFormatError
 from pki.oids import SIMULATED_VENDOR
+
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
+_MAX_SIMULATED: Final = 64
 
 # What `cryptography` raises for certificates, keys and revocation lists that somebody made up.
 MALFORMED = (
@@ -69,28 +74,18 @@ class TrustAnchors:
         """
         return TrustAnchors(tuple(a for a in self.anchors if _vendor_of(a) is vendor))
 
-    def with_simulated(self, root_pem: bytes) -> "TrustAnchors":
-        """These anchors and a simulated vendor's root.
+    def with_simulated(self, roots_pem: bytes) -> "TrustAnchors":
+        """These anchors and the roots of simulated vendors, one or several in PEM.
 
-        Raises EndorsementFormatError if it is no self-signed CA certificate with the marker extension: nothing that
+        Raises EndorsementFormatError if one is no self-signed CA certificate with the marker extension: nothing that
         an operator adds can be classed genuine.
         """
-        try:
-            root = x509.load_pem_x509_certificate(root_pem)
-            root.verify_directly_issued_by(root)
-            is_ca = root.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-            marked = is_marked_simulated(root)
-        except (*MALFORMED, InvalidSignature, x509.ExtensionNotFound) as error:
+        roots = _PEM.findall(roots_pem)
+        if not 1 <= len(roots) <= _MAX_SIMULATED:
             raise EndorsementFormatError(
-                f"trust anchor: expected a self-signed CA certificate in PEM, got {type(error).__name__}: {error}"
-            ) from error
-        if not is_ca or not marked:
-            raise EndorsementFormatError(
-                "trust anchor: expected a CA certificate with the extension that marks a simulated vendor "
-                f"({SIMULATED_VENDOR.dotted_string}), got '{common_name(root.subject)}' without it; "
-                "the vendors' own roots are built in and need not be named"
+                f"trust anchor: expected 1 to {_MAX_SIMULATED} CA certificates in PEM, got {len(roots)}"
             )
-        return replace(self, anchors=(*self.anchors, Anchor(root, simulated=True)))
+        return replace(self, anchors=(*self.anchors, *(Anchor(_simulated_root(root), True) for root in roots)))
 
     def with_nras_keys(self, jwks: bytes) -> "TrustAnchors":
         """These anchors, and these keys of NVIDIA's attestation service instead of any before.
@@ -153,6 +148,25 @@ def common_name(name: x509.Name) -> str:
     for attribute in name.get_attributes_for_oid(x509.NameOID.COMMON_NAME):
         return str(attribute.value)
     return name.rfc4514_string()
+
+
+def _simulated_root(pem: bytes) -> x509.Certificate:
+    try:
+        root = x509.load_pem_x509_certificate(pem)
+        root.verify_directly_issued_by(root)
+        is_ca = root.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        marked = is_marked_simulated(root)
+    except (*MALFORMED, InvalidSignature, x509.ExtensionNotFound) as error:
+        raise EndorsementFormatError(
+            f"trust anchor: expected a self-signed CA certificate in PEM, got {type(error).__name__}: {error}"
+        ) from error
+    if not is_ca or not marked:
+        raise EndorsementFormatError(
+            "trust anchor: expected a CA certificate with the extension that marks a simulated vendor "
+            f"({SIMULATED_VENDOR.dotted_string}), got '{common_name(root.subject)}' without it; "
+            "the vendors' own roots are built in and need not be named"
+        )
+    return root
 
 
 @cache

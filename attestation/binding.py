@@ -70,6 +70,11 @@ def of_root_key(spki_der: bytes, manifest_digest: bytes) -> Bound:
     return Bound(digest, "SHA-512 of label, root key digest and manifest digest")
 
 
+def vtpm_nonce(report_data: bytes) -> bytes:
+    """What a vTPM is asked with for 64 bytes of report data, for which its nonce is too short: their SHA-256."""
+    return hashlib.sha256(report_data).digest()
+
+
 def of_device(cpu_report_data: bytes) -> Bound:
     """Binding of a GPU's evidence to its processor's: the nonce is SHA-256(label || the processor's report data).
 

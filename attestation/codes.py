@@ -34,6 +34,7 @@ MIGRATION: Final = "V128"
 NO_DEVICE: Final = "V129"
 TCB_DATE: Final = "V140"
 MACHINE: Final = "V141"
+NO_PACKAGE: Final = "V293"
 TCB_EVALUATION: Final = "V303"
 REVOKED_MACHINE: Final = "V304"
 
@@ -120,6 +121,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     REVOKED_MACHINE: (
         "the machine is on the list of revoked ones, or not known",
         "use another machine; evidence that does not name its machine cannot show that it is not revoked",
+    ),
+    NO_PACKAGE: (
+        "evidence of this platform cannot be verified by this installation",
+        "install the package that is named; `pip install enclasp-marble[cbor]` for Nitro and CCA",
     ),
     NO_DEVICE: (
         "no confidential computing environment was found",

@@ -19,3 +19,11 @@ class NoDevice(AttestationError):
 
 class NoSealingKey(AttestationError):
     """This environment has no key that only the same program gets again; the text says what to do instead."""
+
+
+def foreign_package(error: ModuleNotFoundError) -> str:
+    """The package of others that is not installed.  Raises the error itself where a module of ours is missing."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "attestation", "pki"):
+        raise error
+    return package

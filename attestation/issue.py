@@ -12,7 +12,8 @@ from attestation.simulation.device import SimulatedIssuer
 
 SIMULATION: Final = "ENCLASP_SIMULATION"
 SIMULATION_KIND: Final = "ENCLASP_SIMULATION_KIND"
-SIMULATED_KINDS: Final = (Kind.TDX.value, Kind.SGX.value)
+GPUS: Final = "ENCLASP_GPUS"
+SIMULATED_KINDS: Final = (Kind.TDX, Kind.SGX, Kind.SEV_SNP, Kind.NITRO, Kind.CCA, Kind.AZURE_VTPM)
 
 
 class Issuer(Protocol):
@@ -39,16 +40,38 @@ class Issuer(Protocol):
 def find_issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer:
     """The environment that we run in.  program: the command line to measure, used in simulation only.
 
-    Simulation is chosen only by ENCLASP_SIMULATION, a simulated vendor's folder.
+    Simulation is chosen only by ENCLASP_SIMULATION, a simulated vendors' folder.  With ENCLASP_GPUS=all the evidence is
+    of the machine's GPUs too.
     Raises NoDevice, which says for each interface to hardware what was looked for, and why it cannot be used.
     """
+    gpus = environ.get(GPUS, "")
+    if gpus not in ("", "all"):
+        raise NoDevice(f"{GPUS}: expected 'all', or nothing, got '{gpus}'")
     folder = environ.get(SIMULATION, "")
-    if not folder:
-        try:
-            return find(INTERFACES)
-        except NoDevice as error:
-            raise NoDevice(f"no confidential computing environment: {SIMULATION} is not set, and {error}") from error
+    issuer = _simulated(Path(folder), environ, program) if folder else _hardware()
+    return _with_gpus(issuer, Path(folder), program) if gpus else issuer
+
+
+def _hardware() -> Issuer:
+    try:
+        return find(INTERFACES)
+    except NoDevice as error:
+        raise NoDevice(f"no confidential computing environment: {SIMULATION} is not set, and {error}") from error
+
+
+def _simulated(folder: Path, environ: Mapping[str, str], program: Sequence[str]) -> Issuer:
     name = environ.get(SIMULATION_KIND) or Kind.TDX.value
     if name not in SIMULATED_KINDS:
         raise NoDevice(f"{SIMULATION_KIND}: expected {' or '.join(SIMULATED_KINDS)}, got '{name}'")
-    return SimulatedIssuer(Path(folder), Kind(name), program)
+    return SimulatedIssuer(folder, Kind(name), program)
+
+
+def _with_gpus(issuer: Issuer, folder: Path, program: Sequence[str]) -> Issuer:
+    """Raises NoDevice if there is no GPU."""
+    from attestation.composite.device import CompositeIssuer
+
+    if issuer.simulated:
+        return CompositeIssuer(issuer, (SimulatedIssuer(folder, Kind.NVIDIA_GPU, program),))
+    from attestation.nvidia_gpu.device import all_devices
+
+    return CompositeIssuer(issuer, all_devices())

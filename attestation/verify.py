@@ -4,13 +4,18 @@ Only the trust anchors tell genuine from simulated evidence; the code is the sam
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Final, Protocol, runtime_checkable
 
+from attestation import codes
 from attestation.anchors import TrustAnchors, Vendor
 from attestation.binding import Asked, Binding, Nonced
+from attestation.checks import settled
+from attestation.claims import Claims
 from attestation.endorsements import Endorsements
+from attestation.errors import EndorsementFormatError, foreign_package
 from attestation.evidence import Evidence
 from attestation.intel import IntelVerifier
 from attestation.kinds import Kind
@@ -36,18 +41,16 @@ class Verifier:
     """Verifies Evidence of every kind against trust anchors and endorsements.
 
     It remembers what it has found about collateral and machines, so keep one; any number of threads may use it.
-    A room and the libraries that it needs are loaded when its first Evidence comes, or endorsements for it are given.
+    A room and the libraries that it needs are loaded when its first Evidence comes.  Where they cannot be, or its
+    endorsements cannot be read, its Evidence is not genuine, and the check says why.
     """
 
     def __init__(self, anchors: TrustAnchors, endorsements: Endorsements) -> None:
-        """Raises EndorsementFormatError if endorsements of any platform cannot be read."""
         self._anchors, self._endorsements = anchors, endorsements
         self._opening = Lock()
         self._rooms: dict[Kind, Room] = {}
         intel = IntelVerifier(anchors.of(Vendor.INTEL), endorsements)
         self._rooms[Kind.SGX] = self._rooms[Kind.TDX] = intel
-        for kind in endorsements.sections:
-            self._room(kind)
 
     def verify(self, evidence: Evidence, binding: Asked, *, now: datetime) -> Verification:
         """Did that hardware say it, of this key or nonce, at this time?  Every check is in the answer.
@@ -62,12 +65,30 @@ class Verifier:
             binding = binding.as_bound(evidence.kind)
         return room.verify(evidence, binding, now=now)
 
+    def read_endorsements(self) -> None:
+        """Read the endorsements of every platform now, so that an operator learns early what is wrong with them.
+
+        Raises EndorsementFormatError if those of any platform cannot be read.
+        """
+        for kind in self._endorsements.sections:
+            with self._opening:
+                self._rooms[kind] = self._open(kind)
+
     def _room(self, kind: Kind) -> Room:
         room = self._rooms.get(kind)
         if room is None:
             with self._opening:
-                room = self._rooms.setdefault(kind, self._open(kind))
+                room = self._rooms.setdefault(kind, self._open_or_close(kind))
         return room
+
+    def _open_or_close(self, kind: Kind) -> Room:
+        try:
+            return self._open(kind)
+        except EndorsementFormatError as error:
+            return _ClosedRoom("endorsements that can be read", str(error), codes.COLLATERAL_FORMAT)
+        except ModuleNotFoundError as error:
+            found = f"'{foreign_package(error)}' is not installed"
+            return _ClosedRoom(f"the Python packages that {kind} needs", found, codes.NO_PACKAGE)
 
     def _open(self, kind: Kind) -> Room:
         if kind is Kind.COMPOSITE:
@@ -75,6 +96,21 @@ class Verifier:
 
             return CompositeVerifier(self.verify)
         return _OPEN[kind](self._anchors, self._endorsements)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClosedRoom:
+    """Refuses all Evidence of a kind, for one reason."""
+
+    expected: str
+    found: str
+    code: str
+
+    def verify(self, evidence: Evidence, binding: Binding, *, now: datetime) -> Verification:
+        """Not genuine."""
+        check = settled(False, "verifier.ready", self.expected, self.found, "verifier", self.code)
+        claims = Claims(evidence.kind, False, b"", {}, None, (), None, "")
+        return Verification(evidence, claims, False, True, False, (check,))
 
 
 def _open_sev_snp(anchors: TrustAnchors, endorsements: Endorsements) -> Room:

@@ -110,6 +110,10 @@ _COMMAND_LINE: Final[RoomCodes] = {
         "evidence, endorsements or a trust anchor cannot be used",
         "the text names the field, what was expected and what was got",
     ),
+    "U540": (
+        "the folder for simulated evidence is not empty",
+        "name a folder that does not exist yet, or an empty one",
+    ),
 }
 
 MESSAGES: Final[Mapping[str, Message]] = merge(

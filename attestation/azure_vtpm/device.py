@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
 from shutil import which
 from typing import Final
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation.azure_vtpm.format import encode_container, parse_hcl_report
 from attestation.azure_vtpm.tpm import MAX_PCRS, PCR_BYTES
-from attestation.binding import REPORT_DATA_BYTES
+from attestation.binding import REPORT_DATA_BYTES, vtpm_nonce
 from attestation.errors import EndorsementFormatError, EvidenceFormatError, NoDevice
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
@@ -75,7 +74,7 @@ class AzureVtpmDevice:
                 hcl = parse_hcl_report(report)
             except EvidenceFormatError as error:
                 raise NoDevice(f"vTPM: {error}") from error
-            message, signature, pcrs = self._quote(folder, sha256(report_data).digest())
+            message, signature, pcrs = self._quote(folder, vtpm_nonce(report_data))
         if hcl.kind is Kind.TDX:
             td_quote, table = self._td_quote(hcl.hardware_report[:TDREPORT_BYTES]), b""
         else:

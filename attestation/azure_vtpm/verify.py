@@ -19,7 +19,7 @@ from attestation.azure_vtpm.format import SPECIFICATION, AzureEvidence, parse_ev
 from attestation.azure_vtpm.steps import missing, settled
 from attestation.azure_vtpm.tpm import MIN_KEY_BITS, is_signed_by, pcr_digest, rsa_key
 from attestation.azure_vtpm.tpm import SPECIFICATION as TPM_SPECIFICATION
-from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
+from attestation.binding import REPORT_DATA_BYTES, Binding, Bound, vtpm_nonce
 from attestation.checks import Check, Status
 from attestation.claims import Claims
 from attestation.errors import EvidenceFormatError
@@ -152,7 +152,7 @@ def _binding_check(extra_data: bytes, binding: Binding) -> Check:
     if not isinstance(binding, Bound):
         expected = f"{REPORT_DATA_BYTES} bytes that somebody names"
         return missing(BINDING_CHECK, expected, extra_data.hex(), "nobody", shared.NOT_BOUND)
-    plain, hashed = extra_data.ljust(REPORT_DATA_BYTES, b"\0"), sha256(binding.report_data).digest()
+    plain, hashed = extra_data.ljust(REPORT_DATA_BYTES, b"\0"), vtpm_nonce(binding.report_data)
     return settled(
         binding.report_data == plain or extra_data == hashed,
         BINDING_CHECK,

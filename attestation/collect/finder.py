@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from attestation.collect.sealing import refuse
-from attestation.errors import NoDevice
+from attestation.errors import NoDevice, foreign_package
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 
@@ -65,7 +65,11 @@ class Answer:
 def ask(interfaces: Sequence[Interface]) -> Iterator[Answer]:
     """Ask one interface after the other, when the answer is wanted."""
     for interface in interfaces:
-        device, key = interface.open()
+        try:
+            device, key = interface.open()
+        except ModuleNotFoundError as error:
+            yield Answer(interface, None, f"it needs the Python package '{foreign_package(error)}', which is missing")
+            continue
         reason = device.usable()
         issuer = None if reason else HardwareIssuer(interface.name, interface.kind, device, key)
         yield Answer(interface, issuer, reason)

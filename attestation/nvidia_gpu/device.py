@@ -5,7 +5,7 @@ Source: NVIDIA NVML API reference, confidential computing (nvml.h: sizes and str
 
 import ctypes
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from attestation.binding import REPORT_DATA_BYTES
 from attestation.errors import NoDevice
@@ -49,6 +49,13 @@ class GpuAttestationReport(ctypes.Structure):
     )
 
 
+OpenLibrary: TypeAlias = Callable[[], Any]
+
+
+def _open_library() -> Any:
+    return ctypes.CDLL(LIBRARY)
+
+
 class NvidiaGpuDevice:
     """One GPU of this machine.
 
@@ -58,7 +65,7 @@ class NvidiaGpuDevice:
     kind = Kind.NVIDIA_GPU
     simulated = False
 
-    def __init__(self, index: int = 0, open_library: Callable[[], Any] = lambda: ctypes.CDLL(LIBRARY)) -> None:
+    def __init__(self, index: int = 0, open_library: OpenLibrary = _open_library) -> None:
         self._index = index
         self._open_library = open_library
 
@@ -96,6 +103,19 @@ class NvidiaGpuDevice:
         return Evidence(Kind.NVIDIA_GPU, pack(measurements, chain.rstrip(b"\0")))
 
 
+def all_devices(open_library: OpenLibrary = _open_library) -> tuple[NvidiaGpuDevice, ...]:
+    """Every GPU of this machine.  Raises NoDevice if there is none, or the driver's library cannot be used."""
+    try:
+        library = open_library()
+    except OSError as error:
+        raise NoDevice(f"{LIBRARY} cannot be loaded: {error}") from error
+    with _Session(library) as session:
+        count = session.count()
+    if count == 0:
+        raise NoDevice("NVML: expected a GPU, got none")
+    return tuple(NvidiaGpuDevice(index, open_library) for index in range(count))
+
+
 class _Session:
     """NVML from init to shutdown; every call that fails raises NoDevice with NVML's reason."""
 
@@ -109,12 +129,16 @@ class _Session:
     def __exit__(self, *_reason: object) -> None:
         self._library.nvmlShutdown()
 
-    def handle(self, index: int) -> ctypes.c_void_p:
-        """The GPU with this index."""
+    def count(self) -> int:
+        """How many GPUs there are."""
         count = ctypes.c_uint()
         self.call("nvmlDeviceGetCount_v2", ctypes.byref(count))
-        if index >= count.value:
-            raise NoDevice(f"NVML: expected a GPU with index {index}, got {count.value} GPUs")
+        return count.value
+
+    def handle(self, index: int) -> ctypes.c_void_p:
+        """The GPU with this index."""
+        if index >= (count := self.count()):
+            raise NoDevice(f"NVML: expected a GPU with index {index}, got {count} GPUs")
         handle = ctypes.c_void_p()
         self.call("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index), ctypes.byref(handle))
         return handle

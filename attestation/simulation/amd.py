@@ -7,8 +7,10 @@ keys are shorter by default: making AMD's 4096 bits takes ten seconds.
 
 import struct
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -41,7 +43,7 @@ from attestation.simulation.der import integer
 from attestation.simulation.intel_pki import MARKER, random_bytes
 from attestation.simulation.private_file import read_private, write_private
 
-PRIVATE_FILE: Final = "sev-snp.private.json"
+PRIVATE_FILE: Final = "amd.private.json"
 KEY_BITS: Final = 2048
 VALIDITY: Final = timedelta(days=7 * 365)
 SVN: Final = 20
@@ -192,7 +194,8 @@ def new_amd(now: datetime, product: Product = Product.MILAN, *, key_bits: int = 
     """A vendor with fresh keys, in memory; its certificates are valid from a day before `now`."""
     made_at = now.astimezone(UTC).replace(microsecond=0)
     ends = made_at + VALIDITY
-    ark_key, ask_key, asvk_key = (rsa.generate_private_key(65537, key_bits) for _ in range(3))
+    with ThreadPoolExecutor(3) as pool:
+        ark_key, ask_key, asvk_key = pool.map(partial(rsa.generate_private_key, 65537), [key_bits] * 3)
     ark_name = _name(f"ARK-{product.value}")
 
     def authority(name: str, key: rsa.RSAPrivateKey, extra: Sequence[x509.ExtensionType]) -> x509.Certificate:
@@ -308,10 +311,6 @@ def _decode(stored: Mapping[str, Any]) -> SimulatedAmd:
         chip=chip,
         made_at=datetime.fromisoformat(stored["made_at"]),
     )
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _p384(key: object) -> ec.EllipticCurvePrivateKey:

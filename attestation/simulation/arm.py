@@ -4,7 +4,7 @@ CCA has no vendor's root, so nothing of Arm's is imitated but the token: the mak
 extension, certifies the platform's key (CPAK), and the implementation id starts with `SIM`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
@@ -39,7 +39,7 @@ from attestation.kinds import Kind
 from attestation.simulation.intel_pki import MARKER, pem
 from attestation.simulation.private_file import key_pem, read_key, read_private, write_private
 
-PRIVATE_FILE: Final = "cca.json"
+PRIVATE_FILE: Final = "arm.private.json"
 VALIDITY: Final = timedelta(days=3650)
 SECURED: Final = 0x3000
 DEBUG: Final = 0x4000
@@ -106,19 +106,6 @@ class SimulatedArm:
         }
         return Evidence(Kind.CCA, encode(cbor2.CBORTag(COLLECTION_TAG, parts)))
 
-    def save(self, folder: Path) -> None:
-        """Write the keys (mode 0600) into a folder that exists.  Raises OSError."""
-        document = {
-            "format": _FORMAT,
-            "made_at": self.made_at.isoformat(),
-            "root_key": key_pem(self.root_key),
-            "root": pem(self.root).decode(),
-            "cpak": key_pem(self.cpak),
-            "cpak_certificate": pem(self.cpak_certificate).decode(),
-            "rak": key_pem(self.rak),
-        }
-        write_private(folder / PRIVATE_FILE, document)
-
     def _platform_claims(self, machine: Platform, raw_key: bytes) -> dict[int, object]:
         return {
             265: LEGACY_PLATFORM_PROFILE if machine.legacy else PLATFORM_PROFILE,
@@ -132,13 +119,39 @@ class SimulatedArm:
         }
 
 
+def with_certificate_until(vendor: SimulatedArm, ends: datetime) -> SimulatedArm:
+    """The same maker and machine, whose CPAK has another certificate."""
+    certificate = _certificate("CPAK", vendor.cpak, vendor.root, vendor.root_key, vendor.made_at, ends)
+    return replace(vendor, cpak_certificate=certificate)
+
+
 def new_arm(now: datetime) -> SimulatedArm:
     """A maker with fresh keys, in memory; its certificates are valid from a day before `now`."""
     made_at = now.astimezone(UTC).replace(microsecond=0)
-    root_key, cpak, rak = (ec.generate_private_key(ec.SECP384R1()) for _ in range(3))
-    root = _certificate("Simulated CCA platform root", root_key, None, root_key, made_at)
-    certificate = _certificate("CPAK", cpak, root, root_key, made_at)
+    root_key, cpak, rak = new_key(), new_key(), new_key()
+    ends = made_at + VALIDITY
+    root = _certificate("Simulated CCA platform root", root_key, None, root_key, made_at, ends)
+    certificate = _certificate("CPAK", cpak, root, root_key, made_at, ends)
     return SimulatedArm(root_key, root, cpak, certificate, rak, made_at)
+
+
+def save(folder: Path, vendor: SimulatedArm) -> None:
+    """Write the vendor's keys into a folder, for its owner only.  Raises OSError, also if there are keys already."""
+    document = {
+        "format": _FORMAT,
+        "made_at": vendor.made_at.isoformat(),
+        "root_key": key_pem(vendor.root_key),
+        "root": pem(vendor.root).decode(),
+        "cpak": key_pem(vendor.cpak),
+        "cpak_certificate": pem(vendor.cpak_certificate).decode(),
+        "rak": key_pem(vendor.rak),
+    }
+    write_private(folder / PRIVATE_FILE, document)
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """A fresh key on P-384, as every key here is."""
+    return ec.generate_private_key(ec.SECP384R1())
 
 
 def load(folder: Path) -> SimulatedArm:
@@ -198,6 +211,7 @@ def _certificate(
     issuer: x509.Certificate | None,
     issuer_key: ec.EllipticCurvePrivateKey,
     made_at: datetime,
+    ends: datetime,
 ) -> x509.Certificate:
     """issuer: None for the root, which alone is an authority and carries the marker."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -209,7 +223,7 @@ def _certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(made_at - timedelta(days=1))
-        .not_valid_after(made_at + VALIDITY)
+        .not_valid_after(ends)
         .add_extension(x509.BasicConstraints(is_ca, 0 if is_ca else None), critical=True)
         .add_extension(x509.KeyUsage(not is_ca, False, False, False, False, is_ca, is_ca, False, False), critical=True)
     )

@@ -26,7 +26,7 @@ from attestation.nitro.format import MEASURED_AT_START, PCR_BYTES
 from attestation.simulation.intel_pki import MARKER, pem
 from attestation.simulation.private_file import key_pem, read_key, read_private, write_private
 
-PRIVATE_FILE: Final = "nitro.json"
+PRIVATE_FILE: Final = "aws.private.json"
 AUTHORITY_VALIDITY: Final = timedelta(days=3650)
 ENCLAVE_VALIDITY: Final = timedelta(hours=3)
 _FORMAT: Final = "enclasp-simulated-aws/1"
@@ -102,18 +102,6 @@ class SimulatedAws:
         )
         return Evidence(Kind.NITRO, sign(key, payload, tagged=False))
 
-    def save(self, folder: Path) -> None:
-        """Write the vendor's keys (mode 0600) into a folder that exists.  Raises OSError."""
-        document = {
-            "format": _FORMAT,
-            "made_at": self.made_at.isoformat(),
-            "authorities": [
-                {"key": key_pem(authority.key), "certificate": pem(authority.certificate).decode()}
-                for authority in self.authorities
-            ],
-        }
-        write_private(folder / PRIVATE_FILE, document)
-
 
 def new_aws(now: datetime) -> SimulatedAws:
     """A vendor with fresh keys, in memory; its authorities are valid from a day before `now`."""
@@ -129,6 +117,19 @@ def new_aws(now: datetime) -> SimulatedAws:
         )
         authorities.append(Authority(key, issued))
     return SimulatedAws(tuple(authorities), made_at)
+
+
+def save(folder: Path, vendor: SimulatedAws) -> None:
+    """Write the vendor's keys into a folder, for its owner only.  Raises OSError, also if there are keys already."""
+    document = {
+        "format": _FORMAT,
+        "made_at": vendor.made_at.isoformat(),
+        "authorities": [
+            {"key": key_pem(authority.key), "certificate": pem(authority.certificate).decode()}
+            for authority in vendor.authorities
+        ],
+    }
+    write_private(folder / PRIVATE_FILE, document)
 
 
 def load(folder: Path) -> SimulatedAws:

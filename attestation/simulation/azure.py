@@ -71,19 +71,24 @@ class SimulatedAzureMachine:
         }
         return json.dumps(document, separators=(",", ":")).encode()
 
+    def quote(self, nonce: bytes, selection: tuple[int, ...] = tuple(range(MAX_PCRS))) -> tuple[bytes, bytes]:
+        """The vTPM's quote, and its signature."""
+        pcrs = self.all_pcrs()
+        message = quote_message(nonce, selection, sha256(b"".join(pcrs[number] for number in selection)).digest())
+        return message, self.attestation_key.sign(message, padding.PKCS1v15(), SHA256())
+
     def evidence(self, nonce: bytes, selection: tuple[int, ...] = tuple(range(MAX_PCRS))) -> Evidence:
         """Everything that a verifier needs.  nonce: at most 50 bytes, as a TPM takes them."""
         runtime = self.runtime_data()
         hardware = self.issue_hardware(sha256(runtime).digest() + bytes(32))
-        pcrs = self.all_pcrs()
-        message = quote_message(nonce, selection, sha256(b"".join(pcrs[number] for number in selection)).digest())
+        message, signature = self.quote(nonce, selection)
         return Evidence(
             Kind.AZURE_VTPM,
             encode_container(
                 hcl_report(self.kind, hardware if self.kind is Kind.SEV_SNP else b"", runtime),
                 message,
-                self.attestation_key.sign(message, padding.PKCS1v15(), SHA256()),
-                pcrs,
+                signature,
+                self.all_pcrs(),
                 td_quote=hardware if self.kind is Kind.TDX else b"",
                 certificate_table=self.certificate_table,
             ),

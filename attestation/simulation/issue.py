@@ -46,12 +46,16 @@ class TrustDomain:
 class QuotingEnclave:
     """Signs quotes of one machine.  Its own report is signed once, as on hardware."""
 
-    def __init__(self, machine: Machine, kind: Kind) -> None:
+    def __init__(self, machine: Machine, kind: Kind, *, written_over: tuple[int, bytes] | None = None) -> None:
+        """written_over: an offset, and bytes that the quoting enclave's report has there instead."""
         self._machine = machine
         self._kind = kind
         public = machine.attestation_key.public_key()
         self._point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
         report = _qe_report(machine.cpu_svn, kind, self._point)
+        if written_over is not None:
+            place, content = written_over
+            report = report[:place] + content + report[place + len(content) :]
         chain = machine.chain_pem + b"\0"
         self._certification = (
             report
@@ -80,10 +84,12 @@ class QuotingEnclave:
         )
         return self._quote(BodyType.SGX, body, version)
 
-    def quote_trust_domain(self, td: TrustDomain, report_data: bytes, version: int = 4) -> Evidence:
-        """A TDX quote of version 4, or of version 5 with the TD 1.5 body."""
+    def quote_trust_domain(
+        self, td: TrustDomain, report_data: bytes, version: int = 4, *, module: bytes = TEE_TCB_SVN
+    ) -> Evidence:
+        """A TDX quote of version 4, or of version 5 with the TD 1.5 body.  module: TEE_TCB_SVN, 16 bytes."""
         body = (
-            TEE_TCB_SVN
+            module
             + sha384(b"simulated TDX module").digest()
             + bytes(48)
             + bytes(8)

@@ -20,11 +20,48 @@ _INTERPRETER: Final = re.compile(r"(python[0-9.]*|sh|bash|dash)")
 
 @dataclass(frozen=True, slots=True)
 class ProgramMeasurement:
-    """mrtd: 48 bytes.  mrenclave: 32 bytes.  mrsigner: 32 bytes, the same for every simulated program."""
+    """mrtd: 48 bytes; each platform's own measurement is made from it.
+
+    mrsigner: 32 bytes, the same for every simulated program.
+    """
 
     mrtd: bytes
-    mrenclave: bytes
-    mrsigner: bytes
+
+    @property
+    def mrenclave(self) -> bytes:
+        """SGX: 32 bytes."""
+        return sha256(self.mrtd).digest()
+
+    @property
+    def mrsigner(self) -> bytes:
+        """SGX: 32 bytes."""
+        return SIMULATED_SIGNER
+
+    @property
+    def measurement(self) -> bytes:
+        """SEV-SNP's launch measurement: 48 bytes."""
+        return sha384(b"sev-snp" + self.mrtd).digest()
+
+    @property
+    def pcr0(self) -> bytes:
+        """Nitro: 48 bytes."""
+        return sha384(b"nitro" + self.mrtd).digest()
+
+    @property
+    def nitro_pcrs(self) -> dict[int, bytes]:
+        """Nitro: the program's register, and a kernel's that is always the same; all zero would mean debug mode."""
+        kernel = sha384(b"simulated kernel").digest()
+        return {0: self.pcr0, 1: kernel, 2: kernel}
+
+    @property
+    def rim(self) -> bytes:
+        """Arm CCA's realm initial measurement: 32 bytes."""
+        return sha256(b"cca" + self.mrtd).digest()
+
+    @property
+    def pcr11(self) -> bytes:
+        """Azure's vTPM, where systemd-stub measures an image: 32 bytes."""
+        return sha256(b"azure-vtpm" + self.mrtd).digest()
 
 
 SIMULATED_SIGNER: Final = sha256(b"enclasp simulated signer").digest()
@@ -36,8 +73,7 @@ def measure_program(program: Sequence[str]) -> ProgramMeasurement:
     for name, content in _files(program):
         encoded = name.encode()
         listing.update(len(encoded).to_bytes(4, "big") + encoded + sha384(content).digest())
-    mrtd = listing.digest()
-    return ProgramMeasurement(mrtd, sha256(mrtd).digest(), SIMULATED_SIGNER)
+    return ProgramMeasurement(listing.digest())
 
 
 def _files(program: Sequence[str]) -> Iterator[tuple[str, bytes]]:

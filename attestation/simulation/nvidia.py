@@ -3,7 +3,6 @@
 Only the markers in the roots, and their keys, tell them from the vendor's.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -24,13 +23,12 @@ from attestation.anchors import MALFORMED, common_name
 from attestation.errors import EndorsementFormatError
 from attestation.nvidia_gpu.roots import DEVICE_ROOT, GENUINE_ROOTS, RIM_ROOT
 from attestation.simulation.der import integer, object_identifier, octets, sequence
-from pki.oids import SIMULATED_VENDOR
+from attestation.simulation.intel_pki import MARKER, pem
+from attestation.simulation.private_file import key_pem, read_key, read_private, write_private
 
-TRUST_FILES: Final = ("nvidia_device_root.pem", "nvidia_rim_root.pem")
-PRIVATE_FILE: Final = "nvidia_private.json"
+PRIVATE_FILE: Final = "nvidia.private.json"
 VALIDITY: Final = timedelta(days=3650)
 _PRIVATE_FORMAT: Final = "enclasp-simulated-nvidia/1"
-_MARKER: Final = x509.UnrecognizedExtension(SIMULATED_VENDOR, b"\x0c\x09SIMULATED")
 _SHA384: Final = "2.16.840.1.101.3.4.2.2"
 
 
@@ -70,18 +68,27 @@ class SimulatedNvidia:
         device, rim = self.gpu.chain[-1].certificate, self.rim_chain[-1].certificate
         return device.public_bytes(Encoding.PEM), rim.public_bytes(Encoding.PEM)
 
-    def new_gpu(self, model: str = "GH100", *, firmware: bytes | None = None) -> SimulatedGpu:
+    def new_gpu(
+        self, model: str = "GH100", *, firmware: bytes | None = None, validity: timedelta = VALIDITY
+    ) -> SimulatedGpu:
         """Another device of this vendor.  firmware: digest (48 bytes) of the firmware that it booted."""
-        return _new_gpu(self.gpu.chain[-1], model, self.made_at, firmware)
+        return _new_gpu(self.gpu.chain[-1], model, self.made_at, firmware, validity)
 
     def new_rim_signer(self, *, ends: datetime) -> "tuple[Authority, ...]":
         """A signer of RIMs that is valid until `ends`."""
         return (issue_certificate("HCC RIM L4 Signer", self.rim_chain[1], self.made_at, ends), *self.rim_chain[1:])
 
-    def ocsp_responses(self, chain: Sequence[Authority], now: datetime, *, revoked: Sequence[int] = ()) -> list[bytes]:
-        """An answer for each certificate of a chain but the root, as of now, for a day.  revoked: serial numbers."""
+    def ocsp_responses(
+        self,
+        chain: Sequence[Authority],
+        now: datetime,
+        *,
+        revoked: Sequence[int] = (),
+        validity: timedelta = timedelta(days=1),
+    ) -> list[bytes]:
+        """An answer for each certificate of a chain but the root, as of now.  revoked: serial numbers."""
         return [
-            _answer(subject.certificate, issuer, now, subject.certificate.serial_number in revoked)
+            _answer(subject.certificate, issuer, now, validity, subject.certificate.serial_number in revoked)
             for subject, issuer in pairwise(chain)
         ]
 
@@ -96,14 +103,12 @@ def new_nvidia(now: datetime) -> SimulatedNvidia:
     rim_intermediate = issue_certificate("NVIDIA Reference Value L3 GH100 002", rim_ca, made_at, ends, is_ca=True)
     signer = issue_certificate("HCC RIM L4 Signer", rim_intermediate, made_at, ends)
     return SimulatedNvidia(
-        _new_gpu(device_root, "GH100", made_at, None), (signer, rim_intermediate, rim_ca, rim_root), made_at
+        _new_gpu(device_root, "GH100", made_at, None, VALIDITY), (signer, rim_intermediate, rim_ca, rim_root), made_at
     )
 
 
-def save(vendor: SimulatedNvidia, folder: Path) -> None:
-    """Write the roots, and every key (0600), into an existing folder.  Raises OSError."""
-    for name, pem in zip(TRUST_FILES, vendor.trust_pems, strict=True):
-        (folder / name).write_bytes(pem)
+def save(folder: Path, vendor: SimulatedNvidia) -> None:
+    """Write the vendor's keys into a folder, for its owner only.  Raises OSError, also if there are keys already."""
     stored = {
         "format": _PRIVATE_FORMAT,
         "made_at": vendor.made_at.isoformat(),
@@ -112,31 +117,25 @@ def save(vendor: SimulatedNvidia, folder: Path) -> None:
         "gpu": [_encode(authority) for authority in vendor.gpu.chain],
         "rim": [_encode(authority) for authority in vendor.rim_chain],
     }
-    private = os.open(folder / PRIVATE_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "w") as file:
-        json.dump(stored, file, indent=1)
+    write_private(folder / PRIVATE_FILE, stored)
 
 
 def load(folder: Path) -> SimulatedNvidia:
     """The vendor that `save` wrote.  Raises EndorsementFormatError if there is none, or it cannot be read."""
     place = folder / PRIVATE_FILE
+    stored = read_private(place, _PRIVATE_FORMAT)
     try:
-        stored = json.loads(place.read_bytes())
-        if stored["format"] != _PRIVATE_FORMAT:
-            raise ValueError(f"format is not {_PRIVATE_FORMAT}")
         gpu, rim = (tuple(_decode(item) for item in stored[name]) for name in ("gpu", "rim"))
         made_at = datetime.fromisoformat(stored["made_at"])
         return SimulatedNvidia(SimulatedGpu(stored["model"], gpu, bytes.fromhex(stored["fwid"])), rim, made_at)
-    except OSError as error:
-        raise EndorsementFormatError(
-            f"simulated NVIDIA: expected '{place}' to be readable, got {error.strerror}"
-        ) from error
     except (KeyError, *MALFORMED) as error:
-        raise EndorsementFormatError(f"simulated NVIDIA: expected '{place}' to be whole, got {error!r:.80}") from error
+        raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
-def _new_gpu(root: Authority, model: str, made_at: datetime, firmware: bytes | None) -> SimulatedGpu:
-    ends = made_at + VALIDITY
+def _new_gpu(
+    root: Authority, model: str, made_at: datetime, firmware: bytes | None, validity: timedelta
+) -> SimulatedGpu:
+    ends = made_at + validity
     fwid = firmware or _random(48)
     identity = issue_certificate(f"NVIDIA {model} Identity", root, made_at, ends, is_ca=True)
     provisioner = issue_certificate(f"NVIDIA {model} Provisioner ICA 1", identity, made_at, ends, is_ca=True)
@@ -175,7 +174,7 @@ def _root(name: str, made_at: datetime, ends: datetime) -> Authority:
     """A root with the whole name of NVIDIA's own, by which `TrustAnchors.of` tells whose it is."""
     genuine = map(x509.load_pem_x509_certificate, GENUINE_ROOTS)
     subject = next(root.subject for root in genuine if common_name(root.subject) == name)
-    return issue_certificate(name, None, made_at, ends, is_ca=True, extra=(_MARKER,), subject=subject)
+    return issue_certificate(name, None, made_at, ends, is_ca=True, extra=(MARKER,), subject=subject)
 
 
 def issue_certificate(
@@ -216,9 +215,11 @@ def issue_certificate(
     return Authority(builder.sign(issuer_key, hashes.SHA384()), key)
 
 
-def _answer(certificate: x509.Certificate, issuer: Authority, now: datetime, revoked: bool) -> bytes:
+def _answer(
+    certificate: x509.Certificate, issuer: Authority, now: datetime, validity: timedelta, revoked: bool
+) -> bytes:
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
-    responder = issue_certificate("NVIDIA OCSP Responder", issuer, now, now + timedelta(days=30), extra=(usage,))
+    responder = issue_certificate("NVIDIA OCSP Responder", issuer, now, now + validity, extra=(usage,))
     status = ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD
     builder = ocsp.OCSPResponseBuilder().add_response(
         certificate,
@@ -226,7 +227,7 @@ def _answer(certificate: x509.Certificate, issuer: Authority, now: datetime, rev
         hashes.SHA384(),
         status,
         now,
-        now + timedelta(days=1),
+        now + validity,
         now if revoked else None,
         None,
     )
@@ -236,15 +237,11 @@ def _answer(certificate: x509.Certificate, issuer: Authority, now: datetime, rev
 
 
 def _encode(authority: Authority) -> dict[str, str]:
-    key = authority.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {"certificate": authority.certificate.public_bytes(Encoding.PEM).decode(), "key": key.decode()}
+    return {"certificate": pem(authority.certificate).decode(), "key": key_pem(authority.key)}
 
 
 def _decode(stored: Any) -> Authority:
-    key = serialization.load_pem_private_key(stored["key"].encode(), None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError("a key is not on an elliptic curve")
-    return Authority(x509.load_pem_x509_certificate(stored["certificate"].encode()), key)
+    return Authority(x509.load_pem_x509_certificate(stored["certificate"].encode()), read_key(stored["key"]))
 
 
 def _random(size: int) -> bytes:

@@ -130,6 +130,7 @@ def verify(
     def look(path: Path) -> int:
         found = find_evidence(path)
         verifier = Verifier(anchors, given.and_those(found.endorsements))
+        verifier.read_endorsements()
         verdict = judge(verifier.verify(found.evidence, binding, now=now), wanted)
         verdicts[str(path)] = verdict
         documents.append({"path": str(path), **verdict.as_json()})

@@ -1,6 +1,8 @@
 """`enclasp manifest measure`: reference values to paste into a package."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +10,9 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
+
+if TYPE_CHECKING:
+    from coordinator.measured import Section
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -25,13 +30,13 @@ def measure(output: Output, sigstruct: Path | None, program: tuple[str, ...]) ->
         raise click.UsageError("expected either a COMMAND or --sigstruct FILE")
     if sigstruct is None:
         from attestation.simulation.measure import measure_program
+        from coordinator.measured import sections_of
 
-        measured = measure_program(program)
-        values: dict[str, dict[str, str | int]] = {
-            "TDX": {"MRTD": measured.mrtd.hex()},
-            "SGX": {"MRENCLAVE": measured.mrenclave.hex()},
-        }
-        _print(output, values, "SIMULATED hardware measures this; on genuine hardware your image build prints it")
+        _print(
+            output,
+            sections_of(measure_program(program)),
+            "SIMULATED hardware measures this; on genuine hardware your image build prints it",
+        )
         return
     fields, debuggable = sigstruct_values(sigstruct, read_input(sigstruct))
     if debuggable:
@@ -62,12 +67,8 @@ def sigstruct_values(path: Path, raw: bytes) -> tuple[dict[str, str | int], bool
     return fields, signed.debuggable
 
 
-def _print(output: Output, values: dict[str, dict[str, str | int]], comment: str) -> None:
-    """YAML for a package; hex is quoted, since a lucky value would be a number."""
-    lines = [f"# {comment}"]
-    for platform, fields in values.items():
-        lines.append(f"{platform}:")
-        lines += [
-            f'  {name}: "{value}"' if isinstance(value, str) else f"  {name}: {value}" for name, value in fields.items()
-        ]
-    output.result(values, "\n".join(lines))
+def _print(output: Output, values: "Mapping[str, Section]", comment: str) -> None:
+    """YAML for a package."""
+    from coordinator.measured import yaml_lines
+
+    output.result(values, "\n".join((f"# {comment}", *yaml_lines(values))))

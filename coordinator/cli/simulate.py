@@ -1,11 +1,19 @@
-"""`enclasp simulate …`: a simulated vendor, and what its hardware would measure."""
+"""`enclasp simulate …`: simulated vendors, evidence of theirs with chosen faults, and what their hardware measures."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from attestation.kinds import Kind
 from coordinator.cli.command import reports
 from coordinator.cli.output import Output
+from coordinator.cli.simulate_issue import issue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PLATFORMS = tuple(kind.value for kind in Kind if kind is not Kind.COMPOSITE)
 
 
 @click.group()
@@ -18,30 +26,43 @@ def vendor() -> None:
     """Simulated vendors: what makes simulated evidence, and what verifies it."""
 
 
+vendor.add_command(issue)
+
+
 @vendor.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--platform",
+    "platforms",
+    type=click.Choice(PLATFORMS),
+    multiple=True,
+    help="The vendor of this platform only; may be repeated. Otherwise those of every platform.",
+)
 @reports
-def new(output: Output, folder: Path) -> None:
-    """Make a simulated vendor in FOLDER: trust.pem, collateral.json and private.json.
+def new(output: Output, folder: Path, platforms: tuple[str, ...]) -> None:
+    """Make simulated vendors in FOLDER: trust.pem (their roots), collateral.json, and their keys.
+
+    Nothing is changed where there are some already.
 
     \b
     enclasp simulate vendor new simulation
-    enclasp simulate vendor new simulation -o json
+    enclasp simulate vendor new simulation --platform sev-snp --platform nvidia-gpu -o json
     ENCLASP_SIMULATION=simulation enclasp marble run --type web -- python server.py
     """
-    from attestation.simulation.vendor import create
+    from attestation.simulation.folder import ALL, COLLATERAL_FILE, TRUST_FILE, create
 
-    create(folder)
+    wanted: Iterable[Kind] = map(Kind, platforms) if platforms else ALL
+    create(folder, wanted)
     document = {
         "folder": str(folder),
-        "trust": str(folder / "trust.pem"),
-        "collateral": str(folder / "collateral.json"),
+        "trust": str(folder / TRUST_FILE),
+        "collateral": str(folder / COLLATERAL_FILE),
         "simulated": True,
     }
     table = (
-        f"SIMULATED vendor in {folder}\n"
-        f"  its evidence is made under   ENCLASP_SIMULATION={folder}\n"
-        f"  and verified with            --trust {folder}/trust.pem --collateral {folder}/collateral.json"
+        f"SIMULATED vendors in {folder}\n"
+        f"  their evidence is made under   ENCLASP_SIMULATION={folder} (ENCLASP_SIMULATION_KIND, ENCLASP_GPUS)\n"
+        f"  and verified with              --trust {folder / TRUST_FILE} --collateral {folder / COLLATERAL_FILE}"
     )
     output.result(document, table)
 
@@ -57,11 +78,7 @@ def measure(output: Output, command: tuple[str, ...]) -> None:
     enclasp simulate measure -o yaml -- python server.py
     """
     from attestation.simulation.measure import measure_program
+    from coordinator.measured import sections_of, yaml_lines
 
-    measured = measure_program(command)
-    document = {
-        "TDX": {"MRTD": measured.mrtd.hex()},
-        "SGX": {"MRENCLAVE": measured.mrenclave.hex(), "MRSIGNER": measured.mrsigner.hex()},
-    }
-    lines = [f"{kind}.{name:<10} {value}" for kind, values in document.items() for name, value in values.items()]
-    output.result(document, "\n".join(["SIMULATED measurements", *lines]))
+    measured = sections_of(measure_program(command))
+    output.result(measured, "\n".join(("# SIMULATED hardware measures this", *yaml_lines(measured))))

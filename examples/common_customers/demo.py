@@ -267,10 +267,10 @@ class Story:
     def _facts(self, verified: dict[str, Any], common: int, receipt: int) -> Facts:
         packages = yaml.load(self.stage.agreed.read_bytes(), yaml.BaseLoader)["Packages"]
         intermediate, root = load_pem_chain(self.stage.root("alice").read_bytes())
-        (vendor,) = load_pem_chain((self.stage.simulation / "trust.pem").read_bytes())
+        vendors = load_pem_chain((self.stage.simulation / "trust.pem").read_bytes())
         claims = verified["claims"]
         return Facts(
-            vendor=_common_name(vendor),
+            vendor=next(name for name in map(_common_name, vendors) if "Intel" in name),
             coordinator_platform=verified["platform"],
             coordinator_measurement=claims["measurements"]["mrtd"],
             tcb_status=claims["tcb_status"],

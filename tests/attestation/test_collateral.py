@@ -187,7 +187,7 @@ def test_only_a_marked_self_signed_root_can_be_added(vendor: SimulatedVendor) ->
     for raw, words in (
         (intel, "marks a simulated vendor"),
         (pem(vendor.platform_ca), "expected a self-signed CA certificate"),
-        (b"", "expected a self-signed CA certificate"),
+        (b"", "expected 1 to 64 CA certificates in PEM, got 0"),
     ):
         with pytest.raises(EndorsementFormatError, match=words):
             genuine.with_simulated(raw)

@@ -13,9 +13,10 @@ from attestation.endorsements import parse_bundle
 from attestation.errors import EndorsementFormatError, NoDevice
 from attestation.issue import Issuer, find_issuer
 from attestation.kinds import Kind
+from attestation.simulation.folder import SEALING_FILE, create
 from attestation.simulation.issue import QuotingEnclave, TrustDomain
 from attestation.simulation.measure import measure_program
-from attestation.simulation.vendor import create, load
+from attestation.simulation.vendor import load
 from attestation.verify import Verifier
 
 
@@ -40,27 +41,35 @@ def issuer(folder: Path, program: list[str], kind: str = "tdx") -> Issuer:
 
 
 def test_a_vendors_folder_holds_trust_collateral_and_private_keys_that_only_the_owner_reads(folder: Path) -> None:
-    assert {"trust.pem", "collateral.json", "private.json"} == {path.name for path in folder.iterdir()}
-    assert 0o600 == (folder / "private.json").stat().st_mode & 0o777
+    private = {f"{name}.private.json" for name in ("amd", "arm", "aws", "intel", "nvidia", "sealing")}
+    assert {"trust.pem", "collateral.json", *private} == {path.name for path in folder.iterdir()}
+    assert {0o600} == {(folder / name).stat().st_mode & 0o777 for name in private}
     assert [folder] == list(folder.parent.iterdir())
-    assert [Kind.SGX, Kind.TDX] == [c.kind for c in parse_bundle((folder / "collateral.json").read_bytes()).dcap]
+    collateral = parse_bundle((folder / "collateral.json").read_bytes())
+    assert [Kind.SGX, Kind.TDX] == [c.kind for c in collateral.dcap]
+    assert {Kind.SEV_SNP, Kind.CCA, Kind.NVIDIA_GPU} == set(collateral.sections)
 
 
 def test_many_that_create_one_vendor_at_once_get_the_same(tmp_path: Path) -> None:
     folder = tmp_path / "vendor"
     with ThreadPoolExecutor(6) as pool:
-        vendors = list(pool.map(create, [folder] * 6))
+        list(pool.map(create, [folder] * 6))
 
-    assert {load(folder).trust_pem} == {vendor.trust_pem for vendor in vendors}
+    trust = TrustAnchors(()).with_simulated((folder / "trust.pem").read_bytes())
+    assert load(folder).root in [anchor.certificate for anchor in trust.anchors]
     assert [folder] == list(tmp_path.iterdir())
 
 
 def test_a_folder_without_a_vendor_is_refused_with_the_next_step(tmp_path: Path, program: list[str]) -> None:
     with pytest.raises(EndorsementFormatError, match="enclasp simulate vendor new"):
         load(tmp_path)
-    (tmp_path / "private.json").write_text(json.dumps({"format": "enclasp-simulated-vendor/1"}))
+    (tmp_path / "intel.private.json").write_text(json.dumps({"format": "enclasp-simulated-intel/1"}))
     with pytest.raises(EndorsementFormatError, match="to be whole"):
         load(tmp_path)
+    (tmp_path / SEALING_FILE).write_text(json.dumps({"format": "enclasp-simulated-sealing/1", "seal_secret": "00"}))
+    with pytest.raises(NoDevice, match="to be whole"):
+        issuer(tmp_path, program)
+    (tmp_path / SEALING_FILE).unlink()
     with pytest.raises(NoDevice, match="simulated environment"):
         issuer(tmp_path, program)
 
@@ -68,7 +77,7 @@ def test_a_folder_without_a_vendor_is_refused_with_the_next_step(tmp_path: Path,
 def test_without_an_environment_it_says_what_was_looked_for(program: list[str], folder: Path) -> None:
     with pytest.raises(NoDevice, match="ENCLASP_SIMULATION is not set"):
         find_issuer({}, program)
-    with pytest.raises(NoDevice, match="expected tdx or sgx, got 'riscv'"):
+    with pytest.raises(NoDevice, match="expected tdx or sgx or sev-snp or nitro or cca or azure-vtpm, got 'riscv'"):
         issuer(folder, program, "riscv")
     assert Kind.TDX is find_issuer({"ENCLASP_SIMULATION": str(folder)}, program).kind
 

@@ -215,7 +215,7 @@ def test_a_simulated_vendor_is_made_and_its_collateral_shown(enclasp: Enclasp, t
     assert made.code == 0
     assert "SIMULATED" in made.text
     entries = enclasp("collateral", "show", tmp_path / "vendor" / "collateral.json", "-o", "json").document
-    assert {"sgx", "tdx"} == {entry["kind"] for entry in entries}
+    assert {"sgx", "tdx", "sev-snp"} == {entry["kind"] for entry in entries}
     assert all(entry["current"] for entry in entries)
     assert (
         "EXPIRED"

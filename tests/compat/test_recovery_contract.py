@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from attestation.simulation import vendor
+from attestation.simulation.folder import create
 from attestation.simulation.measure import measure_program
 from tests.compat.test_rest_contract import Answer, curl
 from tests.support.coordinator_process import CoordinatorProcess, start
@@ -63,7 +63,7 @@ def waiting(
     shares = curl(running.client_address, "/api/v2/manifest", body=body).json()["data"]["RecoverySecrets"]
     running.kill()
     (folder / "simulation").rename(folder / "gone")
-    vendor.create(folder / "simulation")
+    create(folder / "simulation")
     running = start(folder)
     yield running, shares
     running.kill()
@@ -159,7 +159,7 @@ def test_1_12_a_manifest_without_recovery_keys_cannot_be_recovered(tmp_path: Pat
         assert 200 == curl(running.client_address, "/manifest", body=manifest({})).status
         running.kill()
         (running.folder / "simulation").rename(running.folder / "gone")
-        vendor.create(running.folder / "simulation")
+        create(running.folder / "simulation")
         running = start(tmp_path / "dev")
         answer = submit(running.client_address, bytes(32), b"s")
         assert (500, "R421") == (answer.status, answer.json()["message"][:4])

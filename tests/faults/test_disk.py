@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from attestation.issue import find_issuer
-from attestation.simulation import vendor
+from attestation.simulation.folder import create
 from coordinator.journal.source import Environment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Locked, Vault
@@ -73,7 +73,7 @@ def let_no_file_grow(running: CoordinatorProcess) -> None:
 
 @pytest.mark.parametrize("dev", [True, False])
 def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path, dev: bool) -> None:
-    vendor.create(tmp_path / "simulation")
+    create(tmp_path / "simulation")
     (tmp_path / "file").write_text("in the way")
     place = tmp_path / "file" / "state"
     options = ("--dev", "--state-dir", str(place)) if dev else ("--state-dir", str(place))
@@ -113,7 +113,7 @@ def test_a_flipped_byte_in_the_journal_is_refused_and_the_record_is_named(
 
 
 def test_a_seal_mode_that_nobody_knows_is_a_key_that_cannot_be_used(tmp_path: Path) -> None:
-    vendor.create(tmp_path / "simulation")
+    create(tmp_path / "simulation")
     issuer = find_issuer({"ENCLASP_SIMULATION": str(tmp_path / "simulation")}, ["program"])
     vault = Vault(SqliteStorage(tmp_path / "state"), [Environment(issuer, os.urandom)], os.urandom)  # noqa: TID251 - a test's entropy
     asyncio.run(vault.found([b"a"], "UniqueKey").close())

@@ -12,7 +12,7 @@ import attestation
 import coordinator
 import marble
 import pki
-from attestation.simulation import vendor
+from attestation.simulation.folder import create
 from tests.faults.clients import ask, document, marbles_of, outcome, phase, root
 from tests.support.coordinator_process import CoordinatorProcess
 
@@ -72,7 +72,7 @@ def move_to_another_machine(folder: Path, machine: Path | None = None) -> Path:
     before = folder / f"machine-{count}"
     (folder / "simulation").rename(before)
     if machine is None:
-        vendor.create(folder / "simulation")
+        create(folder / "simulation")
     else:
         shutil.copytree(machine, folder / "simulation")
     return before

@@ -15,8 +15,9 @@ from attestation.certificate import evidence_extension
 from attestation.evidence import Evidence, recognise
 from attestation.issue import Issuer, find_issuer
 from attestation.kinds import Kind
-from attestation.simulation import vendor as vendors
+from attestation.simulation.folder import create
 from attestation.simulation.measure import measure_program
+from attestation.simulation.vendor import load
 from attestation.verify import Verifier
 from coordinator.rpc.unary import StatusCode
 from marble.activate import MAX_DELAY_SECONDS, World, activate, load_expectation
@@ -58,7 +59,7 @@ def sleeper() -> Sleeper:
 @pytest.fixture(scope="module")
 def vendor_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vendor") / "simulation"
-    vendors.create(folder)
+    create(folder)
     return folder
 
 
@@ -100,7 +101,7 @@ async def test_the_evidence_binds_the_certificate_of_the_connection(
 ) -> None:
     async with FakeCoordinator(pki).running() as coordinator:
         await join(coordinator, sleeper, issuer=issuer(vendor_folder, program, kind))
-    vendor = vendors.load(vendor_folder)
+    vendor = load(vendor_folder)
     verifier = Verifier(TrustAnchors.genuine().with_simulated(vendor.trust_pem), vendor.endorsements)
     quote = coordinator.requests[0].quote
     evidence = recognise(quote)

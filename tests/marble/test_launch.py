@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from attestation.simulation import vendor as vendors
+from attestation.simulation.folder import create
 from coordinator.rpc.unary import StatusCode
 from marble.protocol import Parameters
 from tests.fakes.fake_coordinator import FakeCoordinator
@@ -188,7 +188,7 @@ async def test_without_a_type_nothing_starts(tmp_path: Path) -> None:
 
 
 async def test_simulated_evidence_is_sent_and_said_aloud(pki: MarblePki, tmp_path: Path) -> None:
-    vendors.create(tmp_path / "vendor")
+    create(tmp_path / "vendor")
     async with FakeCoordinator(pki).running() as coordinator:
         process = await launch(tmp_path, coordinator, ["true"], ENCLASP_SIMULATION=str(tmp_path / "vendor"))
         code, _, stderr = await ended(process)

@@ -11,7 +11,7 @@ from attestation.binding import Bound
 from attestation.cca.device import CcaDevice
 from attestation.cca.verify import CcaVerifier
 from attestation.errors import EndorsementFormatError, NoDevice
-from attestation.simulation.arm import PRIVATE_FILE, Realm, SimulatedArm, load
+from attestation.simulation.arm import PRIVATE_FILE, Realm, SimulatedArm, load, save
 from tests.fakes.tsm import FakeTsm
 
 REPORTS = Path("/config/tsm/report")
@@ -74,7 +74,7 @@ def test_report_data_of_another_length_is_a_mistake_of_ours(kernel: FakeTsm) -> 
 def test_a_saved_maker_issues_as_before_and_only_its_owner_reads_its_keys(
     arm: SimulatedArm, simulated: CcaVerifier, realm: Realm, now: datetime, tmp_path: Path
 ) -> None:
-    arm.save(tmp_path)
+    save(tmp_path, arm)
     again = load(tmp_path)
 
     assert 0o600 == stat.S_IMODE((tmp_path / PRIVATE_FILE).stat().st_mode)

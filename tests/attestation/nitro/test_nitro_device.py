@@ -12,7 +12,7 @@ from attestation.errors import EndorsementFormatError, NoDevice
 from attestation.nitro.device import NitroDevice
 from attestation.nitro.endorsements import NitroEndorsements
 from attestation.nitro.verify import NitroVerifier
-from attestation.simulation.aws import PRIVATE_FILE, NitroEnclave, SimulatedAws, load
+from attestation.simulation.aws import PRIVATE_FILE, NitroEnclave, SimulatedAws, load, save
 from tests.fakes.nsm import FakeNsm
 
 REPORT_DATA = bytes(range(64))
@@ -113,7 +113,7 @@ def test_report_data_of_another_length_is_a_mistake_of_ours(device: NitroDevice)
 def test_a_saved_vendor_issues_as_before_and_only_its_owner_reads_its_keys(
     aws: SimulatedAws, simulated: NitroVerifier, enclave: NitroEnclave, now: datetime, tmp_path: Path
 ) -> None:
-    aws.save(tmp_path)
+    save(tmp_path, aws)
     again = load(tmp_path)
 
     assert aws.trust_pem == again.trust_pem

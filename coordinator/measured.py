@@ -1,0 +1,52 @@
+"""A program on simulated hardware, in the words of a manifest: sections of a package, by platform."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from attestation.kinds import Kind
+from attestation.simulation.machines import PARAVISOR, PCR
+from attestation.simulation.measure import ProgramMeasurement
+
+Section: TypeAlias = Mapping[str, object]
+"""Texts, numbers, switches, sections, and lists of sections."""
+
+SECTIONS: Final[Mapping[Kind, str]] = {
+    Kind.TDX: "TDX",
+    Kind.SGX: "SGX",
+    Kind.SEV_SNP: "SEVSNP",
+    Kind.NITRO: "Nitro",
+    Kind.CCA: "CCA",
+    Kind.AZURE_VTPM: "AzureVTPM",
+}
+"""Of each platform that measures programs."""
+
+
+def sections_of(program: ProgramMeasurement) -> Mapping[str, Section]:
+    """What identifies a program, on every platform."""
+    return {
+        "TDX": {"MRTD": program.mrtd.hex()},
+        "SGX": {"MRENCLAVE": program.mrenclave.hex()},
+        "SEVSNP": {"Measurement": program.measurement.hex()},
+        "Nitro": {"PCR0": program.pcr0.hex()},
+        "CCA": {"RIM": program.rim.hex()},
+        "AzureVTPM": {"SEVSNP": {"Measurement": PARAVISOR.hex()}, f"PCR{PCR}": program.pcr11.hex()},
+    }
+
+
+def yaml_lines(section: Section, indent: int = 0) -> list[str]:
+    """The lines of a section; hex is quoted, since a lucky value would be a number."""
+    lines = []
+    for name, value in section.items():
+        start = f"{' ' * indent}{name}:"
+        if isinstance(value, Mapping):
+            lines += [start, *yaml_lines(value, indent + 2)]
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            lines.append(start)
+            for item in value:
+                first, *rest = yaml_lines(item, indent + 4)
+                lines += [f"{' ' * (indent + 2)}- {first.lstrip()}", *rest]
+        elif isinstance(value, bool):
+            lines.append(f"{start} {str(value).lower()}")
+        else:
+            lines.append(f'{start} "{value}"' if isinstance(value, str) else f"{start} {value}")
+    return lines
