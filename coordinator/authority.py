@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from attestation.certificate import evidence_extension
 from attestation.evidence import Evidence
-from coordinator.state.model import Authority
+from coordinator.state.model import Authority, Retired
 from pki import oids
 from pki.certificates import (
     CertificateTemplate,
@@ -26,9 +26,12 @@ from pki.certificates import (
 )
 from pki.keys import PublicKey
 from pki.manifest_digest import manifest_digest_extension
+from pki.manifest_history import HistoryMark, history_extension
 
 ROOT_NAME: Final = "MarbleRun Coordinator"
 INTERMEDIATE_NAME: Final = "MarbleRun Coordinator - Intermediate CA"
+MOST_RETIRED: Final = 4
+"""More updates than that within one overlap, and the oldest intermediate is trusted no more."""
 _BOTH_SIDES: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 _LOOPBACK: Final = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 
@@ -43,10 +46,14 @@ class AuthorityKeys:
 
 @dataclass(frozen=True, slots=True)
 class RootContent:
-    """What the root certificate says besides its name: the manifest's digest (32 bytes, or empty) and Evidence."""
+    """What the root certificate says besides its name.
+
+    manifest_digest: 32 bytes, or empty before a manifest.  history: of manifests until this one; None before it.
+    """
 
     manifest_digest: bytes
     evidence: Evidence
+    history: HistoryMark | None = None
 
 
 def issue_authority(
@@ -56,12 +63,15 @@ def issue_authority(
     *,
     now: datetime,
     serials: tuple[int, int, int],
+    retired: tuple[Retired, ...] = (),
 ) -> Authority:
     """The whole hierarchy.  names: DNS names and IP addresses of the Coordinator, beside loopback; serials: root,
-    intermediate, marble root."""
+    intermediate, marble root.  retired: see Authority."""
     root_name, intermediate_name = common_name(ROOT_NAME), common_name(INTERMEDIATE_NAME)
     digest, evidence = content.manifest_digest, content.evidence
     extra = [ExtraExtension(manifest_digest_extension(digest))] if digest else []
+    if content.history is not None:
+        extra.append(ExtraExtension(history_extension(content.history)))
     extra.append(ExtraExtension(evidence_extension(evidence)))
     root = build(
         _ca(root_name, names, tuple(extra)),
@@ -89,7 +99,37 @@ def issue_authority(
         not_before=now,
         serial=serials[2],
     )
-    return Authority(keys.root, root, keys.intermediate, intermediate, marble_root, names)
+    return Authority(keys.root, root, keys.intermediate, intermediate, marble_root, names, retired)
+
+
+def retire(
+    authority: Authority,
+    successor: EllipticCurvePublicKey,
+    *,
+    now: datetime,
+    overlap: timedelta,
+    serials: tuple[int, int],
+) -> tuple[Retired, ...]:
+    """What is trusted beside a new intermediate with the key `successor`: this authority's, and what overlaps still.
+
+    serials: of the two certificates that are made.  Without an overlap nothing is trusted, and what was is so no more.
+    """
+    if not overlap:
+        return ()
+    name = authority.marble_root.subject
+    made = [
+        build(
+            _ca(name, authority.names),
+            public_key=key,
+            issuer_name=name,
+            issuer_key=authority.intermediate_key,
+            not_before=now,
+            serial=serial,
+            not_after=now + overlap,
+        )
+        for key, serial in zip((authority.intermediate_key.public_key(), successor), serials, strict=True)
+    ]
+    return (Retired(made[0], made[1], authority.intermediate), *authority.overlapping(now))[:MOST_RETIRED]
 
 
 def issue_marble_leaf(

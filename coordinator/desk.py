@@ -26,12 +26,13 @@ from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
 from coordinator.state.events import Event, EvidenceRemembered, MarbleActivated, decode_event, encode_event
 from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_kept
-from coordinator.state.model import Authority, State
+from coordinator.state.model import Authority, Retired, State
 from coordinator.state.phase import Phase
 from coordinator.state.replay import condense, replay, replay_all
 from coordinator.state.single_use import SingleUse
 from pki.certificates import der, serial_number
 from pki.keys import PrivateKey, generate_p384, spki_der
+from pki.manifest_history import HistoryMark
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Environment:
 class Desk:
     """What the clerks share.  state: replaced as a whole, by `become` alone.
 
-    changing: held while a state is founded or recovered.  locked: what waits for recovery, if anything does.
+    changing: held while a state is founded, recovered or updated.  locked: what waits for recovery, if anything does.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -148,13 +149,19 @@ class Desk:
 
         written.add_done_callback(said)
 
-    def make_authority(self, keys: AuthorityKeys, digest: bytes) -> Authority:
-        """A hierarchy whose root carries the manifest's digest and Evidence over both.  Slow."""
+    def make_authority(
+        self, keys: AuthorityKeys, digest: bytes, history: HistoryMark | None, retired: tuple[Retired, ...] = ()
+    ) -> Authority:
+        """A hierarchy whose root carries the manifest's digest, its history, and Evidence over key and digest.  Slow.
+
+        retired: intermediates that stay trusted for a time.
+        """
         binding = of_root_key(spki_der(keys.root.public_key()), digest)
         evidence = self.env.issuer.issue(binding.report_data)
         a, b, c = (serial_number(self.env.entropy(16)) for _ in range(3))
-        content = RootContent(digest, evidence)
-        return issue_authority(keys, self.env.names, content, now=self.env.clock(), serials=(a, b, c))
+        content = RootContent(digest, evidence, history)
+        names, now = self.env.names, self.env.clock()
+        return issue_authority(keys, names, content, now=now, serials=(a, b, c), retired=retired)
 
     def issue_for(self, authority: Authority, nonce: bytes) -> Evidence:
         """Evidence over a root certificate and a nonce (contract 1.7).  Slow."""
@@ -196,7 +203,7 @@ class Desk:
             self.locked = found
             self.env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
         phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
-        return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b""))
+        return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b"", None))
 
     def _remember(self, opened: Opened) -> None:
         """Which Evidence was admitted before, and how long the journal is."""

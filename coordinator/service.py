@@ -12,19 +12,20 @@ from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
 from coordinator.clerks.recovery import Recovery
+from coordinator.clerks.updates import Updates
 from coordinator.decisions.decision import admit
 from coordinator.desk import Desk, Environment
 from coordinator.journal.errors import JournalError
 from coordinator.state.events import LogEntry
 from coordinator.state.kept_evidence import KeptEvidence
-from coordinator.state.model import Authority, Deployment
+from coordinator.state.model import Authority, Deployment, History
 from coordinator.state.phase import Ask, Phase
 from marble.protocol import ActivationRequest, Parameters
 from pki.certificates import pem
 
 
 class Coordinator:
-    """Everything that can be asked of a Coordinator; users ask `people`, owners of shares `recovery`."""
+    """Everything that can be asked of a Coordinator; users ask `people` and `updates`, owners of shares `recovery`."""
 
     def __init__(self, environment: Environment) -> None:
         """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
@@ -34,6 +35,7 @@ class Coordinator:
         self.people = People(self._desk)
         self.recovery = Recovery(self._desk)
         self.features = Features(self._desk)
+        self.updates = Updates(self._desk, self._manifests)
 
     @property
     def authority(self) -> Authority:
@@ -58,6 +60,10 @@ class Coordinator:
     def update_log(self) -> tuple[LogEntry, ...]:
         """What was changed, oldest first.  Raises WrongPhase, NotServing."""
         return self._deployment(Ask.READ_LOG).log
+
+    def history(self) -> History:
+        """Every manifest and package update until now.  Raises WrongPhase, NotServing."""
+        return self._deployment(Ask.READ_MANIFEST).history
 
     def known_type(self, marble_type: str) -> str:
         """A marble type as a label: itself if the manifest has it, else "unknown"."""

@@ -121,14 +121,15 @@ def build(
 ) -> x509.Certificate:
     """Sign a certificate for `public_key`.  For a self-signed one, issuer_name is the subject and issuer_key its key.
 
-    The authority key identifier is written unless the issuer is the subject.  The hash follows the issuer's key
+    The authority key identifier is written unless the certificate is self-signed.  The hash follows the issuer's key
     (SHA-384 for P-384).  serial: positive, at most 159 bits.  not_before, not_after: aware, UTC; without not_after it
     lasts FOREVER.  A not_after in the past is legal (contract, 3.6): the certificate has then expired when it is made.
     Raises TemplateInvalid if the template cannot be written as X.509.
     """
     end = not_before + FOREVER if not_after is None else not_after
     try:
-        extensions = _extensions(template, public_key, issuer_key, self_issued=issuer_name == template.subject)
+        self_signed = issuer_name == template.subject and issuer_key.public_key() == public_key
+        extensions = _extensions(template, public_key, issuer_key, self_signed=self_signed)
         builder = (
             x509.CertificateBuilder(extensions=extensions)  # one by one they cost as much as a tenth of the signature
             .subject_name(template.subject)
@@ -193,7 +194,7 @@ def parse_csr(raw: bytes) -> CsrData:
 
 
 def _extensions(
-    template: CertificateTemplate, public_key: PublicKey, issuer_key: PrivateKey, *, self_issued: bool
+    template: CertificateTemplate, public_key: PublicKey, issuer_key: PrivateKey, *, self_signed: bool
 ) -> list[x509.Extension[x509.ExtensionType]]:
     found: list[x509.Extension[x509.ExtensionType]] = []
     if template.key_usage:
@@ -203,7 +204,7 @@ def _extensions(
     found.append(_basic_constraints(template.is_ca, template.path_length))
     if template.subject_key_identifier:
         found.append(_extension(x509.SubjectKeyIdentifier.from_public_key(public_key)))
-    if not self_issued:
+    if not self_signed:
         found.append(_authority_key_identifier(issuer_key))
     if names := _names(template):
         found.append(_extension(x509.SubjectAlternativeName(names), critical=not list(template.subject)))

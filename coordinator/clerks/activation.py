@@ -63,10 +63,11 @@ class Activation:
             check = failed("evidence.format", "an SGX or TDX quote", str(cause), "contract 2.3", code="V101")
             raise NotAttested(marble.type, (check,), genuine=False) from cause
         verification = self._desk.env.verifier.verify(evidence, of_certificate(leaf), now=now)
-        attested, waived = joins.check_evidence(deployment.manifest, marble, verification)
+        attested, waived = joins.check_evidence(deployment.packages, marble, verification)
         joins.check_limit(deployment, marble)
         return joins.Admission(
             marble=marble,
+            package=deployment.packages[marble.package],
             attested=attested,
             certificate=leaf,
             evidence=request.quote,

@@ -6,6 +6,7 @@ from typing import Final
 
 from attestation.errors import NoSealingKey
 from coordinator.authority import AuthorityKeys
+from coordinator.decisions.approvals import milliseconds
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import ManifestRefused
 from coordinator.decisions.set_manifest import Founding, check_templates, set_manifest
@@ -15,12 +16,13 @@ from coordinator.journal.codes import NO_SEALING_KEY
 from coordinator.journal.errors import JournalError
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import Manifest, Secret
-from coordinator.manifest.parse import parse
 from coordinator.recovery.prepare import Prepared, prepare
 from coordinator.state.events import encode_event
 from coordinator.state.model import Custody
 from coordinator.state.phase import Ask
-from coordinator.state.replay import replay_all
+from coordinator.state.replay import first_entry, replay_all
+from coordinator.state.update_replay import agreed_manifest
+from pki.manifest_history import GENESIS, HistoryMark, next_link
 
 _MOST_SETTERS: Final = 4
 """Manifests that are being set at a time, the waiting ones included: each may be 8 MiB long."""
@@ -51,18 +53,21 @@ class Manifests:
         async with desk.changing:
             desk.check_serving()
             admit(desk.state, Ask.SET_MANIFEST)
-            manifest = await desk.in_thread(lambda: self._accept(raw))
+            manifest = await desk.in_thread(lambda: self.accept(raw))
             keys = {s.name: await desk.key_for(s) for s in manifest.secrets.values() if wants_key_now(s)}
             held = AuthorityKeys(desk.state.authority.root_key, desk.state.authority.intermediate_key)
-            authority = await desk.in_thread(lambda: desk.make_authority(held, manifest.digest))
             prepared = await desk.in_thread(lambda: self._prepare(manifest)) if manifest.recovery_keys else None
             custody = _custody(prepared) if prepared is not None else None
+            now = env.clock()
+            entry = first_entry(milliseconds(now), manifest.digest)
+            mark = HistoryMark(1, next_link(GENESIS, entry.encode()), ())
+            authority = await desk.in_thread(lambda: desk.make_authority(held, manifest.digest, mark))
             decision = set_manifest(
                 desk.state,
                 manifest,
-                Founding(authority, keys, custody),
+                Founding(authority, keys, custody, entry),
                 compatible=env.compatible,
-                now=env.clock(),
+                now=now,
                 entropy=env.entropy,
             )
             mode = manifest.config.seal_mode.value
@@ -85,10 +90,10 @@ class Manifests:
     def _setter_done(self, _task: "asyncio.Task[Mapping[str, bytes]]") -> None:
         self._setters -= 1
 
-    def _accept(self, raw: bytes) -> Manifest:
+    def accept(self, raw: bytes) -> Manifest:
         """Parsed, every template tried, and a key to seal its state with.  Slow.  Raises ManifestRefused."""
         try:
-            manifest = parse(raw, name="manifest", compatible=self._desk.env.compatible).manifest
+            manifest = agreed_manifest(raw, self._desk.env.compatible)
             check_templates(manifest, self._desk.state.authority)
             self._check_sealing(manifest)
         except ManifestInvalid as cause:

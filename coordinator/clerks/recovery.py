@@ -172,8 +172,9 @@ class Recovery:
     def _new_root(self, state: State) -> Authority:
         """The same keys, and a root certificate with Evidence of the machine that we run on now.  Slow."""
         assert state.deployment is not None, "a journal begins with a manifest"
-        keys = AuthorityKeys(state.authority.root_key, state.authority.intermediate_key)
-        return self._desk.make_authority(keys, state.deployment.manifest.digest)
+        authority, history = state.authority, state.deployment.history
+        keys = AuthorityKeys(authority.root_key, authority.intermediate_key)
+        return self._desk.make_authority(keys, state.deployment.manifest.digest, history.mark, authority.retired)
 
     async def _seal(self, opened: Opened, state: State) -> None:
         assert state.deployment is not None, "a journal begins with a manifest"

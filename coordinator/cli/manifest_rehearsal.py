@@ -73,7 +73,7 @@ class Rehearsal:
         binding = of_root_key(spki_der(keys.root.public_key()), manifest.digest)
         evidence = self._machines[Kind.TDX].quote_trust_domain(TrustDomain(bytes(48)), binding.report_data)
         serials = (self._serial(), self._serial(), self._serial())
-        content = RootContent(manifest.digest, evidence)
+        content = RootContent(manifest.digest, evidence, None)
         authority = issue_authority(keys, ("localhost",), content, now=now, serials=serials)
         slow = {
             secret.name: make_key(secret)
@@ -113,7 +113,7 @@ class Rehearsal:
         binding = of_certificate(der(shown))
         values = self.manifest.packages[marble.package].alternatives[0]
         verification = self._verifier.verify(self._evidence(values, binding.report_data), binding, now=self._now)
-        check_evidence(self.manifest, marble, verification)
+        check_evidence(self.manifest.packages, marble, verification)
 
     def activate(self, marble: Marble, uuid: str) -> Given:
         """What a marble gets that has proven itself.  uuid: canonical.  Raises TemplateInvalid."""
@@ -142,7 +142,7 @@ class Rehearsal:
             {name: template for name, template in wanted.env.items() if not env[name]},
             wanted.argv,
         )
-        made = render(self.manifest, replace(marble, parameters=good), identity, self._texts, secrets)
+        made = render(self.manifest, replace(marble, parameters=good), identity, self._texts.at(self._now), secrets, {})
         return Given(
             files={path: Value(made.files.get(path, b""), problem) for path, problem in files.items()},
             env={name: Value(made.env.get(name, b""), env.get(name, "")) for name in (*env, *made.env)},
@@ -212,7 +212,7 @@ class Rehearsal:
         """Why one value cannot be made; empty where it can."""
         alone = replace(marble, parameters=Parameters(files, env), tls=())
         try:
-            render(self.manifest, alone, identity, self._texts, secrets)
+            render(self.manifest, alone, identity, self._texts.at(self._now), secrets, {})
         except RenderFailed as failure:
             return str(failure)
         return ""

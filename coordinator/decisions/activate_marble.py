@@ -26,7 +26,7 @@ from coordinator.decisions.errors import (
     TooManyActivations,
     UnknownMarble,
 )
-from coordinator.manifest.model import Manifest, Marble, Secret
+from coordinator.manifest.model import Manifest, Marble, Package, Secret
 from coordinator.manifest.template.render import ALL_SECRETS
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.generate import Entropy, certify, derive_symmetric
@@ -50,6 +50,7 @@ class Admission:
     """
 
     marble: Marble
+    package: Package
     attested: Attested
     certificate: bytes
     evidence: bytes
@@ -84,7 +85,7 @@ def find_marble(state: State, marble_type: str) -> tuple[Deployment, Marble]:
 
 
 def check_evidence(
-    manifest: Manifest, marble: Marble, verification: Verification
+    packages: Mapping[str, Package], marble: Marble, verification: Verification
 ) -> tuple[Attested, tuple[Check, ...]]:
     """The proof, if it is genuine and what the manifest wants, and the waivers that it needed.
 
@@ -94,7 +95,7 @@ def check_evidence(
         attested = verification.attested()
     except NotGenuine as cause:
         raise NotAttested(marble.type, cause.checks, genuine=False) from cause
-    appraisal = appraise(attested, manifest.packages[marble.package].alternatives)
+    appraisal = appraise(attested, packages[marble.package].alternatives)
     if not appraisal.accepted:
         raise NotAttested(marble.type, appraisal.checks, genuine=True)
     return attested, in_use(appraisal.checks)
@@ -141,7 +142,7 @@ def activate_marble(
     """
     marble, uuid = admission.marble, admission.uuid
     deployment, current = find_marble(state, marble.type)
-    if current is not marble:
+    if current is not marble or deployment.packages[marble.package] is not admission.package:
         raise RequestInvalid(f"marble '{marble.type}': the manifest changed while it joined; try again")
     check_limit(deployment, marble)
     leaf = issue_marble_leaf(
@@ -155,11 +156,13 @@ def activate_marble(
         lifetime=marble.lifetime,
     )
     try:
+        used = _used(deployment.manifest, marble)
         secrets = {
             secret.name: _secret(state, deployment, secret, marble, uuid, keys, now=now, entropy=entropy)
-            for secret in _used(deployment.manifest, marble)
+            for secret in used
         }
-        parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts, secrets)
+        previous = _previous(deployment, used, marble, uuid)
+        parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts.at(now), secrets, previous)
     except (RenderFailed, TemplateInvalid) as cause:
         raise _parameters_failed(deployment, marble, cause) from cause
     event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest, JOIN)
@@ -192,6 +195,15 @@ def _secret(
     key = keys.secrets[secret.name]
     stored = certify(secret, key, state.authority, now=now, serial=serial_number(entropy(16)))
     return secret_value(secret, stored)
+
+
+def _previous(deployment: Deployment, used: tuple[Secret, ...], marble: Marble, uuid: str) -> Mapping[str, SecretValue]:
+    """What these secrets were before an update made them anew; those that have not changed are left out."""
+    previous = {secret.name: deployment.previous[secret.name] for secret in used if secret.name in deployment.previous}
+    if root_secret := deployment.previous_root_secret:
+        derived = (s for s in used if not s.shared and not s.user_defined and not s.type.is_certificate)
+        previous |= {secret.name: derive_symmetric(secret, marble, uuid, root_secret) for secret in derived}
+    return previous
 
 
 def _parameters_failed(deployment: Deployment, marble: Marble, cause: Exception) -> ParametersFailed:

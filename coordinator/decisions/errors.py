@@ -177,6 +177,59 @@ class QuoteRefused(Refused):
     code = "A223"
 
 
+class NoPendingUpdate(Refused):
+    """No update of the manifest waits for approvals."""
+
+    code = "U523"
+    hint = "`enclasp manifest log` says what became of the last one"
+
+
+class UpdatePending(Refused):
+    """An update waits already; there is one at a time."""
+
+    code = "U524"
+    hint = "acknowledge it, cancel it, or wait until it expires"
+
+
+class OtherDocument(Refused):
+    """The bytes are not those that are pending."""
+
+    code = "U525"
+    hint = "get the exact bytes with `enclasp manifest update pending`, and read them"
+
+
+class PackageUpdateRefused(Refused):
+    """A security version cannot become this."""
+
+    code = "U526"
+
+
+class ReplacesOther(Refused):
+    """The document names another manifest as its predecessor."""
+
+    code = "U527"
+    hint = "somebody else has updated the manifest meanwhile: look at it, then write a document for it"
+
+
+class ApprovalRefused(Refused):
+    """A detached signature does not count."""
+
+    code = "U528"
+
+
+class SealingFixed(Refused):
+    """The document changes who can open the sealed state."""
+
+    code = "U530"
+    hint = "keep these as they are"
+
+
+class UpdateFailed(Refused):
+    """An approved manifest could not be put in force, and is withdrawn."""
+
+    code = "U529"
+
+
 CODES = {
     "A200": ("request refused", "see the coordinator's log"),
     "A201": ("unknown marble type", UnknownMarble.hint),
@@ -199,5 +252,23 @@ CODES = {
     "A221": ("the client is no marble of this deployment", UnknownMarbleCertificate.hint),
     "A222": ("a monotonic counter cannot be kept", "use fewer counters, or shorter names"),
     "A223": ("a quote is not countersigned", "the text names every check that did not pass"),
+    "U523": ("no update is pending", NoPendingUpdate.hint),
+    "U524": ("an update is pending already", UpdatePending.hint),
+    "U525": ("another document is pending", OtherDocument.hint),
+    "U526": (
+        "a security version cannot become this",
+        "package updates only raise the version of SGX packages; everything else is an update of the whole manifest",
+    ),
+    "U527": ("the document is an update of another manifest", ReplacesOther.hint),
+    "U528": (
+        "a detached signature does not count",
+        "a user with UpdateManifest signs the exact bytes with `enclasp manifest sign`; the document names in "
+        "Update.Replaces the manifest in force",
+    ),
+    "U530": ("an update cannot change who opens the sealed state", SealingFixed.hint),
+    "U529": (
+        "an approved manifest could not be put in force",
+        "the text says why; correct the document, propose it again",
+    ),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

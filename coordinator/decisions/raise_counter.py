@@ -38,12 +38,13 @@ NOBODY: Final = MarbleName("", "")
 def find_marble_name(state: State, leaf: bytes, *, now: datetime) -> MarbleName:
     """The marble that has this certificate (DER), whose key the connection proved.
 
-    Only the leaf counts: it must be signed by the marble root in force, valid now, and fit for a server.
+    Only the leaf counts: it must be signed by a marble root that is trusted, valid now, and fit for a server.
     Raises UnknownMarbleCertificate.
     """
     try:
         certificate = load_der(leaf)
-        verify_path(certificate, (), (state.authority.marble_root,), now=now)
+        roots = (retired.marble_root for retired in state.authority.overlapping(now))
+        verify_path(certificate, (), (state.authority.marble_root, *roots), now=now)
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         marble_type = certificate.extensions.get_extension_for_oid(MARBLE_TYPE).value
         (name,) = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)

@@ -25,11 +25,13 @@ class Founding:
     """What was made before the decision: the hierarchy whose root names the manifest, and the slow key pairs.
 
     keys: one for each shared certificate secret, by its name.  custody: of the new journal's recovery key, if any.
+    entry: the first one of the history, which the root names; empty where nobody will ask for it.
     """
 
     authority: Authority
     keys: Mapping[str, PrivateKey]
     custody: Custody | None = None
+    entry: str = ""
 
 
 def set_manifest(
@@ -59,6 +61,7 @@ def set_manifest(
             root_secret=entropy(32),
             secrets=secrets,
             signature=authority.root_key.sign(manifest.raw, ec.ECDSA(hashes.SHA256())),
+            entry=founding.entry,
         ),
     )
     if founding.custody is not None:

@@ -57,7 +57,6 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E051": ("platforms with known holes are accepted", "update the platforms instead"),
     "E052": ("a value looks like a secret", "define it under Secrets; everybody may read a manifest"),
     "E060": ("a decision is still open", "write a value in the place of DECIDE:, or delete the comment that asks"),
-    "E090": ("a role allows what comes with a later version of Enclasp", "until then nobody may do it"),
     "E070": ("a password cannot be made as defined", "see Length, Alphabet and Characters in the manifest reference"),
     "E071": ("what an update does to this secret cannot be chosen", "see OnUpdate in the manifest reference"),
     "E072": ("a certificate's lifetime does not fit", "see CertificateLifetime in the manifest reference"),
@@ -65,7 +64,6 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "the value of a user-defined secret stands in the manifest",
         "remove it, and set it with `enclasp secret set`; everybody may read a manifest",
     ),
-    "E093": ("this part of Config comes with a later version of Enclasp", "leave it out for now"),
     "E094": ("infrastructures come with a later version of Enclasp", "leave Infrastructures out for now"),
     "E095": ("this certificate field comes with a later version of Enclasp", "leave it out for now"),
 }

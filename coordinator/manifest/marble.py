@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from coordinator.manifest.document import Member, Place, ScalarNode, ScalarOrigin
+from coordinator.manifest.duration import parse_duration
 from coordinator.manifest.model import Marble, Parameters, Secret, TlsTag
 from coordinator.manifest.people import check_name
 from coordinator.manifest.reading import Reading
@@ -68,7 +69,7 @@ class _Marble:
         text = self._view.text("CertificateLifetime")
         if not text:
             return DEFAULT_LIFETIME if self._reading.is_new_style and not self._reading.compatible else None
-        lifetime = timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+        lifetime = parse_duration(text)
         if not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
             message = f'marble "{self._name}": a certificate cannot be valid for {text}'
             hint = f"choose between {MIN_LIFETIME.seconds // 60}m and {MAX_LIFETIME.days}d"
@@ -179,7 +180,6 @@ DEFAULT_LIFETIME: Final = timedelta(days=365)
 # Clocks differ by minutes, and a marble needs its certificate from the first second.
 MIN_LIFETIME: Final = timedelta(minutes=10)
 MAX_LIFETIME: Final = timedelta(days=36500)
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _ENCODING_HINTS: Final = {"base64": "standard alphabet, with = padding", "hex": "pairs of hex digits, nothing between"}
 _RESERVED: Final = frozenset(

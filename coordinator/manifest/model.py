@@ -197,11 +197,31 @@ class FeatureGate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`Config`, as far as this version acts on it.  recovery_threshold: 0 is all owners of recovery keys."""
+    """`Config`, as far as this version acts on it.  recovery_threshold: 0 is all owners of recovery keys.
+
+    update_threshold: how many users must approve an update; 0 is all who may.  update_expiry: how long a proposed one
+    waits for them.  update_overlap: how long the intermediate of before an update stays trusted.
+    """
 
     seal_mode: SealMode = SealMode.PRODUCT_KEY
+    update_threshold: int = 0
+    update_expiry: timedelta = timedelta(days=7)
+    update_overlap: timedelta = timedelta(0)
+    rotate_root_secret: bool = False
     recovery_threshold: int = 0
     feature_gates: frozenset[FeatureGate] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTerms:
+    """`Update`: what a document says of the one that it replaces.
+
+    replaces: the only fingerprint (32 bytes) that it may follow, or empty for any.  lowers: packages whose raised
+    security version may fall with it.
+    """
+
+    replaces: bytes = b""
+    lowers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +241,7 @@ class Manifest:
     recovery_keys: Mapping[str, OwnerKey]
     config: Config
     compatible: bool
+    update: UpdateTerms = field(default_factory=UpdateTerms)
 
     @property
     def fingerprint(self) -> str:

@@ -1,14 +1,18 @@
 """Text to Manifest.  All errors are reported at once.  Nothing half-parsed leaves this file."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
 from coordinator.manifest.document import Document, Node
+from coordinator.manifest.duration import parse_duration
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.marble import read_marbles
-from coordinator.manifest.model import Config, FeatureGate, Manifest, SealMode
+from coordinator.manifest.model import Config, FeatureGate, Manifest, SealMode, UpdateTerms
 from coordinator.manifest.package import read_packages
-from coordinator.manifest.people import read_roles, read_users
+from coordinator.manifest.people import check_name, read_roles, read_users
 from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.recovery_keys import read_recovery_keys
@@ -77,6 +81,7 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
         recovery_keys=read_recovery_keys(reading, view),
         config=_config(reading, view),
         compatible=reading.compatible,
+        update=_update(reading, view, names),
     )
     for member in view.members("Infrastructures")[:1]:
         message = "Infrastructures come with a later version of Enclasp"
@@ -105,12 +110,27 @@ def _config(reading: Reading, view: View) -> Config:
     if threshold > updaters:
         message = f"UpdateThreshold {threshold} is more than the {updaters} users who may update the manifest"
         reading.refuse("E027", config.place("UpdateThreshold"), message, "give more users a Manifest role, or lower it")
-    for key in ("UpdateThreshold", "RotateRootSecret"):
-        if config.items(key) or config.number(key) or config.flag(key):
-            message = f"Config.{key} comes with a later version of Enclasp"
-            reading.refuse("E093", config.place(key), message, "leave it out for now")
-    seal_mode = SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY)
-    return Config(seal_mode, config.number("RecoveryThreshold") or 0, frozenset(gates))
+    expiry, overlap = (config.text(key) for key in ("UpdateExpiry", "UpdateOverlap"))
+    if overlap and parse_duration(overlap) > MAX_OVERLAP:
+        message = f"after an update the old certificates cannot be trusted for {overlap}"
+        reading.refuse("E027", config.place("UpdateOverlap"), message, f"at most {MAX_OVERLAP.days}d")
+    return Config(
+        seal_mode=SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY),
+        update_threshold=threshold,
+        update_expiry=parse_duration(expiry or DEFAULT_EXPIRY),
+        update_overlap=parse_duration(overlap) if overlap else timedelta(0),
+        rotate_root_secret=config.flag("RotateRootSecret"),
+        recovery_threshold=config.number("RecoveryThreshold") or 0,
+        feature_gates=frozenset(gates),
+    )
+
+
+def _update(reading: Reading, view: View, packages: Iterable[str]) -> UpdateTerms:
+    update = view.view("Update")
+    lowers = update.texts("LowersSecurityVersion")
+    for item, name in zip(update.items("LowersSecurityVersion"), lowers, strict=True):
+        check_name(reading, item.place, "Update.LowersSecurityVersion names", name, packages, "packages")
+    return UpdateTerms(bytes.fromhex(update.text("Replaces")), frozenset(lowers))
 
 
 def _updaters(view: View) -> int:
@@ -131,3 +151,6 @@ def _sorted(reading: Reading) -> tuple[Finding, ...]:
 
 _UNREADABLE = frozenset({"E001", "E003", "E007"})
 _GATES = {gate.value.lower(): gate for gate in FeatureGate}
+
+DEFAULT_EXPIRY: Final = "7d"
+MAX_OVERLAP: Final = timedelta(days=90)

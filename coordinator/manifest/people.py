@@ -73,9 +73,6 @@ def _read_actions(reading: Reading, role: str, view: View, kind: str) -> frozens
             reading.refuse("E026", item.place, f'role "{role}": {text} does not fit {kind}', hint)
             continue
         actions.add(action)
-        if action in _LATER:
-            message = f'role "{role}" allows {action}, but updates come with a later version of Enclasp'
-            reading.warn("E090", item.place, message, "until then this manifest stays as it is")
     return frozenset(actions)
 
 
@@ -143,4 +140,3 @@ _ACTIONS: Final[Mapping[str, Mapping[str, Action]]] = {
     "Secrets": {"readsecret": Action.READ_SECRET, "writesecret": Action.WRITE_SECRET},
     "Manifest": {"updatemanifest": Action.UPDATE_MANIFEST},
 }
-_LATER: Final = frozenset({Action.UPDATE_SECURITY_VERSION, Action.UPDATE_MANIFEST})

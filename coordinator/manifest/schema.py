@@ -6,8 +6,20 @@ marks a field that takes several values with names, `x-ignorable` what MarbleRun
 
 from typing import Final
 
+from coordinator.manifest.duration import duration_text
 from coordinator.manifest.schema_packages import PACKAGE
-from coordinator.manifest.schema_parts import UINT32, UINT64, any_case, form, map_of, ours, struct, texts, whole
+from coordinator.manifest.schema_parts import (
+    UINT32,
+    UINT64,
+    any_case,
+    form,
+    hex_text,
+    map_of,
+    ours,
+    struct,
+    texts,
+    whole,
+)
 from coordinator.manifest.schema_parts import Schema as Schema
 
 _BYTES: Final[Schema] = {
@@ -54,9 +66,7 @@ _MARBLE: Final = struct(
             "description": "Leave the marble's type out of its keys' derivation.",
         },
         "CertificateLifetime": ours(
-            form(
-                "^[1-9][0-9]{0,5}(m|h|d)$",
-                "a time as 30m, 12h or 90d",
+            duration_text(
                 "How long its own certificate is valid; at least 10m. Default: 365d, in MarbleRun's style without end.",
                 "90d",
             )
@@ -267,11 +277,30 @@ _CONFIG: Final = struct(
         "FeatureGates": texts(
             "Not yet supported.", any_case("SignQuoteEndpoint", "MonotonicCounter", "AzureHSMSealing")
         ),
-        "UpdateThreshold": whole(UINT64, "Not yet supported."),
+        "UpdateThreshold": whole(UINT64, "How many users must approve an update of the manifest; 0: all who may."),
+        "UpdateExpiry": ours(duration_text("How long a proposed update waits for approvals. Default: 7d.", "7d")),
+        "UpdateOverlap": ours(
+            duration_text(
+                "How long after an update certificates of before it are still trusted, so that marbles of both sides "
+                "can talk; at most 90d. Default: not at all, as MarbleRun.",
+                "1h",
+            )
+        ),
         "RecoveryThreshold": whole(
             UINT64, "How many owners of recovery keys recover together: 0 is all, else from 2 to their number."
         ),
-        "RotateRootSecret": {"type": "boolean", "description": "Not yet supported."},
+        "RotateRootSecret": {
+            "type": "boolean",
+            "description": "An update with this document makes the keys of all marbles anew (`.Previous` has the old).",
+        },
+    },
+)
+
+_UPDATE: Final = struct(
+    "What this document says of the manifest that it replaces; without effect in a first manifest.",
+    {
+        "Replaces": hex_text(32, "Fingerprint of the manifest that it replaces: it can be an update of no other"),
+        "LowersSecurityVersion": texts("Packages whose security version was raised, and may fall with this update."),
     },
 )
 
@@ -294,6 +323,7 @@ MANIFEST: Final[Schema] = {
             ),
             "Infrastructures": map_of(_INFRASTRUCTURE, "Not yet supported."),
             "Config": _CONFIG,
+            "Update": ours(_UPDATE),
         },
         required=["Packages", "Marbles"],
     ),

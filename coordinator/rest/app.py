@@ -72,8 +72,8 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
 
     async def _handle(route: Route, request: web.Request) -> web.Response:
         try:
-            user = coordinator.people.check_user(_leaf(request)) if route.caller is Caller.USER else b""
             marble = coordinator.features.check_marble(_leaf(request)) if route.caller is Caller.MARBLE else NOBODY
+            user = _user(coordinator, route, _leaf(request))
             if request.content_length is not None and request.content_length > route.body_limit:
                 return _too_large(route, request.content_length)
             with memory.share() as share:
@@ -84,7 +84,7 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
         except NoRoom:
             return errors.error(503, "too many large requests at a time; try again")
         except (Refused, BodyInvalid) as refusal:
-            return errors.refused(refusal, route.version)
+            return errors.refused(refusal, route.version, route.refusal_v1)
         except (NotServing, TryAgain) as failure:
             return errors.error(503, str(failure))
         except (web.RequestPayloadError, ConnectionError):  # broken chunks, or the caller hung up
@@ -116,6 +116,17 @@ def _expect_next(request: web.Request, response: web.StreamResponse) -> None:
         guard.answered()
     else:
         response.force_close()
+
+
+def _user(coordinator: Coordinator, route: Route, leaf: bytes | None) -> bytes:
+    """Who asks, as far as the route wants to know it.  Raises UnknownUser, NotServing."""
+    match route.caller:
+        case Caller.ANYONE | Caller.MARBLE:
+            return b""
+        case Caller.USER:
+            return coordinator.people.check_user(leaf)
+        case Caller.APPROVER:
+            return coordinator.people.known_user(leaf)
 
 
 def _leaf(request: web.Request) -> bytes | None:

@@ -4,10 +4,8 @@ from aiohttp import web
 
 from coordinator.decisions.errors import (
     GateClosed,
-    ManifestRefused,
-    NotPermitted,
+    NoPendingUpdate,
     Refused,
-    SecretRefused,
     ShareUnreadable,
     UnknownMarbleCertificate,
     UnknownUser,
@@ -19,8 +17,7 @@ from coordinator.wire.v2 import BodyInvalid
 
 JSON = "application/json"
 
-_WRONG_PHASE_V1 = {Ask.SET_MANIFEST: 400, Ask.READ_SECRETS: 400, Ask.WRITE_SECRETS: 400}
-_BAD_REQUEST_V1 = (ManifestRefused, NotPermitted, SecretRefused)
+_WRONG_PHASE_V1 = {Ask.SET_MANIFEST: 400, Ask.READ_SECRETS: 400, Ask.WRITE_SECRETS: 400, Ask.UPDATE: 400}
 
 
 def success(data: object) -> web.Response:
@@ -39,8 +36,8 @@ def error(status: int, message: str) -> web.Response:
     )
 
 
-def refused(refusal: Refused | BodyInvalid, version: int) -> web.Response:
-    """The answer for a refusal, by API version."""
+def refused(refusal: Refused | BodyInvalid, version: int, refusal_v1: int) -> web.Response:
+    """The answer for a refusal, by API version.  refusal_v1: status of what the route refuses for its content in v1."""
     text = str(refusal)
     if isinstance(refusal, BodyInvalid):
         if version == 1:
@@ -53,11 +50,13 @@ def refused(refusal: Refused | BodyInvalid, version: int) -> web.Response:
         return error(403, text)
     if isinstance(refusal, ShareUnreadable):
         return fail(400, text)
+    if isinstance(refusal, NoPendingUpdate):
+        return error(404, text)
     if version == 2:
         return error(500, text)
     if isinstance(refusal, WrongPhase):
         return error(_WRONG_PHASE_V1.get(refusal.ask, 500), text)
-    return error(400 if isinstance(refusal, _BAD_REQUEST_V1) else 500, text)
+    return error(refusal_v1, text)
 
 
 def fail(status: int, message: str, data: object = None) -> web.Response:

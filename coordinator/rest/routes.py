@@ -11,13 +11,15 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from multidict import MultiMapping
 
-from coordinator.decisions.errors import QuoteRefused, WrongPhase
+from coordinator.decisions.errors import QuoteRefused, UnknownUser, WrongPhase
 from coordinator.decisions.raise_counter import NOBODY, MarbleName
+from coordinator.manifest.signature import ManifestSignature, SignatureFormatError, parse_signature
 from coordinator.rest import errors
 from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
-from coordinator.wire import features, recovery, secrets, update_log, v1, v2
+from coordinator.wire import features, recovery, secrets, update_log, updates, v1, v2
+from coordinator.wire.history import history_document
 
 
 class Caller(Enum):
@@ -25,6 +27,7 @@ class Caller(Enum):
 
     ANYONE = "anyone who reaches the port"
     USER = "a user of the manifest, by the certificate that the connection proves"
+    APPROVER = "a user of the manifest, by that certificate, or by a detached signature in the body"
     MARBLE = "a marble of the deployment, by the certificate that it got and the connection proves"
 
 
@@ -32,7 +35,8 @@ class Caller(Enum):
 class Call:
     """What a handler sees of a request: the parameters behind `?`, the whole body, and who calls.
 
-    user: for a user's route DER of the leaf that the connection proved; else empty.  marble: for a marble's route.
+    user: for a user's route DER of the leaf that the connection proved; else empty, also where only a signature speaks.
+    marble: for a marble's route.
     """
 
     query: MultiMapping[str]
@@ -46,7 +50,10 @@ Handler: TypeAlias = Callable[[Coordinator, Call], Awaitable[web.Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row: API version, method, path, caller, handler and the largest body in bytes."""
+    """One row: API version, method, path, caller, handler and the largest body in bytes.
+
+    refusal_v1: the HTTP status, in version 1, of what the Coordinator will not do (contract 1.5).
+    """
 
     version: int
     method: str
@@ -54,6 +61,7 @@ class Route:
     caller: Caller
     handler: Handler
     body_limit: int = 64 * 1024
+    refusal_v1: int = 400
 
 
 async def _status_v1(coordinator: Coordinator, _call: Call) -> web.Response:
@@ -182,6 +190,73 @@ async def _monotonic_counter(coordinator: Coordinator, call: Call) -> web.Respon
     return errors.success(features.counter(before))
 
 
+async def _update_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.updates.update(call.user, call.body, ())
+    return errors.success(None)
+
+
+async def _update_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    raw, signatures = _approved_document(call)
+    standing = await coordinator.updates.update(call.user, raw, signatures)
+    return errors.success(updates.applied(standing.missing, standing.users))
+
+
+async def _pending(coordinator: Coordinator, _call: Call) -> web.Response:
+    pending = coordinator.updates.pending()
+    update = pending.update
+    return errors.success(
+        updates.pending(
+            update.manifest.raw,
+            pending.standing.missing,
+            pending.standing.users,
+            proposed_by=update.proposed_by,
+            approved=[(approval.user, approval.time_ms, bool(approval.signature)) for approval in update.approvals],
+            expires=update.expires,
+        )
+    )
+
+
+async def _acknowledge_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    standing = await coordinator.updates.acknowledge(call.user, call.body, ())
+    return errors.success(updates.message(standing.missing))
+
+
+async def _acknowledge_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    raw, signatures = _approved_document(call)
+    standing = await coordinator.updates.acknowledge(call.user, raw, signatures)
+    return errors.success(updates.acknowledged(standing.missing, standing.users))
+
+
+async def _cancel_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.updates.cancel(call.user)
+    return errors.success(updates.CANCELLED)
+
+
+async def _cancel_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.updates.cancel(call.user)
+    return errors.success({"message": updates.CANCELLED})
+
+
+async def _history(coordinator: Coordinator, _call: Call) -> web.Response:
+    versions = coordinator.history().versions
+    return errors.success(history_document([v.entry for v in versions], [v.raw for v in versions]))
+
+
+def _approved_document(call: Call) -> tuple[bytes, tuple[ManifestSignature, ...]]:
+    """The document of a request and the signatures with it.  Who is nobody learns that first."""
+    nobody = UnknownUser("no user's certificate was shown, and the body has no signature")
+    try:
+        raw, documents = updates.decode(call.body)
+        signatures = tuple(parse_signature(document) for document in documents)
+    except (v2.BodyInvalid, SignatureFormatError) as cause:
+        if not call.user:
+            raise nobody from cause
+        raise v2.BodyInvalid(str(cause)) from cause
+    if not call.user and not signatures:
+        raise nobody
+    return raw, signatures
+
+
 def _entries(coordinator: Coordinator) -> list[str]:
     return [update_log.entry(entry.time_ms, entry.update, entry.details) for entry in coordinator.update_log()]
 
@@ -207,7 +282,7 @@ def _read_secrets(coordinator: Coordinator, call: Call) -> dict[str, Any]:
 
 _RECOVER_BYTES: Final = 20_480
 """As MarbleRun's (contract 1.12)."""
-_BASE64_MANIFEST_BYTES: Final = MANIFEST_BYTES * 4 // 3 + 1024
+_BASE64_MANIFEST_BYTES: Final = MANIFEST_BYTES * 4 // 3 + 128 * 1024
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(1, "GET", "/status", Caller.ANYONE, _status_v1),
@@ -215,6 +290,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(1, "GET", "/manifest", Caller.ANYONE, _manifest_v1),
     Route(1, "POST", "/manifest", Caller.ANYONE, _set_manifest_v1, MANIFEST_BYTES),
     Route(1, "GET", "/update", Caller.ANYONE, _update_log_v1),
+    Route(1, "POST", "/update", Caller.USER, _update_v1, MANIFEST_BYTES),
+    Route(1, "GET", "/update-manifest", Caller.ANYONE, _pending),
+    Route(1, "POST", "/update-manifest", Caller.USER, _acknowledge_v1, MANIFEST_BYTES, 500),
+    Route(1, "POST", "/update-cancel", Caller.USER, _cancel_v1, refusal_v1=500),
     Route(1, "GET", "/secrets", Caller.USER, _read_secrets_v1),
     Route(1, "POST", "/secrets", Caller.USER, _write_secrets_v1, SECRETS_BYTES),
     Route(2, "GET", "/readyz", Caller.ANYONE, _ready),
@@ -224,6 +303,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "GET", "/api/v2/manifest", Caller.ANYONE, _manifest_v2),
     Route(2, "POST", "/api/v2/manifest", Caller.ANYONE, _set_manifest_v2, _BASE64_MANIFEST_BYTES),
     Route(2, "GET", "/api/v2/update", Caller.ANYONE, _update_log_v2),
+    Route(2, "POST", "/api/v2/update", Caller.APPROVER, _update_v2, _BASE64_MANIFEST_BYTES),
+    Route(2, "GET", "/api/v2/update-manifest", Caller.ANYONE, _pending),
+    Route(2, "POST", "/api/v2/update-manifest", Caller.APPROVER, _acknowledge_v2, _BASE64_MANIFEST_BYTES),
+    Route(2, "POST", "/api/v2/update-cancel", Caller.USER, _cancel_v2),
+    Route(2, "GET", "/api/v2/history", Caller.ANYONE, _history),
     Route(2, "GET", "/api/v2/secrets", Caller.USER, _read_secrets_v2),
     Route(2, "POST", "/api/v2/secrets", Caller.USER, _write_secrets_v2, SECRETS_BYTES),
     Route(2, "POST", "/api/v2/recover", Caller.ANYONE, _recover_v2, _RECOVER_BYTES),

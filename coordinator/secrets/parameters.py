@@ -4,7 +4,8 @@ Source: contract 2.7-2.9.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ from coordinator.manifest.model import Manifest, Marble, TlsTag
 from coordinator.manifest.template.render import Place, Template, TemplateError
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.ttls import ttls_config
-from coordinator.state.model import Authority
+from coordinator.state.model import Authority, Retired
 from marble import settings
 from marble.protocol import Parameters
 from pki.certificates import der
@@ -50,27 +51,60 @@ class Identity:
         return spki_der(self.key.public_key())
 
 
-class AuthorityTexts:
-    """The CA certificates as text and as template values, encoded once for many marbles."""
+class HierarchyTexts:
+    """The CA certificates as text and as template values, encoded once for many marbles.
 
-    def __init__(self, authority: Authority) -> None:
+    While an intermediate of before an update is trusted (overlap), `marble_root` holds its twin too, and a chain also
+    holds what leads up to it, before the intermediate: OpenSSL takes the first issuer that it is shown.
+    """
+
+    def __init__(self, authority: Authority, overlap: Sequence[Retired]) -> None:
+        roots = [der(authority.marble_root), *(der(retired.marble_root) for retired in overlap)]
+        intermediates = [der(authority.intermediate), *(der(retired.intermediate) for retired in overlap)]
+        self.along = tuple(der(retired.successor) for retired in overlap)
         self.root = pem_block("CERTIFICATE", der(authority.root))
-        self.intermediate = pem_block("CERTIFICATE", der(authority.intermediate))
-        self.marble_root = pem_block("CERTIFICATE", der(authority.marble_root))
+        self.marble_root = _blocks(roots)
+        self.above_leaf = _blocks([*self.along, *intermediates])
+        self.shown_with_leaf = _blocks(self.along)
         self.values: Mapping[str, SecretValue] = {
-            "RootCA": SecretValue("", cert_der=der(authority.marble_root)),
+            "RootCA": SecretValue("", cert_der=roots[0], along=tuple(roots[1:])),
             "CoordinatorRoot": SecretValue("", cert_der=der(authority.root)),
-            "CoordinatorIntermediate": SecretValue("", cert_der=der(authority.intermediate)),
+            "CoordinatorIntermediate": SecretValue("", cert_der=intermediates[0]),
         }
 
 
+class AuthorityTexts:
+    """The texts of a hierarchy at any moment: they change when an overlap ends."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        self._overlap: tuple[Retired, ...] = authority.retired
+        self._texts = HierarchyTexts(authority, self._overlap)
+
+    def at(self, now: datetime) -> HierarchyTexts:
+        """The texts for marbles that join now."""
+        overlap = self._authority.overlapping(now)
+        if len(overlap) != len(self._overlap):
+            self._overlap = overlap
+            self._texts = HierarchyTexts(self._authority, overlap)
+        return self._texts
+
+
 def render(
-    manifest: Manifest, marble: Marble, identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]
+    manifest: Manifest,
+    marble: Marble,
+    identity: Identity,
+    texts: HierarchyTexts,
+    secrets: Mapping[str, SecretValue],
+    previous: Mapping[str, SecretValue],
 ) -> Parameters:
-    """Everything for one marble.  secrets: the values of `marble.secrets`.  Raises RenderFailed."""
+    """Everything for one marble.  secrets: the values of `marble.secrets`; previous: those that were others before.
+
+    Raises RenderFailed.
+    """
     wanted = marble.parameters
     is_plain = all(template.is_plain for template in (*wanted.files.values(), *wanted.env.values()))
-    context = {} if is_plain else _context(identity, texts, secrets)
+    context = {} if is_plain else _context(identity, texts, secrets, previous)
     files = {path: _render(marble, path, value, context, Place.FILE) for path, value in wanted.files.items()}
     env = {name: _render(marble, name, value, context, Place.ENV) for name, value in wanted.env.items()}
     env.update(_reserved(manifest, marble, identity, texts, secrets))
@@ -85,23 +119,45 @@ def _render(marble: Marble, name: str, value: Template, context: Mapping[str, An
         raise RenderFailed(f"marble '{marble.type}', {kind} '{name}': {error}") from error
 
 
-def _context(identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]) -> Mapping[str, Any]:
-    own = SecretValue("", cert_der=identity.certificate_der, public=identity.public, private=identity.private)
+def _context(
+    identity: Identity,
+    texts: HierarchyTexts,
+    secrets: Mapping[str, SecretValue],
+    previous: Mapping[str, SecretValue],
+) -> Mapping[str, Any]:
+    own = SecretValue(
+        "",
+        cert_der=identity.certificate_der,
+        public=identity.public,
+        private=identity.private,
+        along=texts.along,
+    )
+    if texts.along:
+        secrets = {name: _along(value, texts.along) for name, value in secrets.items()}
     return {
         "Secrets": secrets,
-        "Previous": {"Secrets": secrets},
+        "Previous": {"Secrets": {**secrets, **previous}},
         "MarbleRun": {**texts.values, "MarbleCert": own},
     }
 
 
+def _along(value: SecretValue, certificates: tuple[bytes, ...]) -> SecretValue:
+    """A certificate of ours, with what leads marbles of before an update to it."""
+    return replace(value, along=certificates) if value.cert_der and not value.user_defined else value
+
+
+def _blocks(certificates: Sequence[bytes]) -> str:
+    return "".join(pem_block("CERTIFICATE", certificate) for certificate in certificates)
+
+
 def _reserved(
-    manifest: Manifest, marble: Marble, identity: Identity, texts: AuthorityTexts, secrets: Mapping[str, SecretValue]
+    manifest: Manifest, marble: Marble, identity: Identity, texts: HierarchyTexts, secrets: Mapping[str, SecretValue]
 ) -> dict[str, bytes]:
     leaf = pem_block("CERTIFICATE", identity.certificate_der)
     key = pem_block("PRIVATE KEY", identity.private)
     reserved = {
         settings.ROOT_CA: texts.marble_root,
-        settings.CERTIFICATE_CHAIN: leaf + texts.intermediate,
+        settings.CERTIFICATE_CHAIN: leaf + texts.above_leaf,
         settings.PRIVATE_KEY: key,
         settings.COORDINATOR_ROOT_CA: texts.root,
     }
@@ -109,7 +165,12 @@ def _reserved(
         tags = [manifest.tls[tag] for tag in marble.tls]
         _check_doors(marble, tags, secrets)
         reserved[settings.TTLS_CONFIG] = ttls_config(
-            tags, secrets, root_pem=texts.marble_root, leaf_pem=leaf, key_pem=key
+            tags,
+            secrets,
+            root_pem=texts.marble_root,
+            leaf_pem=leaf + texts.shown_with_leaf,
+            along_pem=texts.shown_with_leaf,
+            key_pem=key,
         )
     return {name: text.encode() for name, text in reserved.items()}
 

@@ -10,9 +10,18 @@ from pki.pem import pem_block
 
 
 def ttls_config(
-    tags: Sequence[TlsTag], secrets: Mapping[str, SecretValue], *, root_pem: str, leaf_pem: str, key_pem: str
+    tags: Sequence[TlsTag],
+    secrets: Mapping[str, SecretValue],
+    *,
+    root_pem: str,
+    leaf_pem: str,
+    along_pem: str,
+    key_pem: str,
 ) -> str:
-    """Compact JSON with sorted keys; several tags merge, the last of the same port wins."""
+    """Compact JSON with sorted keys; several tags merge, the last of the same port wins.
+
+    along_pem: what is shown with a certificate of ours during an overlap of hierarchies; leaf_pem has it already.
+    """
     incoming: dict[str, Any] = {}
     outgoing: dict[str, Any] = {}
     for tag in tags:
@@ -20,7 +29,8 @@ def ttls_config(
             shown = {"cacrt": root_pem, "clicrt": leaf_pem, "clikey": key_pem, "clientAuth": entry.client_auth}
             if entry.secret is not None:
                 secret = secrets[entry.secret]
-                shown["clicrt"] = pem_block("CERTIFICATE", secret.cert_der or b"")
+                ours = "" if secret.user_defined else along_pem
+                shown["clicrt"] = pem_block("CERTIFICATE", secret.cert_der or b"") + ours
                 shown["clikey"] = pem_block("PRIVATE KEY", secret.private)
             incoming[f"*:{entry.port}"] = shown
         for target in tag.outgoing:

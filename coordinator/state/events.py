@@ -24,7 +24,37 @@ class LogEntry(msgspec.Struct, frozen=True):
 
     time_ms: int
     update: str
-    details: dict[str, str]
+    details: dict[str, str | int | tuple[str, ...]]
+
+
+class RetiredIssued(msgspec.Struct, frozen=True):
+    """An intermediate that stays trusted for a time: three certificates, DER (state/model.py, Retired)."""
+
+    marble_root: bytes
+    successor: bytes
+    intermediate: bytes
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One step of the deployment's history.  entry: its text as verifiers get it, exact (wire/history.py).
+
+    raw: the document that was agreed on; a snapshot may leave old ones out (empty).
+    """
+
+    entry: str
+    raw: bytes
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """A user's word for a document.  signature: detached, as it was sent, or empty: the user's connection said it.
+
+    key: SHA-256 of the SubjectPublicKeyInfo of the user's key.
+    """
+
+    time_ms: int
+    user: str
+    key: bytes
+    signature: bytes
 
 
 class Founded(msgspec.Struct, frozen=True, tag="founded"):
@@ -41,10 +71,14 @@ class AuthorityIssued(msgspec.Struct, frozen=True, tag="authority-issued"):
     intermediate_key: bytes
     intermediate: bytes
     marble_root: bytes
+    retired: tuple[RetiredIssued, ...] = ()
 
 
 class ManifestSet(msgspec.Struct, frozen=True, tag="manifest-set"):
-    """The first manifest.  raw: its exact bytes; language: version of the language that read it."""
+    """The first manifest.  raw: its exact bytes; language: version of the language that read it.
+
+    entry: of the history; empty in journals of before there was one.
+    """
 
     time_ms: int
     raw: bytes
@@ -53,6 +87,7 @@ class ManifestSet(msgspec.Struct, frozen=True, tag="manifest-set"):
     root_secret: bytes
     secrets: dict[str, StoredSecret]
     signature: bytes
+    entry: str = ""
 
 
 class SecretsWritten(msgspec.Struct, frozen=True, tag="secrets-written"):
@@ -88,6 +123,71 @@ class StateRecovered(msgspec.Struct, frozen=True, tag="state-recovered"):
 
     time_ms: int
     owners: tuple[str, ...]
+
+
+class UpdateProposed(msgspec.Struct, frozen=True, tag="update-proposed"):
+    """A user asks for another manifest; it waits for approvals until expires_ms."""
+
+    time_ms: int
+    user: str
+    raw: bytes
+    language: int
+    compatible: bool
+    expires_ms: int
+
+
+class UpdateApproved(msgspec.Struct, frozen=True, tag="update-approved"):
+    """A user approves the manifest that is proposed.  missing: approvals that are wanted still; of whom, say users."""
+
+    approval: Approval
+    missing: int
+    users: tuple[str, ...]
+
+
+class UpdateWithdrawn(msgspec.Struct, frozen=True, tag="update-withdrawn"):
+    """The proposed manifest will not be.  reason: one of WITHDRAWN (update_replay.py); user: who, or empty."""
+
+    time_ms: int
+    reason: str
+    user: str
+
+
+class ManifestUpdated(msgspec.Struct, frozen=True, tag="manifest-updated"):
+    """The proposed manifest is the law.
+
+    secrets: values that were made for it; kept: names whose value stays.  root_secret, previous_root_secret: as they
+    are now.  signature: of the root key over the manifest's bytes (contract 1.8).
+    """
+
+    time_ms: int
+    authority: AuthorityIssued
+    root_secret: bytes
+    previous_root_secret: bytes
+    secrets: dict[str, StoredSecret]
+    kept: tuple[str, ...]
+    signature: bytes
+    version: Version
+
+
+class PackagesRaised(msgspec.Struct, frozen=True, tag="packages-raised"):
+    """A user raised security versions (a package update).  secrets: the shared certificates, made anew."""
+
+    time_ms: int
+    user: str
+    versions: dict[str, int]
+    authority: AuthorityIssued
+    secrets: dict[str, StoredSecret]
+    version: Version
+
+
+class UpdatesKept(msgspec.Struct, frozen=True, tag="updates-kept"):
+    """What a snapshot keeps of all updates.  secrets: previous values, and under which definition (its manifest's)."""
+
+    raised: dict[str, int]
+    history: tuple[Version, ...]
+    withdrawn: tuple[bytes, ...]
+    previous_root_secret: bytes
+    previous: dict[str, StoredSecret]
 
 
 class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
@@ -142,6 +242,12 @@ Event: TypeAlias = (
     | RecoveryPrepared
     | RecoveryRehearsed
     | StateRecovered
+    | UpdateProposed
+    | UpdateApproved
+    | UpdateWithdrawn
+    | ManifestUpdated
+    | PackagesRaised
+    | UpdatesKept
     | MarbleActivated
     | ActivationsCounted
     | EvidenceRemembered

@@ -33,6 +33,7 @@ class Ask(Enum):
     REHEARSE = "recovery rehearse"
     SIGN_QUOTE = "sign-quote"
     RAISE_COUNTER = "monotonic counter"
+    UPDATE = "manifest update"
 
 
 ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
@@ -50,6 +51,7 @@ ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
             Ask.REHEARSE,
             Ask.SIGN_QUOTE,
             Ask.RAISE_COUNTER,
+            Ask.UPDATE,
         }
     ),
 }

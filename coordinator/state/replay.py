@@ -10,10 +10,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from coordinator.manifest.errors import ManifestInvalid
-from coordinator.manifest.parse import parse
 from coordinator.recovery.errors import PlanInvalid
 from coordinator.recovery.plan import decode_plan, encode_plan
+from coordinator.state import update_replay
 from coordinator.state.counters import counter_key
 from coordinator.state.events import (
     LANGUAGE_VERSION,
@@ -27,15 +26,25 @@ from coordinator.state.events import (
     LogEntry,
     LogKept,
     ManifestSet,
+    ManifestUpdated,
     MarbleActivated,
+    PackagesRaised,
     RecoveryPrepared,
     RecoveryRehearsed,
+    RetiredIssued,
     SecretsWritten,
     StateRecovered,
+    UpdateApproved,
+    UpdateProposed,
+    UpdatesKept,
+    UpdateWithdrawn,
+    Version,
 )
-from coordinator.state.model import Authority, Custody, Deployment, State
+from coordinator.state.model import Authority, Custody, Deployment, Retired, State
 from coordinator.state.phase import Phase
+from coordinator.state.update_replay import ReplayFailed as ReplayFailed
 from coordinator.state.values import secret_value, stored_secret
+from coordinator.wire.history import SET, HistoryEntry
 from pki.certificates import CertificateFormatError, der, load_der
 from pki.keys import KeyFormatError, load_private, private_der
 
@@ -43,10 +52,6 @@ MANIFEST_SET: Final = "initial manifest set"
 SECRET_SET: Final = "secret set"
 STATE_RECOVERED: Final = "state recovered"
 REHEARSED: Final = "recovery rehearsed"
-
-
-class ReplayFailed(Exception):
-    """The journal opens and its chain holds, but its events make no State: another version's journal, or a bug."""
 
 
 def begin(founded: Event, issued: Event) -> State:
@@ -67,7 +72,7 @@ def replay(state: State, event: Event) -> State:
         case ManifestSet():
             return replace(state, phase=Phase.ACCEPTING_MARBLES, deployment=_deployment(event))
         case AuthorityIssued():
-            return replace(state, authority=_authority(event, state.authority.root_key, state.authority.names))
+            return replace(state, authority=_issued(state, event))
         case SecretsWritten():
             return replace(state, deployment=_written(_deployed(state), event))
         case RecoveryPrepared():
@@ -79,11 +84,25 @@ def replay(state: State, event: Event) -> State:
             return replace(state, deployment=_logged(_deployed(state), entry))
         case LogKept():
             deployment = _deployed(state)
-            return replace(state, deployment=replace(deployment, log=(*deployment.log, *event.entries)))
+            return replace(state, deployment=replace(deployment, log=(*deployment.log[:1], *event.entries)))
         case CounterRaised():
             return _counters(state, {counter_key(event.marble, event.uuid, event.name): event.value})
         case CountersKept():
             return _counters(state, event.values)
+        case UpdateProposed():
+            return replace(state, deployment=update_replay.proposed(_deployed(state), event))
+        case UpdateApproved():
+            return replace(state, deployment=update_replay.approved(_deployed(state), event))
+        case UpdateWithdrawn():
+            return replace(state, deployment=update_replay.withdrawn(_deployed(state), event))
+        case ManifestUpdated():
+            deployment = update_replay.updated(_deployed(state), event)
+            return replace(state, authority=_issued(state, event.authority), deployment=deployment)
+        case PackagesRaised():
+            deployment = update_replay.packages_raised(_deployed(state), event)
+            return replace(state, authority=_issued(state, event.authority), deployment=deployment)
+        case UpdatesKept():
+            return replace(state, deployment=update_replay.updates_kept(_deployed(state), event))
         case EvidenceRemembered():
             return state
         case Founded():
@@ -114,17 +133,19 @@ def condense(state: State) -> tuple[Event, ...]:
     if deployment is not None:
         events.append(
             ManifestSet(
-                time_ms=int(deployment.set_at.timestamp() * 1000),
+                time_ms=round(deployment.set_at.timestamp() * 1000),
                 raw=deployment.manifest.raw,
                 language=LANGUAGE_VERSION,
                 compatible=deployment.compatible,
                 root_secret=deployment.root_secret,
                 secrets={name: stored_secret(value) for name, value in deployment.shared_secrets.items()},
                 signature=deployment.manifest_signature,
+                entry=deployment.history.versions[0].entry,
             )
         )
         if deployment.custody is not None:
             events.append(prepared_event(deployment.custody))
+        events += _updates(deployment)
         if deployment.log[1:]:
             events.append(LogKept(deployment.log[1:]))
         if deployment.activations:
@@ -141,6 +162,9 @@ def issued_event(authority: Authority) -> AuthorityIssued:
         intermediate_key=private_der(authority.intermediate_key),
         intermediate=der(authority.intermediate),
         marble_root=der(authority.marble_root),
+        retired=tuple(
+            RetiredIssued(der(one.marble_root), der(one.successor), der(one.intermediate)) for one in authority.retired
+        ),
     )
 
 
@@ -172,6 +196,27 @@ def _rehearsed(deployment: Deployment, event: RecoveryRehearsed) -> Deployment:
 
 def _logged(deployment: Deployment, entry: LogEntry) -> Deployment:
     return replace(deployment, log=(*deployment.log, entry))
+
+
+def _updates(deployment: Deployment) -> list[Event]:
+    """What makes the same history, and the same update that waits."""
+    events: list[Event] = [
+        UpdatesKept(
+            raised=dict(deployment.raised),
+            history=deployment.history.versions,
+            withdrawn=deployment.withdrawn,
+            previous_root_secret=deployment.previous_root_secret,
+            previous={name: stored_secret(value) for name, value in deployment.previous.items()},
+        )
+    ]
+    if (pending := deployment.pending) is not None:
+        expires_ms = round(pending.expires.timestamp() * 1000)
+        raw, compatible = pending.manifest.raw, pending.compatible
+        events.append(
+            UpdateProposed(pending.proposed_ms, pending.proposed_by, raw, LANGUAGE_VERSION, compatible, expires_ms)
+        )
+        events += [UpdateApproved(approval, 0, ()) for approval in pending.approvals]  # the log comes from LogKept
+    return events
 
 
 def _count(state: State, counts: Mapping[str, int]) -> State:
@@ -211,22 +256,29 @@ def _written(deployment: Deployment, event: SecretsWritten) -> Deployment:
 
 
 def _deployment(event: ManifestSet) -> Deployment:
-    if event.language != LANGUAGE_VERSION:
-        raise ReplayFailed(f"manifest: language version {event.language}, this program reads {LANGUAGE_VERSION}")
-    try:
-        manifest = parse(event.raw, name="manifest", compatible=event.compatible).manifest
-    except ManifestInvalid as cause:
-        raise ReplayFailed(f"manifest in the journal is not accepted any more: {cause}") from cause
+    manifest = update_replay.read_agreed(event.raw, event.language, event.compatible)
+    entry = event.entry or first_entry(event.time_ms, manifest.digest)
     secrets = {name: secret_value(manifest.secrets[name], stored) for name, stored in event.secrets.items()}
     return Deployment(
         manifest=manifest,
+        packages=manifest.packages,
         manifest_signature=event.signature,
         compatible=event.compatible,
         set_at=datetime.fromtimestamp(event.time_ms / 1000, UTC),
         root_secret=event.root_secret,
         shared_secrets=secrets,
+        history=update_replay.history((Version(entry, event.raw),)),
         log=(LogEntry(event.time_ms, MANIFEST_SET, {}),),
     )
+
+
+def first_entry(time_ms: int, digest: bytes) -> str:
+    """The history's first entry: a manifest is set by whoever comes first."""
+    return HistoryEntry(1, SET, time_ms, digest, digest, 0, (), {}).text()
+
+
+def _issued(state: State, event: AuthorityIssued) -> Authority:
+    return _authority(event, state.authority.root_key, state.authority.names)
 
 
 def _authority(event: AuthorityIssued, root_key: EllipticCurvePrivateKey, names: tuple[str, ...]) -> Authority:
@@ -238,6 +290,10 @@ def _authority(event: AuthorityIssued, root_key: EllipticCurvePrivateKey, names:
             intermediate=load_der(event.intermediate),
             marble_root=load_der(event.marble_root),
             names=names,
+            retired=tuple(
+                Retired(load_der(one.marble_root), load_der(one.successor), load_der(one.intermediate))
+                for one in event.retired
+            ),
         )
     except CertificateFormatError as cause:
         raise ReplayFailed(f"journal: a CA certificate cannot be read: {cause}") from cause

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 
-def entry(time_ms: int, update: str, details: Mapping[str, str]) -> str:
+def entry(time_ms: int, update: str, details: Mapping[str, str | int | tuple[str, ...]]) -> str:
     """One entry.  time_ms: milliseconds since 1970, UTC."""
     time = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return json.dumps({"time": time, "update": update, **details}, separators=(",", ":"), ensure_ascii=False)

@@ -25,9 +25,7 @@ STRICTER = {
 WIDER = {"g12-recovery-ec"}
 LATER = {
     "v07-secret-cert-fields.json",
-    "v15-config-full.json",
     "v19-infrastructures.json",
-    "v37-update-threshold-first-action.json",
 }
 
 

@@ -116,7 +116,6 @@ def test_the_fingerprint_is_of_the_exact_bytes(document: Document) -> None:
         ("Config/SealMode", "productkey", "E013"),
         ("Config/FeatureGates", ["Teleport"], "E013"),
         ("Config/FeatureGates", ["AzureHSMSealing"], "E027"),
-        ("Config/RotateRootSecret", True, "E093"),
         ("Config/RecoveryThreshold", 2, "E027"),
         ("Config/UpdateThreshold", 1, "E027"),
         ("Infrastructures", {"hall": {}}, "E094"),

@@ -109,9 +109,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E070": _document(more="Secrets:\n  db:\n    Type: generated-password\n    Size: 256\n"),
     "E071": _document(more=_KEY + "    OnUpdate: Rotate\n"),
     "E072": _document(marble=_MARBLE + "    CertificateLifetime: 5m\n"),
-    "E090": _document(more="Roles:\n  reader:\n    ResourceType: Manifest\n    Actions: [UpdateManifest]\n"),
     "E092": _document(more="Secrets:\n  token: {Type: plain, UserDefined: true, Private: c2VjcmV0}\n"),
-    "E093": _document(more="Config:\n  RotateRootSecret: true\n"),
     "E094": _document(more="Infrastructures:\n  cloud: {}\n"),
     "E095": _document(
         more="Secrets:\n  site:\n    Type: cert-ecdsa\n    Size: 256\n    Cert:\n      OCSPServer: [http://o.example]\n"

@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 from coordinator.manifest.template.printing import go_type, print_values, show
 from coordinator.manifest.template.values import CertificateValue, PrivateBytes, PublicBytes, SecretValue, Value
+from pki.pem import pem_block
 
 FunctionBody: TypeAlias = Callable[[Sequence[Value]], Value]
 
@@ -55,6 +56,7 @@ def _pem(arguments: Sequence[Value]) -> Value:
         label, data = "CERTIFICATE", value.der
         if not data:
             raise FunctionError("this secret has no certificate", "symmetric keys have .Private")
+        return "".join(pem_block(label, der) for der in (data, *value.along))
     elif isinstance(value, PublicBytes):
         label, data = "PUBLIC KEY", bytes(value)
     elif isinstance(value, PrivateBytes):
@@ -65,9 +67,7 @@ def _pem(arguments: Sequence[Value]) -> Value:
         raise FunctionError("pem takes a part of a secret", "use .Cert, .Public or .Private of it")
     else:
         raise FunctionError(f"pem cannot take {go_type(value)}", "use .Cert, .Public or .Private of a secret")
-    body = base64.encodebytes(_filled(data)).replace(b"\n", b"").decode()
-    lines = "\n".join(body[i : i + 64] for i in range(0, len(body), 64))
-    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
+    return pem_block(label, _filled(data))
 
 
 def _hex(arguments: Sequence[Value]) -> Value:

@@ -84,6 +84,7 @@ class SecretValue(Struct):
 
     size: bits.  cert_der: the certificate, or None.  public: key or certificate's SubjectPublicKeyInfo;
     private: PKCS#8 DER, or the key itself for symmetric and plain secrets.  `hex` of the whole is its public part.
+    along: further certificates (DER) that `pem` puts behind this one, while two hierarchies are trusted side by side.
     """
 
     type: str
@@ -94,6 +95,7 @@ class SecretValue(Struct):
     cert_der: bytes | None = None
     public: bytes = b""
     private: bytes = b""
+    along: tuple[bytes, ...] = ()
 
     type_name = "a secret"
 
@@ -111,7 +113,7 @@ class SecretValue(Struct):
             case "ValidFor":
                 return self.valid_days
             case "Cert":
-                return CertificateValue(self.cert_der or b"")
+                return CertificateValue(self.cert_der or b"", self.along)
             case "Public":
                 return PublicBytes(self.public)
             case "Private":
@@ -125,9 +127,10 @@ class SecretValue(Struct):
 
 @dataclass(frozen=True)
 class CertificateValue(Struct):
-    """`.Cert`: a certificate by its DER; empty where the secret has none."""
+    """`.Cert`: a certificate by its DER; empty where the secret has none.  along: see SecretValue."""
 
     der: bytes
+    along: tuple[bytes, ...] = ()
 
     type_name = "a certificate"
 

@@ -1,0 +1,247 @@
+"""A user raises security versions, or proposes, approves or cancels another manifest.
+
+One update at a time.  What it needs (parsing, keys, evidence of the new root) is made before the writer's turn; the
+turn itself decides anew on the State that is then.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from coordinator.authority import AuthorityKeys, retire
+from coordinator.clerks.manifests import Manifests, wants_key_now
+from coordinator.decisions.approvals import (
+    Approver,
+    approver,
+    by_connection,
+    check_signable,
+    milliseconds,
+    needed,
+    signers,
+)
+from coordinator.decisions.decision import Decision, admit
+from coordinator.decisions.errors import ManifestRefused, UnknownUser, UpdateFailed
+from coordinator.decisions.update_manifest import Materials, check_unchanged_sealing, update_manifest
+from coordinator.decisions.update_packages import check_package_update, update_packages
+from coordinator.decisions.update_request import Standing, acknowledge, cancel, clear_way, propose, standing, waiting
+from coordinator.desk import Desk, TryAgain
+from coordinator.manifest.errors import ManifestInvalid
+from coordinator.manifest.model import Manifest
+from coordinator.manifest.package_update import PackageUpdate, read_package_update
+from coordinator.manifest.signature import ManifestSignature
+from coordinator.state.events import Approval, UpdateApproved, UpdateWithdrawn, Version
+from coordinator.state.model import Deployment, PendingUpdate, State
+from coordinator.state.phase import Ask
+from coordinator.state.replay import replay
+from coordinator.state.update_replay import FAILED, longer
+from coordinator.wire.history import RAISED, UPDATED, ApprovalEntry, HistoryEntry
+from pki.certificates import TemplateInvalid, serial_number
+from pki.keys import generate_p384
+
+_MOST_WAITING: Final = 4
+"""Documents that wait for their turn, the one whose turn it is included: each may be 8 MiB long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The update that waits, for those who ask."""
+
+    update: PendingUpdate
+    standing: Standing
+
+
+class Updates:
+    """Requests that change the law."""
+
+    def __init__(self, desk: Desk, manifests: Manifests) -> None:
+        self._desk = desk
+        self._manifests = manifests
+        self._waiting = 0
+
+    async def update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+        """A package update, or a proposal of another manifest; it is done if its approvals are complete.
+
+        leaf: the certificate that the connection proved, or empty where only signatures speak.
+        Raises Refused (every kind of it), TryAgain, NotServing.
+        """
+        return await self._whole(self._update(leaf, raw, signatures))
+
+    async def acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+        """Approve the pending manifest by its exact bytes; it is put in force if that was the last approval.
+
+        Raises Refused (every kind of it), TryAgain, NotServing.
+        """
+        return await self._whole(self._acknowledge(leaf, raw, signatures))
+
+    async def cancel(self, leaf: bytes) -> None:
+        """Withdraw the pending manifest.  Raises NoPendingUpdate, UnknownUser, NotPermitted, NotServing."""
+        desk = self._desk
+        desk.check_serving()
+        decision = cancel(desk.state, leaf, now=desk.env.clock())
+        written = desk.enact(decision.events)
+        desk.say_when(written, lambda: desk.env.observer.info("update cancelled", fingerprint=decision.reply))
+        await desk.durable(written)
+
+    def pending(self) -> Pending:
+        """The manifest that waits for approvals.  Raises NoPendingUpdate, NotServing."""
+        self._desk.check_serving()
+        deployment, update = waiting(self._desk.state, self._desk.env.clock())
+        return Pending(update, standing(deployment, [approval.user for approval in update.approvals]))
+
+    async def _whole(self, work: Coroutine[Any, Any, Standing]) -> Standing:
+        """One at a time, and to its end even if the caller hangs up: the journal and the State must not part."""
+        if self._waiting == _MOST_WAITING:
+            work.close()
+            raise TryAgain(f"{_MOST_WAITING} updates are being looked at already; try again when they are done")
+        self._waiting += 1
+        return await asyncio.shield(asyncio.ensure_future(self._in_turn(work)))
+
+    async def _in_turn(self, work: Coroutine[Any, Any, Standing]) -> Standing:
+        try:
+            async with self._desk.changing:
+                return await work
+        finally:
+            self._waiting -= 1
+
+    async def _update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+        desk, env = self._desk, self._desk.env
+        desk.check_serving()
+        admit(desk.state, Ask.UPDATE)
+        if not leaf:
+            signers(self._deployment, hashlib.sha256(raw).digest(), signatures)
+        try:
+            package_update = await desk.in_thread(
+                lambda: read_package_update(raw, name="update", compatible=env.compatible)
+            )
+        except ManifestInvalid as cause:
+            raise ManifestRefused(cause) from cause
+        if package_update is not None:
+            return await self._raise_versions(leaf, package_update)
+        clear_way(desk.state, Ask.UPDATE, env.clock())
+        if leaf:
+            by_connection(self._deployment, leaf)
+        manifest = await desk.in_thread(lambda: self._manifests.accept(raw))
+        check_unchanged_sealing(self._deployment.manifest, manifest)
+        approvers = self._approvers(leaf, manifest, signatures)
+
+        def decide(state: State, now: datetime) -> Decision[Standing]:
+            return propose(state, manifest, approvers, compatible=env.compatible, now=now)
+
+        return await self._settle(decide, manifest)
+
+    async def _acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+        desk, digest = self._desk, hashlib.sha256(raw).digest()
+        desk.check_serving()
+        _, pending = waiting(desk.state, desk.env.clock())
+        approvers = self._approvers(leaf, pending.manifest, signatures)
+
+        def decide(state: State, now: datetime) -> Decision[Standing]:
+            return acknowledge(state, digest, approvers, now=now)
+
+        return await self._settle(decide, pending.manifest)
+
+    async def _settle(self, decide: Callable[[State, datetime], Decision[Standing]], manifest: Manifest) -> Standing:
+        """Enact what was decided; and if no approval is missing then, put the manifest in force in the same record."""
+        desk, env = self._desk, self._desk.env
+        now = env.clock()
+        foreseen = decide(desk.state, now)
+        if foreseen.reply.missing:
+            written = desk.enact(foreseen.events)
+            fields = {"fingerprint": manifest.fingerprint, "missing": foreseen.reply.missing}
+            desk.say_when(written, lambda: env.observer.info("update waits for approvals", **fields))
+            await desk.durable(written)
+            return foreseen.reply
+        approvals = [event.approval for event in foreseen.events if isinstance(event, UpdateApproved)]
+        pending = self._deployment.pending
+        if pending is not None and pending.manifest.digest == manifest.digest:
+            approvals = [*pending.approvals, *approvals]
+        materials = await self._materials(manifest, self._entry(manifest, approvals, now), now)
+        evidence = await desk.in_thread(lambda: desk.issue_for(materials.authority, b""))
+        decision = decide(desk.state, now)
+        state = desk.state
+        for event in decision.events:
+            state = replay(state, event)
+        try:
+            done = update_manifest(state, materials, now=now, entropy=env.entropy)
+        except TemplateInvalid as cause:
+            written = desk.enact((*decision.events, UpdateWithdrawn(milliseconds(now), FAILED, "")))
+            env.observer.error("update failed", fingerprint=manifest.fingerprint, reason=str(cause))
+            await desk.durable(written)
+            raise UpdateFailed(f"the approved manifest cannot be put in force: {cause}") from cause
+        written = desk.enact((*decision.events, *done.events))
+        desk.root_evidence = evidence
+        desk.say_when(written, lambda: env.observer.info("manifest updated", fingerprint=manifest.fingerprint))
+        await desk.durable(written)
+        return decision.reply
+
+    async def _raise_versions(self, leaf: bytes, update: PackageUpdate) -> Standing:
+        desk, env = self._desk, self._desk.env
+        if not leaf:
+            raise UnknownUser("a package update wants the certificate of the user who raises the versions")
+        user, deployment, _ = check_package_update(desk.state, leaf, update, now=env.clock())
+        now = env.clock()
+        by = approver(user).approval(now)
+        manifest = deployment.manifest
+        entry = self._text(RAISED, update.digest, manifest.digest, 1, (by,), update.versions, now)
+        materials = await self._materials(manifest, Version(entry, update.raw), now)
+        evidence = await desk.in_thread(lambda: desk.issue_for(materials.authority, b""))
+        decision = update_packages(desk.state, leaf, update, materials, now=now, entropy=env.entropy)
+        written = desk.enact(decision.events)
+        desk.root_evidence = evidence
+        fields = {"user": decision.reply, "versions": dict(update.versions)}
+        desk.say_when(written, lambda: env.observer.info("security versions raised", **fields))
+        await desk.durable(written)
+        return Standing(0, ())
+
+    def _approvers(
+        self, leaf: bytes, manifest: Manifest, signatures: Sequence[ManifestSignature]
+    ) -> tuple[Approver, ...]:
+        deployment = self._deployment
+        own = (by_connection(deployment, leaf),) if leaf else ()
+        if signatures:
+            check_signable(deployment, manifest)
+        return (*own, *signers(deployment, manifest.digest, signatures))
+
+    async def _materials(self, manifest: Manifest, version: Version, now: datetime) -> Materials:
+        """A new intermediate, a root that names the manifest and all before it, and keys for shared certificates."""
+        desk, env, deployment = self._desk, self._desk.env, self._deployment
+        keys = {s.name: await desk.key_for(s) for s in manifest.secrets.values() if wants_key_now(s)}
+        held = AuthorityKeys(desk.state.authority.root_key, generate_p384())
+        retired = retire(
+            desk.state.authority,
+            held.intermediate.public_key(),
+            now=now,
+            overlap=manifest.config.update_overlap,
+            serials=(serial_number(env.entropy(16)), serial_number(env.entropy(16))),
+        )
+        history = longer(deployment.history, version, deployment.manifest.digest, manifest.digest)
+        authority = await desk.in_thread(lambda: desk.make_authority(held, manifest.digest, history.mark, retired))
+        return Materials(authority, keys, version)
+
+    def _entry(self, manifest: Manifest, approvals: Sequence[Approval], now: datetime) -> Version:
+        wanted = needed(self._deployment.manifest)
+        text = self._text(UPDATED, manifest.digest, manifest.digest, wanted, approvals, {}, now)
+        return Version(text, manifest.raw)
+
+    def _text(
+        self,
+        kind: str,
+        digest: bytes,
+        manifest: bytes,
+        wanted: int,
+        approvals: Sequence[Approval],
+        versions: Mapping[str, int],
+        now: datetime,
+    ) -> str:
+        number = len(self._deployment.history.versions) + 1
+        entries = tuple(ApprovalEntry(a.user, a.time_ms, a.key, a.signature) for a in approvals)
+        return HistoryEntry(number, kind, milliseconds(now), digest, manifest, wanted, entries, versions).text()
+
+    @property
+    def _deployment(self) -> Deployment:
+        deployment = self._desk.state.deployment
+        assert deployment is not None, "the phase table admits updates only with a deployment"
+        return deployment

@@ -1,0 +1,112 @@
+"""Whose word is this?  A user approves by a connection that proves the certificate, or by a detached signature."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordinator.decisions.errors import ApprovalRefused
+from coordinator.decisions.users import find_user, require
+from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest, User
+from coordinator.manifest.signature import ManifestSignature, SignatureWrong
+from coordinator.state.events import Approval
+from coordinator.state.model import Deployment
+from coordinator.wire.history import parse_entry
+from pki.certificates import CertificateFormatError, load_der
+from pki.keys import KeyFormatError, PublicKey, fingerprint, public_of_known_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """A user who may update the manifest and says yes.  signature: detached, or empty for a connection."""
+
+    user: User
+    key: bytes
+    signature: bytes
+
+    def approval(self, now: datetime) -> Approval:
+        """As it is recorded."""
+        return Approval(milliseconds(now), self.user.name, self.key, self.signature)
+
+
+def by_connection(deployment: Deployment, leaf: bytes) -> Approver:
+    """The user whose certificate the connection proved.  Raises UnknownUser, NotPermitted."""
+    user = find_user(deployment.manifest, leaf)
+    require(user, Action.UPDATE_MANIFEST, [WHOLE_MANIFEST])
+    return approver(user)
+
+
+def approver(user: User) -> Approver:
+    """A user whose connection speaks.  A key of a kind that signs nothing here has no fingerprint: zeros."""
+    key = _key(user)
+    return Approver(user, fingerprint(key) if key is not None else bytes(32), b"")
+
+
+def signers(deployment: Deployment, digest: bytes, signatures: Sequence[ManifestSignature]) -> tuple[Approver, ...]:
+    """The users who signed a document with this SHA-256.  Raises ApprovalRefused, NotPermitted."""
+    return tuple(_signer(deployment.manifest, digest, signature) for signature in signatures)
+
+
+def check_signable(deployment: Deployment, manifest: Manifest) -> None:
+    """Whether detached signatures may speak for this document.  Raises ApprovalRefused.
+
+    A signature says nothing of when and for what it was made.  So the document must name the manifest that it replaces,
+    and must never have been in force or in question before: else an old signature could be shown again.
+    """
+    if manifest.update.replaces != deployment.manifest.digest:
+        raise ApprovalRefused(
+            "detached signatures count only for a document that says what it replaces: expected Update.Replaces "
+            f"{deployment.manifest.fingerprint}, got {manifest.update.replaces.hex() or 'none'}"
+        )
+    if manifest.digest in used_up(deployment):
+        raise ApprovalRefused(
+            f"signatures of {manifest.fingerprint} are used up: this very document was in force or in question before; "
+            "change it (a comment is enough) and sign it again, or let each user approve by a connection"
+        )
+
+
+def used_up(deployment: Deployment) -> frozenset[bytes]:
+    """Digests of all documents that were accepted or withdrawn."""
+    accepted = (parse_entry(version.entry).digest for version in deployment.history.versions)
+    return frozenset((*accepted, *deployment.withdrawn))
+
+
+def updaters(manifest: Manifest) -> tuple[User, ...]:
+    """The users who may update the manifest."""
+    return tuple(user for user in manifest.users.values() if user.may(Action.UPDATE_MANIFEST, WHOLE_MANIFEST))
+
+
+def needed(manifest: Manifest) -> int:
+    """How many approvals an update of this manifest wants (contract 1.10)."""
+    return manifest.config.update_threshold or len(updaters(manifest))
+
+
+def milliseconds(moment: datetime) -> int:
+    """Since 1970, UTC."""
+    return round(moment.timestamp() * 1000)
+
+
+def _signer(manifest: Manifest, digest: bytes, signature: ManifestSignature) -> Approver:
+    for user in manifest.users.values():
+        key = _key(user)
+        if key is None or fingerprint(key) != signature.key:
+            continue
+        if signature.manifest != digest:
+            raise ApprovalRefused(
+                f"signature of user '{user.name}': expected one of {digest.hex()}, "
+                f"got one of {signature.manifest.hex()}"
+            )
+        try:
+            signature.verify(key)
+        except SignatureWrong as cause:
+            raise ApprovalRefused(f"signature of user '{user.name}': {cause}") from cause
+        require(user, Action.UPDATE_MANIFEST, [WHOLE_MANIFEST])
+        return Approver(user, signature.key, signature.signature)
+    raise ApprovalRefused(f"signature of key {signature.key.hex()}: no user of the manifest has this key")
+
+
+def _key(user: User) -> PublicKey | None:
+    """The user's public key; None for a kind that signs nothing here."""
+    try:
+        return public_of_known_kind(load_der(user.certificate).public_key())
+    except (CertificateFormatError, KeyFormatError, ValueError):
+        return None

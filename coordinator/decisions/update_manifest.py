@@ -1,0 +1,91 @@
+"""An approved manifest becomes the law: what is made anew, and what stays (contract 1.10, the table)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from coordinator.decisions.approvals import milliseconds
+from coordinator.decisions.decision import Decision
+from coordinator.decisions.errors import SealingFixed
+from coordinator.manifest.model import Manifest, Secret
+from coordinator.secrets.generate import Entropy, certify, draw_symmetric
+from coordinator.state.events import ManifestUpdated, StoredSecret, Version
+from coordinator.state.model import Authority, State
+from coordinator.state.replay import issued_event
+from pki.certificates import serial_number
+from pki.keys import PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What was made before the decision: the hierarchy whose root names the manifest and its history, and key pairs.
+
+    keys: one for each shared certificate secret, by its name.  version: the history's step that the root names.
+    """
+
+    authority: Authority
+    keys: Mapping[str, PrivateKey]
+    version: Version
+
+
+def update_manifest(state: State, materials: Materials, *, now: datetime, entropy: Entropy) -> Decision[None]:
+    """Put the pending manifest in force.  Its approvals are complete, which `update_request` has found.
+
+    Raises TemplateInvalid (a certificate secret that cannot be written).
+    """
+    deployment = state.deployment
+    assert deployment is not None, "only a deployment has a pending manifest"
+    assert deployment.pending is not None, "only a pending manifest becomes the law"
+    manifest, old = deployment.pending.manifest, deployment.manifest
+    authority, rotate = materials.authority, manifest.config.rotate_root_secret
+    kept = tuple(name for name, secret in manifest.secrets.items() if stays(old, manifest, secret))
+    made = {
+        secret.name: make_shared(secret, materials, now=now, entropy=entropy)
+        for secret in manifest.secrets.values()
+        if secret.shared and not secret.user_defined and secret.name not in kept
+    }
+    event = ManifestUpdated(
+        time_ms=milliseconds(now),
+        authority=issued_event(authority),
+        root_secret=entropy(32) if rotate else deployment.root_secret,
+        previous_root_secret=deployment.root_secret if rotate else deployment.previous_root_secret,
+        secrets=made,
+        kept=kept,
+        signature=authority.root_key.sign(manifest.raw, ec.ECDSA(hashes.SHA256())),
+        version=materials.version,
+    )
+    return Decision((event,), None)
+
+
+def check_unchanged_sealing(old: Manifest, new: Manifest) -> None:
+    """Raises SealingFixed for a change of who can open the state: an update does not seal it anew."""
+    if (old.recovery_keys, old.config.recovery_threshold) != (new.recovery_keys, new.config.recovery_threshold):
+        raise SealingFixed("an update cannot change RecoveryKeys or Config.RecoveryThreshold")
+    if old.config.seal_mode is not new.config.seal_mode:
+        raise SealingFixed("an update cannot change Config.SealMode")
+
+
+def stays(old: Manifest, new: Manifest, secret: Secret) -> bool:
+    """Whether an update keeps the value of a secret of the new manifest: shared keys, and what users have set."""
+    before = old.secrets.get(secret.name)
+    if before is None or _definition(before) != _definition(secret):
+        return False
+    if secret.user_defined:
+        return True
+    return secret.shared and not (secret.type.is_certificate or secret.rotate or new.config.rotate_root_secret)
+
+
+def make_shared(secret: Secret, materials: Materials, *, now: datetime, entropy: Entropy) -> StoredSecret:
+    """A new value of a shared secret.  Raises TemplateInvalid."""
+    if secret.type.is_certificate:
+        key, serial = materials.keys[secret.name], serial_number(entropy(16))
+        return certify(secret, key, materials.authority, now=now, serial=serial)
+    return draw_symmetric(secret, entropy)
+
+
+def _definition(secret: Secret) -> tuple[object, ...]:
+    """What makes a value another one when it changes; a change of a certificate's template alone does not count."""
+    return (secret.type, secret.size, secret.shared, secret.user_defined, secret.valid_days, secret.password)

@@ -1,0 +1,19 @@
+"""Times as people write them: 30m, 12h, 90d."""
+
+from datetime import timedelta
+from typing import Final
+
+from coordinator.manifest.schema_parts import Schema, form
+
+
+def duration_text(what: str, example: str) -> Schema:
+    """A field of this form."""
+    return form("^[1-9][0-9]{0,5}(m|h|d)$", "a time as 30m, 12h or 90d", what, example)
+
+
+def parse_duration(text: str) -> timedelta:
+    """The time that a text of the form says."""
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+
+
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}

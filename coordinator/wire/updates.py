@@ -1,0 +1,69 @@
+"""JSON shapes of updates in REST v1 and v2 (contract 1.10), and what is ours in them: signatures, and who approved."""
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from coordinator.wire.go_json import first_value
+from coordinator.wire.v2 import BodyInvalid, decode_manifest_set
+
+CANCELLED: Final = "The pending update is cancelled"
+MOST_SIGNATURES: Final = 64
+
+
+def message(missing: int) -> str:
+    """How an update stands; clients read the first word."""
+    if missing == 0:
+        return "All needed users have acknowledged, the update is applied"
+    return f"{missing} more {'user has' if missing == 1 else 'users have'} to acknowledge"
+
+
+def applied(missing: int, users: Sequence[str]) -> dict[str, Any]:
+    """Answer to `POST /api/v2/update`.  users: who may give what is missing."""
+    return {"missingAcknowledgments": missing, "missingUsers": list(users) or None}
+
+
+def acknowledged(missing: int, users: Sequence[str]) -> dict[str, Any]:
+    """Answer to `POST /api/v2/update-manifest`."""
+    return {"message": message(missing), "missingUsers": list(users) or None, "missingAcknowledgments": missing}
+
+
+def pending(
+    raw: bytes,
+    missing: int,
+    users: Sequence[str],
+    *,
+    proposed_by: str,
+    approved: Sequence[tuple[str, int, bool]],
+    expires: datetime,
+) -> dict[str, Any]:
+    """`GET /update-manifest`, the same in v1 and v2; what follows missingUsers is ours.
+
+    approved: user, milliseconds since 1970, and whether it was by a detached signature.
+    """
+    return {
+        "manifest": base64.b64encode(raw).decode(),
+        "message": message(missing),
+        "missingUsers": list(users) or None,
+        "missingAcknowledgments": missing,
+        "proposedBy": proposed_by,
+        "approvals": [{"user": user, "time": time, "signature": signed} for user, time, signed in approved],
+        "expires": expires.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
+
+
+def decode(body: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """The manifest's exact bytes in `{"manifest": base64, "signatures": [...]}`, and each signature's document.
+
+    Raises BodyInvalid.
+    """
+    raw = decode_manifest_set(body)
+    document = first_value(body)
+    signatures = document.get("signatures") if isinstance(document, dict) else None
+    if signatures is None:
+        return raw, ()
+    if not isinstance(signatures, list) or len(signatures) > MOST_SIGNATURES:
+        raise BodyInvalid(f"body: expected signatures as a list of at most {MOST_SIGNATURES}")
+    return raw, tuple(json.dumps(signature).encode() for signature in signatures)
