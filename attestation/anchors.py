@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib import import_module
 from typing import Final
@@ -28,6 +28,8 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
 )
+
+_CERTIFIED_KEPT: Final = 256
 
 
 class Vendor(StrEnum):
@@ -96,7 +98,7 @@ class TrustAnchors:
 
     def issuer_of(self, certificate: x509.Certificate) -> Anchor | None:
         """The anchor that signed this certificate."""
-        return next((a for a in self.anchors if is_issued_by(certificate, a.certificate)), None)
+        return next((a for a in self.anchors if _is_certified(certificate, a)), None)
 
     def signer_of(self, revocations: x509.CertificateRevocationList) -> Anchor | None:
         """The anchor that signed this revocation list."""
@@ -115,6 +117,20 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     except (*MALFORMED, InvalidSignature):
         return False
     return True
+
+
+def _is_certified(certificate: x509.Certificate, anchor: Anchor) -> bool:
+    """As `is_issued_by`, which is remembered: vendors have few authorities below their roots, for many machines."""
+    try:
+        named = certificate.issuer == anchor.certificate.subject
+    except MALFORMED:
+        return False
+    return named and _certified(certificate, anchor.certificate)
+
+
+@lru_cache(_CERTIFIED_KEPT)
+def _certified(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    return is_issued_by(certificate, issuer)
 
 
 def is_crl_of(revocations: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:

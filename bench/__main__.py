@@ -16,8 +16,10 @@ from bench.coordinator import CoordinatorFailed
 from bench.generator import LoadFailed
 from bench.machine import describe
 from bench.plot import draw
-from bench.report import Run, as_json, as_markdown
+from bench.report import Run, as_json, as_markdown, verification_table
 from bench.scenarios import FULL, QUICK, measure
+from bench.unit import UnitMeter
+from bench.verifications import measure_verifications
 
 _HERE = Path(__file__).parent
 
@@ -26,6 +28,7 @@ def main() -> int:
     """Run it; the exit code."""
     parser = argparse.ArgumentParser(prog="./dev bench", description="What does an activation cost?")
     parser.add_argument("--quick", action="store_true", help="fewer activations; ends within 60 s")
+    parser.add_argument("--verification", action="store_true", help="only verify evidence (no results)")
     parser.add_argument("--results", type=Path, default=_HERE / "results", help="folder for latest.json, .md and .svg")
     parser.add_argument(
         "--profile",
@@ -34,6 +37,11 @@ def main() -> int:
         help="run the coordinators under cProfile, statistics to DIR (no results)",
     )
     arguments = parser.parse_args()
+    if arguments.verification:
+        unit = UnitMeter()
+        print(verification_table(measure_verifications(FULL.verifications, unit)))
+        print(f"U = {unit.milliseconds():.2f} ms of CPU; all figures are CPU milliseconds")
+        return 0
     run = Run(
         when=datetime.now(UTC).isoformat(timespec="seconds"),  # noqa: TID251 - shell: reads the clock
         machine=describe(),

@@ -84,11 +84,19 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Verification of one quote in this process, collateral cached: CPU milliseconds, median."""
+    """Verification in this process: CPU milliseconds, median.
+
+    cpu_ms, units: of a known machine.  cold_ms: with a new verifier.  new_machine_ms: collateral verified before.
+    reference: an independent library that verified the same in the same run, or empty.
+    """
 
     kind: str
     cpu_ms: float
     units: float
+    cold_ms: float
+    new_machine_ms: float
+    reference: str
+    reference_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)

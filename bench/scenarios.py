@@ -5,29 +5,22 @@ verifies every quote and writes every activation durably.  The unit U is sampled
 row's U is the median of its own samples.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from attestation.anchors import TrustAnchors
-from attestation.binding import Bound
-from attestation.endorsements import parse_bundle
-from attestation.issue import find_issuer
-from attestation.kinds import Kind
 from attestation.simulation.measure import measure_program
-from attestation.verify import Verifier
 from bench.coordinator import Coordinator
 from bench.documents import manifest
-from bench.figures import Activation, Case, Figures, Growth, Past, Start, Status, Verification
+from bench.figures import Activation, Case, Figures, Growth, Past, Start, Status
 from bench.generator import Generator
 from bench.load import Plan, Result
 from bench.past import record_activations
 from bench.unit import UnitMeter
+from bench.verifications import measure_verifications
 
 _CLIENTS: Final = 8
 _SETTLE_SECONDS: Final = 0.2
@@ -91,7 +84,8 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
     statuses: list[Status] = []
     growth: list[Growth] = []
     starts: list[Start] = []
-    verifications: list[Verification] = []
+    say("verification of recorded evidence")
+    verifications = measure_verifications(effort.verifications, unit)
     empty_mb = rest_mb = 0.0
     for case in CASES:
         name = f"{case.marbles}-{case.secrets}"
@@ -99,7 +93,6 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
         with Coordinator(folder / name, profile=profile and profile / f"{name}.prof") as coordinator:
             if case == CASES[0]:
                 starts.append(_start("first start, empty", coordinator))
-                verifications = _verifications(coordinator.simulation, folder, effort.verifications, unit)
             if case == _GROWTH_CASE:
                 empty_mb = coordinator.usage().rss_mb
             with _load(coordinator, case, folder, _CLIENTS) as load:
@@ -237,31 +230,6 @@ def _pasts(folder: Path, effort: Effort, unit: UnitMeter, say: Callable[[str], N
                     evidence_bytes=evidence,
                 )
             )
-    return rows
-
-
-def _verifications(simulation: Path, folder: Path, count: int, unit: UnitMeter) -> list[Verification]:
-    verifier = Verifier(
-        TrustAnchors.genuine().with_simulated((simulation / "trust.pem").read_bytes()),
-        parse_bundle((simulation / "collateral.json").read_bytes()),
-    )
-    rows = []
-    for kind in (Kind.SGX, Kind.TDX):
-        environment = {"ENCLASP_SIMULATION": str(simulation), "ENCLASP_SIMULATION_KIND": kind.value}
-        issuer = find_issuer(environment, [str(folder / "program")])
-        first_sample, costs = len(unit.samples), []
-        unit.sample()
-        for number in range(count):
-            binding = Bound(number.to_bytes(64, "big"), "a number")
-            evidence = issuer.issue(binding.report_data)
-            now = datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
-            begin = time.thread_time()
-            verification = verifier.verify(evidence, binding, now=now)
-            costs.append((time.thread_time() - begin) * 1000)
-            verification.attested()
-        unit.sample()
-        cpu_ms = statistics.median(costs)
-        rows.append(Verification(kind.value, cpu_ms, cpu_ms / unit.milliseconds(first_sample)))
     return rows
 
 

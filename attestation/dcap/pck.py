@@ -5,6 +5,7 @@ Source: Intel SGX PCK Certificate and Certificate Revocation List Profile Specif
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -15,6 +16,7 @@ SGX_EXTENSION: Final = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
 LEAF_NAME: Final = "Intel SGX PCK Certificate"
 CA_NAMES: Final = ("Intel SGX PCK Processor CA", "Intel SGX PCK Platform CA")
 
+_IDENTIFIERS_KEPT: Final = 64
 _SEQUENCE, _OBJECT_IDENTIFIER, _INTEGER, _OCTETS = 0x30, 0x06, 0x02, 0x04
 
 
@@ -87,6 +89,7 @@ def _element(raw: bytes) -> tuple[int, bytes, bytes]:
     return raw[0], raw[start : start + length], raw[start + length :]
 
 
+@lru_cache(_IDENTIFIERS_KEPT)
 def _dotted(raw: bytes) -> str:
     """Dotted text of an object identifier's content."""
     if not raw or raw[-1] & 0x80:

@@ -20,7 +20,10 @@ def figures() -> Figures:
             for recorded in (0, 100_000)
         ],
         starts=[Start("first start, empty", 700.0, 500.0, 70.0)],
-        verifications=[Verification("sgx", 1.0, 0.9), Verification("tdx", 1.1, 1.0)],
+        verifications=[
+            Verification("sgx", 1.0, 0.9, 4.0, 2.0, "dcap-qvl", 3.0),
+            Verification("nitro", 1.1, 1.0, 5.0, 5.0, "", None),
+        ],
         empty_mb=70.0,
         rest_mb=75.0,
     )
