@@ -1,14 +1,15 @@
 """A coordinator for one's own desk: simulated hardware in a folder, loopback addresses.  Proves nothing."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from attestation.issue import SIMULATION, SIMULATION_KIND
+from attestation.issue import GPUS, SIMULATION, SIMULATION_KIND
 from attestation.kinds import Kind
 from attestation.simulation.folder import COLLATERAL_FILE, TRUST_FILE, create
 from attestation.simulation.measure import measure_program
-from coordinator.measured import SECTIONS, sections_of, yaml_lines
+from coordinator.measured import SECTIONS, Section, sections_of, yaml_lines
 from coordinator.program import own_program
 
 DEFAULT_FOLDER: Final = "enclasp-dev"
@@ -23,7 +24,7 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     simulation = folder / "simulation"
     if not (simulation / TRUST_FILE).exists():
         create(simulation)
-    (folder / "reference.yaml").write_text(_reference(environ.get(SIMULATION_KIND) or Kind.TDX.value))
+    (folder / "reference.yaml").write_text(_reference(environ))
     defaults = {
         "EDG_COORDINATOR_CLIENT_ADDR": "127.0.0.1:4433",
         "EDG_COORDINATOR_MESH_ADDR": "127.0.0.1:2001",
@@ -35,10 +36,18 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, **{name: value for name, value in environ.items() if value}}
 
 
-def _reference(kind: str) -> str:
-    """Of a platform; of all where it is none that measures programs, which the start then refuses."""
-    measured = sections_of(measure_program(own_program()))
-    section = SECTIONS.get(Kind(kind)) if kind in SECTIONS else None
-    lines = yaml_lines(measured if section is None else {section: measured[section]})
+def _reference(environ: Mapping[str, str]) -> str:
+    """Of the platform that is simulated; of all where it is none that measures programs, which the start then refuses.
+
+    What a marble's reader of plain lines cannot read is JSON, which is YAML too.
+    """
+    sections: Section = sections_of(measure_program(own_program()))
+    kind = environ.get(SIMULATION_KIND) or Kind.TDX.value
+    if kind in SECTIONS:
+        sections = {SECTIONS[Kind(kind)]: sections[SECTIONS[Kind(kind)]]}
+    if environ.get(GPUS):
+        sections = {"AllOf": [sections, {"NvidiaGPU": {"RIMs": True}}]}
+    if environ.get(GPUS) or kind == Kind.AZURE_VTPM:
+        return json.dumps(sections, indent=1) + "\n"
     comment = "# Reference values of this coordinator on SIMULATED hardware; they change with its code."
-    return "\n".join((comment, *lines, ""))
+    return "\n".join((comment, *yaml_lines(sections), ""))

@@ -21,7 +21,7 @@ SECTIONS: Final[Mapping[Kind, str]] = {
 """Of each platform that measures programs."""
 
 
-def sections_of(program: ProgramMeasurement) -> Mapping[str, Section]:
+def sections_of(program: ProgramMeasurement) -> dict[str, Section]:
     """What identifies a program, on every platform."""
     return {
         "TDX": {"MRTD": program.mrtd.hex()},

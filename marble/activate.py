@@ -32,7 +32,8 @@ from marble.protocol import (
     decode_response,
     encode_request,
 )
-from marble.reference import ReferenceFormatError, parse_reference
+from marble.reference import parse_reference
+from marble.section import ReferenceFormatError
 from marble.settings import (
     COORDINATOR_COLLATERAL,
     COORDINATOR_REFERENCE,

@@ -27,28 +27,38 @@ def coordinator() -> None:
 @click.option("--config", "config_file", type=FILE, help="Settings in TOML; environment variables go over it.")
 @click.option("--dev", is_flag=True, help="For development: SIMULATED hardware, loopback only.")
 @click.option(
+    "--platform",
+    type=click.Choice(["tdx", "sgx", "sev-snp", "nitro", "cca", "azure-vtpm"]),
+    help="With --dev: the hardware to simulate.  [default: ENCLASP_SIMULATION_KIND, or tdx]",
+)
+@click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the state is kept; with --dev also the simulated vendor.",
 )
 @click.pass_context
-def run(ctx: click.Context, config_file: Path | None, dev: bool, state_dir: Path | None) -> None:
+def run(ctx: click.Context, config_file: Path | None, dev: bool, platform: str | None, state_dir: Path | None) -> None:
     """Run the coordinator until it is stopped (SIGTERM or Ctrl-C).
 
     MarbleRun's environment variables are read too (EDG_COORDINATOR_CLIENT_ADDR, EDG_COORDINATOR_MESH_ADDR, ...).
 
     \b
     enclasp coordinator run --dev
+    enclasp coordinator run --dev --platform sev-snp
     enclasp coordinator run --config coordinator.toml --state-dir /var/lib/enclasp
     """
-    ctx.exit(guarded(lambda: _serve(config_file, dev, state_dir), machine=False))
+    ctx.exit(guarded(lambda: _serve(config_file, dev, platform, state_dir), machine=False))
 
 
-def _serve(config_file: Path | None, dev: bool, state_dir: Path | None) -> int:
+def _serve(config_file: Path | None, dev: bool, platform: str | None, state_dir: Path | None) -> int:
     from coordinator.config import ConfigInvalid, load
 
     toml = None if config_file is None else read_input(config_file)
     environ: Mapping[str, str] = os.environ
+    if platform is not None:
+        if not dev:
+            raise click.UsageError("--platform is for --dev; real hardware is found where it is")
+        environ = {**environ, "ENCLASP_SIMULATION_KIND": platform}
     if dev:
         from coordinator.dev import DEFAULT_FOLDER, prepare
 

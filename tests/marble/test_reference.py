@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import settings as run
 from hypothesis import strategies as st
 
+from attestation.azure_vtpm.claims import AzureVtpmReferenceValues
+from attestation.cca.claims import CcaReferenceValues
 from attestation.claims import TcbPolicy, TcbStatus
+from attestation.nitro.claims import NitroReferenceValues
+from attestation.sev_snp.claims import SevSnpReferenceValues
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
-from marble.reference import ReferenceFormatError, parse_reference
+from marble.reference import parse_reference
+from marble.section import ReferenceFormatError
 
 MRTD = "ab" * 48
 ENCLAVE = "cd" * 32
@@ -38,6 +43,28 @@ def test_a_tdx_section_is_read_with_the_place_of_each_demand() -> None:
 def test_several_kinds_are_alternatives() -> None:
     found = parse({"SGX": {"MRENCLAVE": ENCLAVE}, "TDX": {"MRTD": MRTD}})
     assert [SgxReferenceValues, TdxReferenceValues] == [type(values) for values in found]
+
+
+def test_every_processor_has_its_section() -> None:
+    measurement, rim = bytes.fromhex(MRTD), bytes.fromhex(ENCLAVE)
+    snp, nitro, cca, azure = parse(
+        {
+            "SEVSNP": {"Measurement": MRTD, "HostData": ENCLAVE},
+            "Nitro": {"PCR0": MRTD, "PCR4": "02" * 48},
+            "CCA": {"RIM": ENCLAVE, "REM3": "03" * 32},
+            "AzureVTPM": {"TDX": {"MRTD": MRTD}, "PCR11": ENCLAVE},
+        }
+    )
+    assert isinstance(snp, SevSnpReferenceValues)
+    assert (measurement, rim) == (snp.measurement, snp.host_data)
+    assert "r.json /SEVSNP/HostData" == snp.sources["host_data"]
+    assert isinstance(nitro, NitroReferenceValues)
+    assert {0: measurement, 4: b"\x02" * 48} == nitro.pcrs
+    assert isinstance(cca, CcaReferenceValues)
+    assert (rim, {3: b"\x03" * 32}) == (cca.rim, cca.rems)
+    assert isinstance(azure, AzureVtpmReferenceValues)
+    assert isinstance(azure.hardware, TdxReferenceValues)
+    assert (measurement, {11: rim}) == (azure.hardware.mrtd, azure.pcrs)
 
 
 def test_marbleruns_flat_form_has_marbleruns_defaults() -> None:
@@ -71,8 +98,22 @@ def test_a_new_style_section_accepts_only_platforms_that_are_up_to_date() -> Non
         ({"SGX": {"MRENCLAVE": ENCLAVE, "UniqueID": ENCLAVE}}, "got both"),
         ({"SGX": {"MRENCLAVE": ENCLAVE, "ISVSVN": -1}}, "ISVSVN: expected a number"),
         ({"SGX": {"MRENCLAVE": ENCLAVE, "ISVSVN": True}}, "ISVSVN: expected a number"),
+        (
+            {"SEVSNP": {"Measurement": "00" * 48}},
+            "r.json /SEVSNP: expected Measurement, IDKeyDigest",
+        ),
+        ({"SEVSNP": {"HostData": "01" * 32}}, "r.json /SEVSNP: expected Measurement"),
+        ({"SEVSNP": {"Measurement": MRTD, "VMPL": 0}}, "r.json /SEVSNP/VMPL: .*unknown key"),
+        ({"Nitro": {"PCR3": MRTD}}, "r.json /Nitro: expected PCR0, PCR1, PCR2 or PCR8, not zeros"),
+        ({"Nitro": {"PCR0": "00" * 48}}, "r.json /Nitro: expected PCR0"),
+        ({"CCA": {"REM0": ENCLAVE}}, "r.json /CCA/RIM: expected a measurement in hex, got nothing"),
+        ({"CCA": {"RIM": ENCLAVE, "REM0": MRTD}}, "r.json /CCA/REM0: expected 32 bytes"),
+        ({"AzureVTPM": {"PCR11": ENCLAVE}}, "r.json /AzureVTPM: expected SEVSNP or TDX, and at least one PCR"),
+        ({"AzureVTPM": {"SEVSNP": {"Measurement": MRTD}}}, "at least one PCR"),
+        ({"AzureVTPM": {"SEVSNP": {}, "PCR11": ENCLAVE}}, "r.json /AzureVTPM/SEVSNP: expected Measurement"),
+        ({"AzureVTPM": {"SEVSNP": 5, "PCR11": ENCLAVE}}, "r.json /AzureVTPM/SEVSNP: expected an object"),
         ({"UniqueID": ENCLAVE, "Debug": "no"}, "r.json /Debug: expected true or false"),
-        ({"Debug": True}, "expected TDX, SGX, UniqueID"),
+        ({"Debug": True}, "expected TDX, SGX, SEVSNP, Nitro, CCA, AzureVTPM, UniqueID"),
     ],
 )
 def test_anything_else_is_refused_with_its_place(document: object, place: str) -> None:
