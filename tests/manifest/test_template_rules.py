@@ -122,18 +122,51 @@ def test_a_comment_needs_its_own_action() -> None:
     assert refuse("{{ /* b */ }}").position == 3
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{{ define `a` }}{{ end }}",
-        "{{ template `a` }}",
-        "{{ block `a` . }}{{ end }}",
-        "{{ call .Secrets.key }}",
-        "{{ hex nil }}",
-    ],
-)
-def test_what_is_not_supported_is_refused_by_name(text: str) -> None:
-    assert refuse(text).position in (3, 7)
+def test_a_template_may_define_others_and_use_them() -> None:
+    text = '{{ define "kv" }}{{ .Type }}={{ .Size }};{{ end }}{{ range .Secrets }}{{ template "kv" . }}{{ end }}'
+    assert render(text, a=KEY, b=NOTE) == "symmetric-key=128;plain=0;"
+    assert render('{{ block "b" 1 }}{{ . }}{{ template "c" }}{{ end }}{{ define "c" }}!{{ end }}') == "1!"
+
+
+def test_a_template_that_is_not_defined_is_refused_where_it_is_used() -> None:
+    error = refuse('a{{ template "x" . }}{{ define "y" }}{{ end }}')
+    assert (error.position, error.message, error.hint) == (4, 'template "x" is not defined', "defined templates: y")
+
+
+def test_a_template_is_defined_once_and_at_the_top() -> None:
+    assert "twice" in refuse('{{ define "x" }}a{{ end }}{{ define "x" }}b{{ end }}').message
+    assert render('{{ define "x" }} {{ end }}{{ define "x" }}b{{ end }}{{ template "x" }}') == "b"
+    assert "inside" in refuse('{{ if true }}{{ define "x" }}{{ end }}{{ end }}').message
+
+
+def test_variables_stay_outside_of_a_defined_template() -> None:
+    assert render('{{ $a := 1 }}{{ template "x" $a }}{{ define "x" }}{{ $ }}{{ end }}') == "1"
+    assert "undefined variable $a" in refuse('{{ $a := 1 }}{{ define "x" }}{{ $a }}{{ end }}').message
+
+
+def test_there_is_nothing_to_call() -> None:
+    assert "no function" in refuse("{{ call .Secrets.key }}").message
+    assert "nil is no command" in refuse("{{ nil }}").message
+
+
+def test_templates_cannot_call_each_other_for_ever() -> None:
+    endless = '{{ define "x" }}{{ template "y" . }}{{ end }}{{ define "y" }}{{ template "x" . }}{{ end }}'
+    assert "levels" in refuse(endless + '{{ template "x" . }}').message
+    assert (
+        render('{{ define "x" }}{{ if . }}{{ template "x" (slice . 1) }}{{ end }}.{{ end }}{{ template "x" "abc" }}')
+        == "...."
+    )
+
+
+def test_a_width_cannot_fill_the_memory() -> None:
+    assert "output" in refuse('{{ range 100 }}{{ printf "%999999d" 1 }}{{ end }}').message
+    assert "characters" in refuse('{{ printf "' + "%999999[1]s" * 20 + '" "a" }}').message
+
+
+def test_a_text_cannot_be_doubled_until_the_memory_is_full() -> None:
+    assert "one value" in refuse('{{ $x := "xxxxxxxxxx" }}{{ range 60 }}{{ $x = print $x $x }}{{ end }}').message
+    line = "x" * 100_000
+    assert "steps" in refuse('{{ range 1000 }}{{ $x := html "' + line + '" }}{{ end }}').message
 
 
 def test_variables_live_to_the_end_of_their_block() -> None:
@@ -182,6 +215,10 @@ def test_nesting_is_limited() -> None:
         ("{{ $s := .Secrets.a }}{{ hex $s }}", {"a"}),
         ("{{ .Secrets.a.Private | hex | print }}", {"a"}),
         ("{{ pem .MarbleRun.RootCA.Cert }}", set()),
+        ('{{ define "x" }}{{ hex .Secrets.a }}{{ hex $.Secrets.b }}{{ end }}{{ template "x" . }}', {"a", "b"}),
+        ('{{ define "x" }}{{ hex . }}{{ template "x" . }}{{ end }}{{ template "x" .Secrets.a }}', {"a"}),
+        ('{{ block "x" $ }}{{ if true }}{{ hex .Secrets.a }}{{ end }}{{ end }}', {"a"}),
+        ('{{ define "never" }}{{ hex .Secrets.a }}{{ end }}', set()),
     ],
 )
 def test_the_secrets_that_a_template_uses_are_known_before_it_runs(text: str, names: set[str]) -> None:
@@ -197,6 +234,8 @@ def test_the_secrets_that_a_template_uses_are_known_before_it_runs(text: str, na
         "{{ with $ }}{{ end }}",
         "{{ .Previous }}",
         "{{ index .Secrets (print `a`) }}",
+        '{{ define "x" }}{{ range .Secrets }}{{ end }}{{ end }}{{ template "x" . }}',
+        '{{ define "x" }}{{ end }}{{ template "x" .Secrets }}',
     ],
 )
 def test_a_use_that_may_be_any_secret_means_all(text: str) -> None:

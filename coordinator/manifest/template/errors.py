@@ -1,6 +1,15 @@
 """What can be wrong with a template."""
 
 
+class FunctionError(ValueError):
+    """A function refuses its arguments; it never shows them."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 class TemplateError(Exception):
     """A template is refused, or cannot be rendered.
 

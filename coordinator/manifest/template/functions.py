@@ -5,35 +5,18 @@ A function gets its arguments evaluated and returns a value; it raises FunctionE
 
 import base64
 import html as html_module
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import quote_plus
 
-from coordinator.manifest.template.printing import go_type, print_values, show
-from coordinator.manifest.template.values import CertificateValue, PrivateBytes, PublicBytes, SecretValue, Value
+from coordinator.manifest.template.errors import FunctionError
+from coordinator.manifest.template.formatting import sprintf
+from coordinator.manifest.template.printing import go_type, print_values
+from coordinator.manifest.template.strings import bytes_of, is_byte, is_printable, text_of
+from coordinator.manifest.template.values import Byte, CertificateValue, PrivateBytes, PublicBytes, SecretValue, Value
 from pki.pem import pem_block
 
 FunctionBody: TypeAlias = Callable[[Sequence[Value]], Value]
-
-
-class FunctionError(ValueError):
-    """A function refuses its arguments; it never shows them."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
-def text_of(data: bytes) -> str:
-    """Bytes as a Go string: what is not UTF-8 stays, as lone surrogates."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def bytes_of(text: str) -> bytes:
-    """The bytes of a Go string."""
-    return text.encode("utf-8", "surrogateescape")
 
 
 def truth(value: Value) -> bool:
@@ -120,34 +103,39 @@ def _index(arguments: Sequence[Value]) -> Value:
     if not arguments:
         raise FunctionError("index takes a value and its indices")
     value = arguments[0]
+    if value is None:
+        raise FunctionError("index of a value that does not exist")
     for index in arguments[1:]:
         if isinstance(value, Mapping):
             if not isinstance(index, str):
                 raise FunctionError(f"a map is indexed by text, not by {go_type(index)}")
-            value = value.get(index)
-        elif isinstance(value, tuple | bytes):
+            value = value.get(index, _NO_SECRET)
+        elif isinstance(value, tuple):
             value = value[_position(index, len(value) - 1)]
-        elif isinstance(value, str):
-            value = bytes_of(value)[_position(index, len(bytes_of(value)) - 1)]
-        elif value is None:
-            raise FunctionError("index of a value that does not exist")
+        elif isinstance(value, str | bytes):
+            data = bytes_of(value) if isinstance(value, str) else value
+            value = Byte(data[_position(index, len(data) - 1)])
         else:
             raise FunctionError(f"cannot index {go_type(value)}", "write its field as .Name")
     return value
 
 
 def _slice(arguments: Sequence[Value]) -> Value:
-    if not 1 <= len(arguments) <= 3:
-        raise FunctionError(f"slice takes a value, a start and an end, got {len(arguments)} arguments")
-    value = arguments[0]
+    if not arguments:
+        raise FunctionError("slice takes a value, a start and an end")
+    value, *ends = arguments
     if not isinstance(value, str | bytes | tuple):
         raise FunctionError(f"cannot slice {go_type(value)}")
+    if len(ends) > (2 if isinstance(value, str) else 3):
+        raise FunctionError(f"too many ends to slice {go_type(value)}: {len(ends)}")
     length = len(bytes_of(value)) if isinstance(value, str) else len(value)
-    end = _position(arguments[2], length) if len(arguments) > 2 else length
-    start = _position(arguments[1], length) if len(arguments) > 1 else 0
-    if start > end:
+    places = [_position(end, length) for end in ends]
+    start, end = (*places, *(0, length)[len(places) :])[:2]
+    if start > end or sorted(places) != places:
         raise FunctionError("the slice ends before it starts")
-    return text_of(bytes_of(value)[start:end]) if isinstance(value, str) else value[start:end]
+    if isinstance(value, str):
+        return text_of(bytes_of(value)[start:end])
+    return value[start:end] if isinstance(value, tuple) else type(value)(value[start:end])
 
 
 def _position(value: Value, last: int) -> int:
@@ -174,51 +162,62 @@ def _not(arguments: Sequence[Value]) -> Value:
 def _eq(arguments: Sequence[Value]) -> Value:
     if len(arguments) < 2:
         raise FunctionError("eq needs two or more values")
-    first, *others = (_comparable(value) for value in arguments)
-    for other in others:
-        _same_kind(first, other)
-        if first == other:
-            return True
-    return False
+    first, *others = arguments
+    return any(_equal(first, other) for other in others)
 
 
 def _ne(arguments: Sequence[Value]) -> Value:
-    left, right = _pair(arguments, "ne")
-    return left != right
+    left, right = _two(arguments, "ne")
+    return not _equal(left, right)
+
+
+def _equal(left: Value, right: Value) -> bool:
+    """Basic kinds only, and both of the same one; nothing equals nothing."""
+    if left is None or right is None:
+        return left is right
+    if not isinstance(left, _BASIC) or not isinstance(right, _BASIC):
+        worse = right if isinstance(left, _BASIC) else left
+        raise FunctionError(f"cannot compare {go_type(worse)}", "compare text, numbers or booleans")
+    _same_kind(left, right)
+    return left == right
 
 
 def _ordered(name: str, holds: Callable[[int], bool]) -> FunctionBody:
     def compare(arguments: Sequence[Value]) -> Value:
-        left, right = _pair(arguments, name)
-        if isinstance(left, bool) or isinstance(right, bool):
-            raise FunctionError(f"{name} does not order booleans")
+        left, right = _two(arguments, name)
+        for value in (left, right):
+            if isinstance(value, bool) or not isinstance(value, _BASIC):
+                raise FunctionError(f"{name} does not order {go_type(value)}", "compare text or numbers")
+        _same_kind(left, right)
         if isinstance(left, str) and isinstance(right, str):
             one, two = bytes_of(left), bytes_of(right)
             return holds((one > two) - (one < two))
-        if isinstance(left, int | float) and isinstance(right, int | float):
-            return holds((left > right) - (left < right))
-        raise FunctionError(f"{name} cannot compare {go_type(left)} with {go_type(right)}")
+        assert isinstance(left, int | float)
+        assert isinstance(right, int | float)
+        return holds((left > right) - (left < right))
 
     return compare
 
 
-def _pair(arguments: Sequence[Value], name: str) -> tuple[bool | int | float | str, bool | int | float | str]:
+def _two(arguments: Sequence[Value], name: str) -> tuple[Value, Value]:
     if len(arguments) != 2:
         raise FunctionError(f"{name} needs two values, got {len(arguments)}")
-    left, right = _comparable(arguments[0]), _comparable(arguments[1])
-    _same_kind(left, right)
-    return left, right
-
-
-def _comparable(value: Value) -> bool | int | float | str:
-    if isinstance(value, bool | int | float | str):
-        return value
-    raise FunctionError(f"cannot compare {go_type(value)}", "compare text, numbers or booleans")
+    return arguments[0], arguments[1]
 
 
 def _same_kind(left: Value, right: Value) -> None:
-    if type(left) is not type(right):
+    """Whole numbers of every type are of one kind."""
+    if _kind(left) is not _kind(right):
         raise FunctionError(f"incompatible types for comparison: {go_type(left)} and {go_type(right)}")
+
+
+def _kind(value: Value) -> type:
+    return next(kind for kind in (bool, int, float, str) if isinstance(value, kind))
+
+
+def _call(arguments: Sequence[Value]) -> Value:
+    """No value here is a function, so there is nothing to call."""
+    raise FunctionError(f"{go_type(arguments[0])} is no function" if arguments else "call takes a function")
 
 
 def _print(arguments: Sequence[Value]) -> Value:
@@ -230,63 +229,24 @@ def _println(arguments: Sequence[Value]) -> Value:
 
 
 def _printf(arguments: Sequence[Value]) -> Value:
-    """fmt.Sprintf for %s, %d, %v and %t without flags; others are refused rather than guessed."""
     if not arguments or not isinstance(arguments[0], str):
         raise FunctionError("printf needs a format text first")
-    layout, values = arguments[0], list(arguments[1:])
-    out: list[str] = []
-    at = 0
-    for match in _VERB.finditer(layout):
-        out.append(layout[at : match.start()])
-        at = match.end()
-        verb = match.group(1)
-        if verb == "%":
-            out.append("%")
-        elif verb not in _VERBS:
-            raise FunctionError(f"printf verb %{verb or ' '} is not supported here", "use %s, %d, %v or %t")
-        elif not values:
-            out.append(f"%!{verb}(MISSING)")
-        else:
-            out.append(_formatted(verb, values.pop(0)))
-    out.append(layout[at:])
-    if values:
-        extra = ", ".join(f"{_basic_type(value)}={show(value)}" for value in values)
-        out.append(f"%!(EXTRA {extra})")
-    return "".join(out)
+    return sprintf(arguments[0], arguments[1:])
 
 
-def _formatted(verb: str, value: Value) -> str:
-    if verb == "v" or (verb == "s" and not isinstance(value, bool | int | float | bytes | tuple)):
-        if value is None:
-            raise FunctionError("printf of a value that does not exist")
-        return show(value)
-    if verb == "s" and isinstance(value, bytes):
-        return text_of(value)
-    if verb == "d" and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if verb == "t" and isinstance(value, bool):
-        return show(value)
-    return f"%!{verb}({_basic_type(value)}={show(value)})"
-
-
-def _basic_type(value: Value) -> str:
-    """Go's name of a type that has only one here; whole numbers can be int or uint in Go, so they are refused."""
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, float):
-        return "float64"
-    raise FunctionError(f"printf cannot describe {go_type(value)} here", "give each value a verb that fits it")
+def _escapable(arguments: Sequence[Value]) -> str:
+    """What the escaping functions work on: what print makes, but a missing value has a text here."""
+    shown = ["<no value>" if argument is None else argument for argument in arguments]
+    return print_values(shown, always_spaces=False)
 
 
 def _html(arguments: Sequence[Value]) -> Value:
-    text = print_values(arguments, always_spaces=False).replace("\0", "\ufffd")
+    text = _escapable(arguments).replace("\0", "\ufffd")
     return html_module.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
 
 
 def _js(arguments: Sequence[Value]) -> Value:
-    return "".join(_js_character(c) for c in print_values(arguments, always_spaces=False))
+    return "".join(_js_character(c) for c in _escapable(arguments))
 
 
 def _js_character(character: str) -> str:
@@ -294,13 +254,13 @@ def _js_character(character: str) -> str:
         return "\\" + character
     if character in "<>&=" or character < " ":
         return f"\\u{ord(character):04X}"
-    if character > "~" and not character.isprintable():
-        raise FunctionError("js cannot escape this character here", "use base64")
+    if character > "~" and not is_printable(character) and not is_byte(character):
+        return f"\\u{ord(character):04X}"
     return character
 
 
 def _urlquery(arguments: Sequence[Value]) -> Value:
-    return quote_plus(bytes_of(print_values(arguments, always_spaces=False)))
+    return quote_plus(bytes_of(_escapable(arguments)))
 
 
 def _only(arguments: Sequence[Value]) -> Value:
@@ -323,6 +283,7 @@ COMMON: Final[Mapping[str, FunctionBody]] = {
     "le": _ordered("le", lambda order: order <= 0),
     "gt": _ordered("gt", lambda order: order > 0),
     "ge": _ordered("ge", lambda order: order >= 0),
+    "call": _call,
     "print": _print,
     "println": _println,
     "printf": _printf,
@@ -335,5 +296,6 @@ ENVIRONMENT: Final[Mapping[str, FunctionBody]] = {**COMMON, "string": _string}
 # and, or: evaluated by the interpreter, since they stop at the first value that decides.
 LAZY: Final = frozenset({"and", "or"})
 
-_VERB: Final = re.compile(r"%(.|\Z)", re.DOTALL)
-_VERBS: Final = frozenset("sdvt")
+# A key that a map of secrets does not have: Go gives the zero value of the map's elements.
+_NO_SECRET: Final = SecretValue("")
+_BASIC: Final = (bool, int, float, str)

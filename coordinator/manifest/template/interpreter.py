@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final, NoReturn
 
-from coordinator.manifest.template.errors import TemplateError
-from coordinator.manifest.template.functions import LAZY, FunctionBody, FunctionError, truth
+from coordinator.manifest.template.errors import FunctionError, TemplateError
+from coordinator.manifest.template.functions import LAZY, FunctionBody, truth
 from coordinator.manifest.template.nodes import (
     Action,
     Break,
+    Call,
     Chain,
     Command,
     Continue,
+    Define,
     Dot,
     Field,
     Function,
@@ -19,6 +21,7 @@ from coordinator.manifest.template.nodes import (
     Literal,
     Name,
     Node,
+    Nothing,
     Operand,
     Pipe,
     Range,
@@ -27,12 +30,21 @@ from coordinator.manifest.template.nodes import (
     With,
 )
 from coordinator.manifest.template.printing import go_type, show
-from coordinator.manifest.template.values import CertificateValue, NoSuchField, NotPrintable, Struct, Value
+from coordinator.manifest.template.values import (
+    Byte,
+    CertificateValue,
+    Method,
+    NamedNumber,
+    NoSuchField,
+    NotPrintable,
+    Struct,
+    Value,
+)
 
 
 def execute(nodes: Sequence[Node], context: Struct, functions: Mapping[str, FunctionBody]) -> str:
     """The text of a template.  Raises TemplateError at the place that failed; nothing partial is returned."""
-    interpreter = _Interpreter(context, functions)
+    interpreter = _Interpreter(nodes, context, functions)
     interpreter.run(nodes, context)
     return "".join(interpreter.out)
 
@@ -46,8 +58,11 @@ class _Continue(Exception):
 
 
 class _Interpreter:
-    def __init__(self, context: Struct, functions: Mapping[str, FunctionBody]) -> None:
+    def __init__(self, nodes: Sequence[Node], context: Struct, functions: Mapping[str, FunctionBody]) -> None:
         self.out: list[str] = []
+        self._templates = {node.name: node.body for node in nodes if isinstance(node, Define)}
+        self._context = context
+        self._depth = 0
         self._functions = functions
         self._variables: list[tuple[str, Value]] = [("$", context)]
         self._steps = 0
@@ -56,6 +71,9 @@ class _Interpreter:
     # Statements
 
     def run(self, nodes: Sequence[Node], dot: Value) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TemplateError(0, f"more than {MAX_DEPTH} levels of actions and templates")
         for node in nodes:
             match node:
                 case Text(text):
@@ -82,6 +100,22 @@ class _Interpreter:
                     raise _Break
                 case Continue():
                     raise _Continue
+                case Call():
+                    self._template(node, dot)
+        self._depth -= 1
+
+    def _template(self, node: Call, dot: Value) -> None:
+        """A template by its name, with variables of its own."""
+        self._step(node.position)
+        body = self._templates.get(node.name)
+        if body is None:
+            known = ", ".join(self._templates) or "none"
+            message = f'template "{node.name}" is not defined'
+            raise TemplateError(node.position, message, f"defined templates: {known}", node.width)
+        value = None if node.pipe is None else self._pipe(node.pipe, dot)
+        variables, self._variables = self._variables, [("$", value)]
+        self.run(body, value)
+        self._variables = variables
 
     def _range(self, node: Range, dot: Value) -> None:
         pipe = node.pipe
@@ -97,6 +131,7 @@ class _Interpreter:
                 self._set(names[0], key if len(names) == 2 else element, pipe)
             if len(names) == 2:
                 self._set(names[1], element, pipe)
+            depth = self._depth
             try:
                 self.run(node.body, element)
             except _Continue:
@@ -104,6 +139,7 @@ class _Interpreter:
             except _Break:
                 break
             finally:
+                self._depth = depth
                 del self._variables[inner:]
         if empty:
             self.run(node.otherwise, dot)
@@ -113,10 +149,11 @@ class _Interpreter:
         if value is None:
             return iter(())
         if isinstance(value, bytes | tuple):
-            return iter(enumerate(value))
+            elements = map(Byte, value) if isinstance(value, bytes) else value
+            return iter(enumerate(elements))
         if isinstance(value, Mapping):
             return iter(sorted(value.items()))
-        if isinstance(value, int) and not isinstance(value, bool) and len(pipe.variables) < 2:
+        if isinstance(value, int) and not isinstance(value, bool | NamedNumber) and len(pipe.variables) < 2:
             return ((number, number) for number in range(value))
         raise TemplateError(pipe.position, f"range cannot go over {go_type(value)} here", width=pipe.width)
 
@@ -148,20 +185,46 @@ class _Interpreter:
         self._step(first.position)
         if isinstance(first, Function):
             return self._call(first, rest, dot, final)
+        method = self._method(first, dot) if rest or final else None
+        if method is not None:
+            arguments = [self._operand(operand, dot) for operand in rest]
+            try:
+                return method((*arguments, *final))
+            except FunctionError as refused:
+                raise TemplateError(first.position, refused.message, refused.hint, first.width) from None
         if rest or final:
             raise TemplateError(first.position, "cannot give arguments to a value that is no function", "", first.width)
         return self._operand(first, dot)
+
+    def _method(self, operand: Operand, dot: Value) -> "Method | None":
+        """The method that a path ends with, if it is one that takes arguments."""
+        if not isinstance(operand, Field | Variable | Chain) or not operand.names:
+            return None
+        *path, last = operand.names
+        match operand:
+            case Field():
+                owner = self._walk(dot, path)
+            case Variable(variable):
+                owner = self._walk(self._variable(variable), path)
+            case Chain(pipe):
+                owner = self._walk(self._pipe(pipe, dot), path)
+        return owner.method(last.text) if isinstance(owner, Struct) else None
+
+    def _variable(self, name: str) -> Value:
+        return next(value for known, value in reversed(self._variables) if known == name)
 
     def _operand(self, operand: Operand, dot: Value) -> Value:
         match operand:
             case Literal(value):
                 return value
+            case Nothing():
+                return None
             case Dot():
                 return dot
             case Field(names):
                 return self._walk(dot, names)
             case Variable(variable, names):
-                return self._walk(next(v for n, v in reversed(self._variables) if n == variable), names)
+                return self._walk(self._variable(variable), names)
             case Chain(pipe, names):
                 return self._walk(self._pipe(pipe, dot), names)
             case Pipe():
@@ -199,8 +262,11 @@ class _Interpreter:
             return self._and_or(function, rest, dot, final)
         arguments = [self._operand(operand, dot) for operand in rest]
         arguments += final
+        self._weigh(arguments, function.position)
         try:
-            return self._functions[name](arguments)
+            result = self._functions[name](arguments)
+            self._weigh((result,), function.position)
+            return result
         except FunctionError as refused:
             hint = refused.hint or self._missing_hint(rest)
             place = _blame(function, rest, arguments)
@@ -211,10 +277,9 @@ class _Interpreter:
             ) from None
 
     def _missing_hint(self, operands: Sequence[Operand]) -> str:
-        context = self._variables[0][1]
-        if operands and isinstance(operands[0], Field) and len(operands[0].names) > 1 and isinstance(context, Struct):
+        if operands and isinstance(operands[0], Field) and len(operands[0].names) > 1:
             first, second = operands[0].names[:2]
-            secrets = context.field("Secrets")
+            secrets = self._context.field("Secrets")
             if first.text == "Secrets" and isinstance(secrets, Mapping) and second.text not in secrets:
                 close = get_close_matches(second.text, sorted(secrets), 1)
                 if close:
@@ -249,8 +314,15 @@ class _Interpreter:
             raise TemplateError(position, f"more than {MAX_OUTPUT} characters of output")
         self.out.append(text)
 
-    def _step(self, position: int) -> None:
-        self._steps += 1
+    def _weigh(self, values: Sequence[Value], position: int) -> None:
+        """Long values cost more: neither memory nor time grows by doubling a text again and again."""
+        size = sum(len(value) for value in values if isinstance(value, str | bytes))
+        if size > MAX_OUTPUT:
+            raise TemplateError(position, f"more than {MAX_OUTPUT} characters in one value")
+        self._step(position, size // _CHARACTERS_A_STEP)
+
+    def _step(self, position: int, count: int = 1) -> None:
+        self._steps += count
         if self._steps > MAX_STEPS:
             raise TemplateError(position, f"more than {MAX_STEPS} steps")
 
@@ -262,6 +334,9 @@ def _blame(function: Function, rest: Sequence[Operand], arguments: Sequence[Valu
 
 MAX_OUTPUT: Final = 8 << 20
 MAX_STEPS: Final = 1_000_000
+_CHARACTERS_A_STEP: Final = 64
+# Python's own stack bears about three times as many.
+MAX_DEPTH: Final = 150
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "the template's context": ("Secrets", "Previous", "MarbleRun"),
     "MarbleRun": ("RootCA", "MarbleCert", "CoordinatorRoot", "CoordinatorIntermediate"),

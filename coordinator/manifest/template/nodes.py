@@ -85,7 +85,15 @@ class Pipe:
     width: int = 1
 
 
-Operand: TypeAlias = Literal | Dot | Field | Variable | Function | Chain | Pipe
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """`nil`, which only stands as an argument."""
+
+    position: int
+    width: int = 3
+
+
+Operand: TypeAlias = Literal | Nothing | Dot | Field | Variable | Function | Chain | Pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +147,22 @@ class Continue:
     """Go on with the next element of the innermost range."""
 
 
-Node: TypeAlias = Text | Action | If | With | Range | Break | Continue
+@dataclass(frozen=True, slots=True)
+class Define:
+    """`{{ define "name" }} … {{ end }}`; only at the top of a template, where it leaves no text."""
+
+    name: str
+    body: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`{{ template "name" pipeline }}`; without a pipeline dot is nil."""
+
+    name: str
+    pipe: Pipe | None
+    position: int
+    width: int
+
+
+Node: TypeAlias = Text | Action | If | With | Range | Break | Continue | Define | Call

@@ -1,18 +1,20 @@
-"""Tokens to tree, by the grammar of Go's text/template; what this version does not render is refused by name."""
+"""Tokens to tree, by the grammar of Go's text/template."""
 
-import re
 from collections.abc import Set
 from difflib import get_close_matches
 from typing import Final
 
 from coordinator.manifest.template.errors import TemplateError
 from coordinator.manifest.template.lexer import Lexeme, Token, lex
+from coordinator.manifest.template.literals import constant
 from coordinator.manifest.template.nodes import (
     Action,
     Break,
+    Call,
     Chain,
     Command,
     Continue,
+    Define,
     Dot,
     Field,
     Function,
@@ -20,6 +22,7 @@ from coordinator.manifest.template.nodes import (
     Literal,
     Name,
     Node,
+    Nothing,
     Operand,
     Pipe,
     Range,
@@ -42,12 +45,13 @@ class _Parser:
         self._variables = ["$"]
         self._ranges = 0
         self._depth = 0
+        self._defined: dict[str, Define] = {}
 
     def whole(self) -> tuple[Node, ...]:
         body, end = self._body()
         if end is not None:
             raise TemplateError(end.position, f"unexpected {{{{{end.text}}}}}", "nothing is open here", len(end.text))
-        return body
+        return (*body, *self._defined.values())
 
     # Statements
 
@@ -64,7 +68,10 @@ class _Parser:
             word = self._peek_past_space()
             if word.token is Token.NAME and word.text in ("end", "else"):
                 return tuple(nodes), self._next_past_space()
-            nodes.append(self._statement(word))
+            if word.token is Token.NAME and word.text == "define":
+                self._define(self._next_past_space())
+            else:
+                nodes.append(self._statement(word))
 
     def _statement(self, word: Lexeme) -> Node:
         if word.token is Token.NAME and word.text in _CONTROLS:
@@ -76,11 +83,54 @@ class _Parser:
                 raise TemplateError(word.position, f"{word.text} outside of range", width=len(word.text))
             self._expect_close(word.text)
             return Break() if word.text == "break" else Continue()
-        if word.token is Token.NAME and word.text in ("define", "template", "block"):
-            raise TemplateError(
-                word.position, f"{word.text} is not supported here", "write the text where it is used", len(word.text)
-            )
+        if word.token is Token.NAME and word.text == "template":
+            self._next_past_space()
+            name = self._name(word)
+            if self._peek_past_space().token is Token.CLOSE:
+                self._next_past_space()
+                return Call(name, None, word.position, len(word.text))
+            return Call(name, self._pipeline("template clause", Token.CLOSE), word.position, len(word.text))
+        if word.token is Token.NAME and word.text == "block":
+            self._next_past_space()
+            name = self._name(word)
+            pipe = self._pipeline("block clause", Token.CLOSE)
+            self._add(name, self._own_body(word), word)
+            return Call(name, pipe, word.position, len(word.text))
         return Action(self._pipeline("command", Token.CLOSE))
+
+    def _define(self, word: Lexeme) -> None:
+        if self._depth:
+            raise TemplateError(word.position, "define inside of another action", "write it at the top", len(word.text))
+        name = self._name(word)
+        self._expect_close("define clause")
+        self._add(name, self._own_body(word), word)
+
+    def _own_body(self, word: Lexeme) -> tuple[Node, ...]:
+        """The body of a template that is defined here: it has no variables but `$`, and is inside of no range."""
+        self._deeper(word)
+        outside = self._variables, self._ranges
+        self._variables, self._ranges = ["$"], 0
+        body, end = self._body()
+        self._expect_end(word, end)
+        self._variables, self._ranges = outside
+        self._depth -= 1
+        return body
+
+    def _add(self, name: str, body: tuple[Node, ...], word: Lexeme) -> None:
+        """Of several templates with a name, one may say something."""
+        earlier = self._defined.get(name)
+        if earlier is None or _is_blank(earlier.body):
+            self._defined[name] = Define(name, body)
+        elif not _is_blank(body):
+            raise TemplateError(word.position, f'template "{name}" is defined twice', "rename one", len(word.text))
+
+    def _name(self, word: Lexeme) -> str:
+        lexeme = self._next_past_space()
+        if lexeme.token not in (Token.STRING, Token.RAW_STRING):
+            raise TemplateError(
+                lexeme.position, f"{word.text} needs a name in quotes", 'such as "part"', len(lexeme.text)
+            )
+        return str(constant(lexeme))
 
     def _control(self, word: Lexeme) -> If | With | Range:
         self._deeper(word)
@@ -169,6 +219,10 @@ class _Parser:
             raise TemplateError(lexeme.position, f"undefined variable {name}", hint, len(name))
 
     def _check_stages(self, commands: list[Command]) -> None:
+        for command in commands:
+            first = command.operands[0]
+            if isinstance(first, Nothing):
+                raise TemplateError(first.position, "nil is no command", "give it to a function", 3)
         for number, command in enumerate(commands[1:], 2):
             first = command.operands[0]
             if isinstance(first, Literal | Dot):
@@ -206,7 +260,7 @@ class _Parser:
             case Token.NAME if lexeme.text in ("true", "false"):
                 return self._without_fields(Literal(lexeme.text == "true", position, width))
             case Token.NAME if lexeme.text == "nil":
-                raise TemplateError(position, "nil is not supported here", "leave it out", width)
+                return self._without_fields(Nothing(position))
             case Token.NAME if lexeme.text in _KEYWORDS:
                 raise self._unexpected(lexeme, "command")
             case Token.NAME:
@@ -232,7 +286,7 @@ class _Parser:
                 names = self._names()
                 return Chain(pipe, names, position) if names else pipe
             case _:
-                return self._without_fields(Literal(_constant(lexeme), position, width))
+                return self._without_fields(Literal(constant(lexeme), position, width))
 
     def _names(self) -> tuple[Name, ...]:
         names: list[Name] = []
@@ -241,7 +295,7 @@ class _Parser:
             names.append(Name(lexeme.text[1:], lexeme.position + 1))
         return tuple(names)
 
-    def _without_fields(self, operand: Literal | Dot) -> Literal | Dot:
+    def _without_fields(self, operand: Literal | Dot | Nothing) -> Literal | Dot | Nothing:
         if self._peek().token is Token.FIELD:
             raise self._unexpected(self._peek(), "term")
         return operand
@@ -304,65 +358,13 @@ class _Parser:
         return self._take_past_space()[-1]
 
 
+def _is_blank(body: tuple[Node, ...]) -> bool:
+    """Whether a body is nothing but spaces and definitions."""
+    return all(isinstance(node, Text) and not node.text.strip() for node in body)
+
+
 def _span(position: int, names: tuple[Name, ...]) -> int:
     return names[-1].position + len(names[-1].text) - position if names else 1
-
-
-def _constant(lexeme: Lexeme) -> str | int | float:
-    """The value of a literal (Go specification, "Integer literals", "String literals", …)."""
-    text = lexeme.text
-    match lexeme.token:
-        case Token.RAW_STRING:
-            return text[1:-1].replace("\r", "")
-        case Token.STRING:
-            return _unquote(text[1:-1], lexeme)
-        case Token.CHARACTER:
-            character = _unquote(text[1:-1], lexeme)
-            if len(character) != 1:
-                raise TemplateError(lexeme.position, f"malformed character constant {text}", width=len(text))
-            return ord(character)
-    return _number(text, lexeme)
-
-
-def _number(text: str, lexeme: Lexeme) -> int | float:
-    error = TemplateError(lexeme.position, f'bad number syntax "{text}"', width=len(text))
-    if _MISPLACED_UNDERSCORE.search(text):
-        raise error
-    digits = text.replace("_", "")
-    unsigned = digits.lstrip("+-").lower()
-    try:
-        if any(mark in unsigned for mark in ".e") and not unsigned.startswith("0x"):
-            if "_" in text:
-                raise error
-            value: int | float = float(digits)
-            if value in (float("inf"), float("-inf")):
-                raise error
-            return value
-        if len(unsigned) > 1 and unsigned[0] == "0" and unsigned.isdecimal():
-            value = int(digits, 8)
-        else:
-            value = int(digits, 0)
-    except ValueError:
-        raise error from None
-    if not -(2**63) <= value < 2**63:
-        raise TemplateError(lexeme.position, f"{text} does not fit into 64 bits", width=len(text))
-    return value
-
-
-def _unquote(text: str, lexeme: Lexeme) -> str:
-    def replace(match: re.Match[str]) -> str:
-        escape = match.group(1)
-        if escape in _ESCAPES or escape == lexeme.text[0]:
-            return _ESCAPES.get(escape, escape)
-        if escape[0] in "uU" and len(escape) > 1:
-            code = int(escape[1:], 16)
-            if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF:
-                return chr(code)
-        raise TemplateError(
-            lexeme.position, f"escape \\{escape} is not supported here", r"use \n, \t, \\, \" or \u…", len(lexeme.text)
-        )
-
-    return _ESCAPE.sub(replace, text)
 
 
 _CONTROLS: Final[dict[str, type[If] | type[With] | type[Range]]] = {"if": If, "with": With, "range": Range}
@@ -382,7 +384,4 @@ _OPERANDS: Final = frozenset(
         Token.NUMBER,
     }
 )
-_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
-_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\"}
-_MISPLACED_UNDERSCORE: Final = re.compile(r"_(?![0-9a-fA-F])|(?<![0-9a-fA-FxXbBoO])_")
 _MAX_DEPTH: Final = 64

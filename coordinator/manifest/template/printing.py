@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from coordinator.manifest.template.values import NotPrintable, Struct, Value
+from coordinator.manifest.go_float import general
+from coordinator.manifest.template.values import NamedNumber, NotPrintable, Struct, Value
 
 
 def show(value: Value) -> str:
@@ -13,10 +14,12 @@ def show(value: Value) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, NamedNumber):
+        return value.text
     if isinstance(value, int):
-        return str(value)
+        return str(int(value))
     if isinstance(value, float):
-        return _float(value)
+        return general(value)
     if isinstance(value, bytes):
         return "[" + " ".join(map(str, value)) + "]"
     if isinstance(value, tuple):
@@ -32,9 +35,7 @@ def print_values(values: Sequence[Value], *, always_spaces: bool) -> str:
     for index, value in enumerate(values):
         if index and (always_spaces or not (isinstance(value, str) or isinstance(values[index - 1], str))):
             out.append(" ")
-        if value is None:
-            raise NotPrintable("a value that does not exist")
-        out.append(show(value))
+        out.append("<nil>" if value is None else show(value))
     return "".join(out)
 
 
@@ -48,10 +49,3 @@ def go_type(value: Value) -> str:
         if isinstance(value, kind):
             return name
     return "map" if isinstance(value, Mapping) else "slice"
-
-
-def _float(value: float) -> str:
-    """Shortest digits that read back; beyond six digits Go turns to exponents, which we leave to Go."""
-    if value and not 1e-4 <= abs(value) < 1e6:
-        raise NotPrintable("float64")
-    return repr(value).removesuffix(".0")

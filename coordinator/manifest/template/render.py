@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 from coordinator.manifest.template.errors import TemplateError
-from coordinator.manifest.template.functions import ENVIRONMENT, FILE, LAZY, FunctionBody, bytes_of, text_of
+from coordinator.manifest.template.functions import ENVIRONMENT, FILE, LAZY, FunctionBody
 from coordinator.manifest.template.interpreter import execute
 from coordinator.manifest.template.nodes import Node, Text
 from coordinator.manifest.template.parser import parse
+from coordinator.manifest.template.strings import bytes_of, text_of
 from coordinator.manifest.template.uses import ALL_SECRETS, used_secrets
 from coordinator.manifest.template.values import Group, Value
 

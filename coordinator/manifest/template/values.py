@@ -14,8 +14,15 @@ from typing import Final, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from coordinator.manifest.template.errors import FunctionError
+from coordinator.manifest.template.time_format import MONTHS, WEEKDAYS, format_time
 
 Value: TypeAlias = "bool | int | float | str | bytes | tuple[Value, ...] | Mapping[str, Value] | Struct | None"
+
+
+Method: TypeAlias = "Callable[[tuple[Value, ...]], Value]"
 
 
 class NoSuchField(KeyError):
@@ -35,9 +42,33 @@ class Struct(ABC):
     def field(self, name: str) -> Value:
         """The field's value.  Raises NoSuchField."""
 
+    def method(self, name: str) -> "Method | None":
+        """A method that takes arguments, if there is one of that name."""
+        return None
+
     def text(self) -> str:
         """What `{{ . }}` prints.  Raises NotPrintable."""
         raise NotPrintable(self.type_name)
+
+
+class Uint(int):
+    """A whole number without sign, such as a secret's size."""
+
+
+class Byte(int):
+    """One byte of a text or of a value."""
+
+
+class NamedNumber(int):
+    """A number that Go prints by its name, such as a month."""
+
+    text: str
+
+    def __new__(cls, number: int, text: str) -> "NamedNumber":
+        """text: what it prints."""
+        made = super().__new__(cls, number)
+        made.text = text
+        return made
 
 
 class PublicBytes(bytes):
@@ -78,6 +109,25 @@ class Shown(Struct):
         return self._text
 
 
+class BigNumber(Struct):
+    """A whole number of any size."""
+
+    type_name = "a number"
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def field(self, name: str) -> Value:
+        """Its text."""
+        if name == "String":
+            return self.text()
+        raise NoSuchField(name)
+
+    def text(self) -> str:
+        """In decimal."""
+        return str(self.number)
+
+
 @dataclass(frozen=True)
 class SecretValue(Struct):
     """A secret of the manifest, or one of `.MarbleRun`.
@@ -105,13 +155,13 @@ class SecretValue(Struct):
             case "Type":
                 return self.type
             case "Size":
-                return self.size
+                return Uint(self.size)
             case "Shared":
                 return self.shared
             case "UserDefined":
                 return self.user_defined
             case "ValidFor":
-                return self.valid_days
+                return Uint(self.valid_days)
             case "Cert":
                 return CertificateValue(self.cert_der or b"", self.along)
             case "Public":
@@ -178,16 +228,42 @@ class _Time(Struct):
             case "Year" | "Day" | "Hour" | "Minute" | "Second":
                 return int(getattr(moment, name.lower()))
             case "Month":
-                return Shown("time.Month", _MONTHS[moment.month - 1])
+                return NamedNumber(moment.month, MONTHS[moment.month - 1])
             case "Weekday":
-                return Shown("time.Weekday", _WEEKDAYS[moment.weekday()])
+                return NamedNumber(moment.isoweekday() % 7, WEEKDAYS[moment.weekday()])
             case "YearDay":
                 return moment.timetuple().tm_yday
             case "Unix":
                 return int(moment.timestamp())
+            case "UnixMilli":
+                return int(moment.timestamp()) * 1000
+            case "Nanosecond":
+                return 0
+            case "IsZero":
+                return False
+            case "UTC":
+                return self
             case "String":
                 return self.text()
         raise NoSuchField(name)
+
+    def method(self, name: str) -> "Method | None":
+        """Format, with a layout of Go's, and comparisons with another time."""
+        if name == "Format":
+            return self._format
+        if name in _COMPARISONS:
+            return lambda arguments: _COMPARISONS[name](self._difference(arguments))
+        return None
+
+    def _format(self, arguments: tuple[Value, ...]) -> Value:
+        if len(arguments) != 1 or not isinstance(arguments[0], str):
+            raise FunctionError('Format takes a layout, such as "2006-01-02"')
+        return format_time(self._moment, arguments[0])
+
+    def _difference(self, arguments: tuple[Value, ...]) -> float:
+        if len(arguments) != 1 or not isinstance(arguments[0], _Time):
+            raise FunctionError("a time is compared with one other time")
+        return (self._moment - arguments[0]._moment).total_seconds()
 
     def text(self) -> str:
         """As Go prints it: certificates have whole seconds."""
@@ -262,17 +338,17 @@ def _key_usage(certificate: CertificateValue) -> Value:
     number = sum(1 << index for index, bit in enumerate(bits) if bit)
     if number.bit_count() < 2:
         raise NoSuchField("KeyUsage")
-    return Shown("x509.KeyUsage", f"KeyUsage({number})")
+    return NamedNumber(number, f"KeyUsage({number})")
 
 
 def _public_key_algorithm(certificate: CertificateValue) -> Value:
     key = certificate.parsed.public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return Shown("x509.PublicKeyAlgorithm", "ECDSA")
+        return NamedNumber(3, "ECDSA")
     if isinstance(key, rsa.RSAPublicKey):
-        return Shown("x509.PublicKeyAlgorithm", "RSA")
+        return NamedNumber(1, "RSA")
     if isinstance(key, ed25519.Ed25519PublicKey):
-        return Shown("x509.PublicKeyAlgorithm", "Ed25519")
+        return NamedNumber(4, "Ed25519")
     raise NoSuchField("PublicKeyAlgorithm")
 
 
@@ -291,9 +367,15 @@ def _is_ca(certificate: CertificateValue) -> Value:
 _CERTIFICATE_FIELDS: Final[Mapping[str, Callable[[CertificateValue], Value]]] = {
     "Raw": lambda c: c.der,
     "RawTBSCertificate": lambda c: c.parsed.tbs_certificate_bytes,
+    "RawSubject": lambda c: c.parsed.subject.public_bytes(),
+    "RawIssuer": lambda c: c.parsed.issuer.public_bytes(),
+    "RawSubjectPublicKeyInfo": lambda c: c.parsed.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    ),
     "Signature": lambda c: c.parsed.signature,
+    "BasicConstraintsValid": lambda c: c.basic_constraints() is not None,
     "Version": lambda c: c.parsed.version.value + 1,
-    "SerialNumber": lambda c: Shown("big.Int", str(c.parsed.serial_number)),
+    "SerialNumber": lambda c: BigNumber(c.parsed.serial_number),
     "Subject": lambda c: _DistinguishedName(c.parsed.subject),
     "Issuer": lambda c: _DistinguishedName(c.parsed.issuer),
     "NotBefore": lambda c: _Time(c.parsed.not_valid_before_utc),
@@ -317,8 +399,9 @@ _NAME_FIELDS: Final = {
     "CommonName": (x509.NameOID.COMMON_NAME, "CN"),
     "SerialNumber": (x509.NameOID.SERIAL_NUMBER, "SERIALNUMBER"),
 }
-_MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
-_WEEKDAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+_COMPARISONS: Final[Mapping[str, Callable[[float], Value]]] = {
+    "Before": lambda difference: difference < 0,
+    "After": lambda difference: difference > 0,
+    "Equal": lambda difference: difference == 0,
+    "Compare": lambda difference: (difference > 0) - (difference < 0),
+}
