@@ -6,9 +6,11 @@ An empty variable counts as unset.
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar
+
+from coordinator.limits import RestLimits
 
 
 class ConfigInvalid(Exception):
@@ -34,7 +36,8 @@ class Config:
     evidence_days, evidence_megabytes: how long, and how much at most, admitted Evidence is kept; 0 keeps none.
     store: where the sealed state is kept, "sqlite" (in state_dir) or "kubernetes" (in Secrets named after state_name,
     which several replicas may share).
-    prometheus: empty host and port 0 means off.  compatible: accept what MarbleRun accepts in a manifest.
+    prometheus: None means off.  compatible: accept what MarbleRun accepts in a manifest.
+    http_log_level: from which level on mistakes in answering HTTP requests are logged.  limits: of the front door.
     """
 
     client: Address = Address("", 4433)
@@ -52,16 +55,28 @@ class Config:
     snapshot_every: int = 4_000
     evidence_days: int = 365
     evidence_megabytes: int = 1_000
+    http_log_level: str = "error"
+    limits: RestLimits = field(default_factory=RestLimits)
 
 
 def load(toml: bytes | None, environ: Mapping[str, str]) -> Config:
     """Read the file's bytes (None: no file) and the environment.  Raises ConfigInvalid."""
+    for variable, (sentence, in_use) in _NOT_HERE.items():
+        if environ.get(variable, "") in in_use:
+            raise ConfigInvalid(f"{variable}={environ[variable]}: {sentence}")
     config = Config()
+    if folder := environ.get("EDG_CWD", ""):
+        config = replace(config, state_dir=f"{folder.rstrip('/')}/{config.state_dir}")
     if toml is not None:
         config = _from_toml(config, toml)
     for variable, (setting, parse) in _VARIABLES.items():
         if value := environ.get(variable, ""):
             config = _with(config, setting, parse(variable, value))
+    if environ.get("EDG_DISTRIBUTED_COORDINATOR", "") == "1" and config.store == "sqlite":
+        raise ConfigInvalid(
+            "EDG_DISTRIBUTED_COORDINATOR=1: expected EDG_STORE_BACKEND=kubernetes, which replicas share, got a state"
+            " in one directory"
+        )
     return config
 
 
@@ -84,6 +99,10 @@ def _with(config: Config, setting: str, value: object) -> Config:
 
 
 def _setting(key: str, value: object) -> object:
+    if key == "limits":
+        return _limits(_expect(key, value, dict))
+    if key in ("log_level", "http_log_level"):
+        return _level(key, _expect(key, value, str))
     if key in ("client", "mesh", "prometheus"):
         return _address(key, _expect(key, value, str))
     if key == "dns_names":
@@ -100,6 +119,21 @@ def _setting(key: str, value: object) -> object:
     if key in ("evidence_days", "evidence_megabytes"):
         return _whole(key, _expect(key, value, int), least=0)
     return _expect(key, value, str)
+
+
+def _limits(table: Mapping[str, object]) -> RestLimits:
+    limits = RestLimits()
+    known = {field.name: type(getattr(limits, field.name)) for field in fields(RestLimits)}
+    for key, value in table.items():
+        name = f"limits.{key}"
+        if key not in known:
+            raise ConfigInvalid(f"configuration file: unknown setting '{name}'; known: {', '.join(sorted(known))}")
+        number = value if known[key] is float and type(value) is float else _expect(name, value, int)
+        if not 0 < number < _LARGEST:
+            raise ConfigInvalid(f"setting '{name}': expected a number above 0, got {number}")
+        changed: dict[str, Any] = {key: known[key](number)}
+        limits = replace(limits, **changed)
+    return limits
 
 
 _T = TypeVar("_T")
@@ -156,10 +190,18 @@ def _switch(name: str, text: str) -> bool:
     return text == "1"
 
 
+def _level(name: str, text: str) -> str:
+    if text not in _LEVELS:
+        raise ConfigInvalid(f"{name}: expected {', '.join(_LEVELS)}, got '{text}'")
+    return "warning" if text == "warn" else text
+
+
 def _debug(name: str, text: str) -> str:
     return "debug" if _switch(name, text) else "info"
 
 
+_LEVELS: Final = ("debug", "info", "warn", "warning", "error")
+_LARGEST: Final = 2**40
 _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str, str], object]]]] = {
     "EDG_COORDINATOR_CLIENT_ADDR": ("client", _address),
     "EDG_COORDINATOR_MESH_ADDR": ("mesh", _address),
@@ -169,8 +211,20 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str, str], object]]]] = {
     "EDG_STORE_BACKEND": ("store", _store),
     "EDG_K8S_STATE_NAME": ("state_name", _object_name),
     "EDG_STARTUP_MANIFEST": ("startup_manifest", _text),
+    "EDG_COORDINATOR_DEV_MODE": ("log_level", _debug),
     "EDG_DEBUG_LOGGING": ("log_level", _debug),
+    "EDG_HTTP_ERROR_LOG_LEVEL": ("http_log_level", _level),
     "ENCLASP_COLLATERAL": ("collateral", _text),
     "ENCLASP_TRUST": ("trust", _text),
     "ENCLASP_COMPATIBLE": ("compatible", _switch),
 }
+"""What is read, in MarbleRun's names and ours (contract 5.6).  The later of two for one setting wins."""
+
+_ON: Final = ("1",)
+_NOT_HERE: Final[Mapping[str, tuple[str, Container[str]]]] = {
+    "OE_SIMULATION": (
+        "there is no mode that accepts any evidence; `coordinator run --dev` has simulated hardware that is verified",
+        _ON,
+    ),
+}
+"""What MarbleRun's variables ask for and this version does not do: to go on in silence would be another deployment."""

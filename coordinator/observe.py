@@ -37,12 +37,16 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def configure_logging(level: str) -> None:
-    """One JSON object a line on stderr, as MarbleRun's logs have them.  level: of our own; libraries only warn."""
+def configure_logging(level: str, *, http: str = "error") -> None:
+    """One JSON object a line on stderr, as MarbleRun's logs have them.
+
+    level: of our own lines.  http: of what goes wrong in the servers below them.  Libraries only warn.
+    """
     handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(_JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     _log.setLevel(level.upper())
+    logging.getLogger("coordinator.rest").setLevel(http.upper())
 
 
 class Observer:

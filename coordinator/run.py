@@ -21,9 +21,11 @@ from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import AttestationError
 from attestation.issue import Issuer, find_issuer
 from attestation.verify import Verifier
+from coordinator import startup
 from coordinator.cluster.account import Account, find_account
 from coordinator.cluster.api import ClusterApi
 from coordinator.cluster.errors import ClusterError
+from coordinator.collateral import watch_collateral
 from coordinator.config import Address, Config
 from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
@@ -40,13 +42,11 @@ from coordinator.observe import Observer, configure_logging
 from coordinator.program import own_program
 from coordinator.replica import Replica, listen
 from coordinator.rest import app, metrics
-from coordinator.rest.limits import RestLimits
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
 from coordinator.service import Coordinator
 from coordinator.state.events import EventFormatError
 from coordinator.state.model import Authority
-from coordinator.state.phase import Phase
 from coordinator.state.replay import ReplayFailed
 
 VERSION: Final = "0.1.0"
@@ -64,13 +64,13 @@ EXIT_STOPPED: Final = 6
 """The journal failed, or another replica leads: the stored state is intact, this process's memory is not to be used."""
 
 
-def serve(config: Config, environ: Mapping[str, str], limits: RestLimits = RestLimits()) -> int:  # noqa: B008 - frozen
-    """Run a coordinator until a signal or a failure; returns the exit code.  limits: of the front door."""
-    configure_logging(config.log_level)
+def serve(config: Config, environ: Mapping[str, str]) -> int:
+    """Run a coordinator until a signal or a failure; returns the exit code."""
+    configure_logging(config.log_level, http=config.http_log_level)
     _allow_many_connections()
     observer = Observer(VERSION)
     try:
-        return asyncio.run(_serve(config, environ, observer, limits))
+        return asyncio.run(_serve(config, environ, observer))
     except (
         AttestationError,
         ClusterError,
@@ -93,38 +93,37 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(config: Config, environ: Mapping[str, str], observer: Observer, limits: RestLimits) -> int:
+async def _serve(config: Config, environ: Mapping[str, str], observer: Observer) -> int:
     if config.store == "sqlite":
-        return await _run(config, environ, observer, limits, None)
+        return await _run(config, environ, observer, None)
     replica = _replica(config, find_account(environ), observer)
     try:
         if await _leads_before_a_signal(replica):
-            return await _run(config, environ, observer, limits, replica)
+            return await _run(config, environ, observer, replica)
         return EXIT_DONE
     finally:
         await replica.leave()
 
 
-async def _run(
-    config: Config, environ: Mapping[str, str], observer: Observer, limits: RestLimits, replica: Replica | None
-) -> int:
+async def _run(config: Config, environ: Mapping[str, str], observer: Observer, replica: Replica | None) -> int:
     """Serve.  replica: which leads now, and whose doors and store are used; None for a state of one's own."""
-    issuer = find_issuer(environ, own_program())
+    issuer, endorsements = find_issuer(environ, own_program()), _endorsements(config)
     coordinator = Coordinator(
         Environment(
             issuer=issuer,
-            verifier=_verifier(config),
+            verifier=_verifier(config, endorsements),
             vault=_vault(config, environ, issuer, replica),
             observer=observer,
-            clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
+            clock=_now,
             entropy=os.urandom,  # noqa: TID251 - shell: draws entropy
             names=config.dns_names,
             compatible=config.compatible,
             snapshot_every=config.snapshot_every,
         )
     )
-    await _set_startup_manifest(config, coordinator, observer)
-    front = await app.open_front_door(coordinator, observer, limits)
+    startup.say_what_is_not_read(Path(config.state_dir), observer)
+    await startup.set_manifest(config.startup_manifest, coordinator, observer)
+    front = await app.open_front_door(coordinator, observer, config.limits)
     runners = [front.runner]
     doors = replica.doors if replica is not None else {}
     servers = [await _open_front_door(doors.get(CLIENT_DOOR, config.client), coordinator, front)]
@@ -138,7 +137,9 @@ async def _run(
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
     gc.enable()
+    watch = asyncio.create_task(watch_collateral(endorsements, observer, _now))
     code = await _until_stopped(coordinator, replica, observer)
+    watch.cancel()
     for server in servers:
         server.close()
     calls.drain()
@@ -146,6 +147,10 @@ async def _run(
         await runner.cleanup()
     await coordinator.close()
     return code
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
 
 
 def _vault(config: Config, environ: Mapping[str, str], issuer: Issuer, replica: Replica | None) -> Vault:
@@ -188,7 +193,7 @@ def _replica(config: Config, account: Account, observer: Observer) -> Replica:
         config.state_name,
         {CLIENT_DOOR: listen(config.client), MESH_DOOR: listen(config.mesh)},
         observer=observer,
-        wall=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
+        wall=_now,
         entropy=os.urandom,  # noqa: TID251 - shell: draws entropy
     )
 
@@ -211,25 +216,18 @@ def _storage(config: Config, environ: Mapping[str, str], replica: Replica | None
     return KubernetesStorage(api, config.state_name, os.urandom)  # noqa: TID251 - shell: draws entropy
 
 
-def _verifier(config: Config) -> Verifier:
+def _endorsements(config: Config) -> Endorsements:
+    return parse_bundle(Path(config.collateral).read_bytes()) if config.collateral else Endorsements.none()
+
+
+def _verifier(config: Config, endorsements: Endorsements) -> Verifier:
     anchors = TrustAnchors.genuine()
     if config.trust:
         anchors = anchors.with_simulated(Path(config.trust).read_bytes())
-    endorsements = parse_bundle(Path(config.collateral).read_bytes()) if config.collateral else Endorsements.none()
     verifier = Verifier(anchors, endorsements)
     if not config.trust:  # a simulated vendor's are ours, and all platforms' code would take 0.1 s
         verifier.read_endorsements()
     return verifier
-
-
-async def _set_startup_manifest(config: Config, coordinator: Coordinator, observer: Observer) -> None:
-    """Set the start-up manifest on a first start only: it never replaces a state, nor one that waits for recovery."""
-    if not config.startup_manifest:
-        return
-    if coordinator.phase is Phase.ACCEPTING_MANIFEST:
-        await coordinator.set_manifest(Path(config.startup_manifest).read_bytes())
-    else:
-        observer.warning("start-up manifest ignored: there is a state already", phase=coordinator.phase.name)
 
 
 def _announce(config: Config, issuer: Issuer, coordinator: Coordinator, observer: Observer) -> None:

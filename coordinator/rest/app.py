@@ -12,10 +12,10 @@ from aiohttp.typedefs import Handler
 from coordinator.decisions.errors import Refused
 from coordinator.decisions.raise_counter import NOBODY
 from coordinator.desk import NotServing, TryAgain
+from coordinator.limits import RestLimits
 from coordinator.observe import Observer
 from coordinator.rest import errors
 from coordinator.rest.gatekeeper import BodyMemory, BodyTooLong, HeaderGuard, NoRoom
-from coordinator.rest.limits import RestLimits
 from coordinator.rest.logger import server_logger
 from coordinator.rest.routes import ROUTES, Call, Caller, Route
 from coordinator.service import Coordinator

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from coordinator.rest.limits import RestLimits
+from coordinator.limits import RestLimits
 
 
 class HeaderGuard(asyncio.Protocol):

@@ -1,8 +1,12 @@
 """The configuration: MarbleRun's variables, a TOML file, and one clear sentence for what is wrong."""
 
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from coordinator.config import Address, Config, ConfigInvalid, load
+from coordinator.limits import RestLimits
 
 
 def test_without_anything_the_defaults_are_marbleruns() -> None:
@@ -42,9 +46,36 @@ def test_the_state_may_live_in_the_cluster_by_our_word_or_marbleruns(word: str) 
         (b'store = "etcd"', {}, "expected sqlite, kubernetes, k8s-secret"),
         (None, {"EDG_K8S_STATE_NAME": "State"}, "got 'State'"),
         (None, {"EDG_K8S_STATE_NAME": "a" * 31}, "at most 30 characters"),
+        (None, {"EDG_HTTP_ERROR_LOG_LEVEL": "loud"}, "expected debug, info, warn, warning, error, got 'loud'"),
+        (None, {"EDG_DISTRIBUTED_COORDINATOR": "1"}, "got a state in one directory"),
+        (None, {"OE_SIMULATION": "1"}, "has simulated hardware that is verified"),
+        (b"evidence_days = -1", {}, "expected a whole number from 0, got -1"),
+        (b"[limits]\nheaders = 1", {}, "unknown setting 'limits.headers'; known: answer_seconds, bodies, header"),
+        (b"[limits]\nheader = 1.5", {}, "setting 'limits.header': expected int, got float"),
+        (b"[limits]\nheader = 0", {}, "setting 'limits.header': expected a number above 0, got 0"),
+        (b"[limits]\nidle_seconds = inf", {}, "setting 'limits.idle_seconds': expected a number above 0"),
+        (b"[limits]\nidle_seconds = nan", {}, "setting 'limits.idle_seconds': expected a number above 0"),
+        (b"limits = 1", {}, "setting 'limits': expected dict, got int"),
     ],
 )
 def test_what_is_wrong_is_named(toml: bytes | None, environ: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigInvalid) as refused:
         load(toml, environ)
     assert words in str(refused.value)
+
+
+def test_limits_of_the_front_door_are_a_table_of_the_file() -> None:
+    limits = load(b"[limits]\nrequest_seconds = 5\nidle_seconds = 0.5\nheader = 4096\n", {}).limits
+    assert (5.0, 0.5, 10.0, 4096) == (
+        limits.request_seconds, limits.idle_seconds, limits.answer_seconds, limits.header
+    )  # fmt: skip
+    assert type(limits.request_seconds) is float
+
+
+def test_the_documented_configuration_is_the_default_and_complete() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    block = page.split("```toml\n", 1)[1].split("```", 1)[0]
+    assert Config() == load(block.encode(), {})
+    named = {line.lstrip("# ").split(" ")[0] for line in block.splitlines() if " = " in line}
+    wanted = {field.name for field in fields(Config)} - {"limits"} | {field.name for field in fields(RestLimits)}
+    assert wanted == named

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coordinator.limits import RestLimits
 from coordinator.rest.gatekeeper import BodyMemory, BodyTooLong, HeaderGuard, NoRoom
-from coordinator.rest.limits import RestLimits
 
 LIMITS = RestLimits(header=100)
 HEADER = b"GET / HTTP/1.1\r\nX: " + b"y" * 77 + b"\r\n\r\n"

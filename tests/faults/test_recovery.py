@@ -35,7 +35,7 @@ def test_on_another_machine_it_waits_for_recovery_and_the_old_state_is_never_ove
     startup.write_bytes(document(program, Secrets={}, Marbles={"other": {"Package": "tdx"}}))
     running = begin(tmp_path / "dev", EDG_STARTUP_MANIFEST=str(startup))
     assert shown == root(running.client_address), "a restart ignores it"
-    assert "start-up manifest ignored: there is a state already" in running.log
+    assert "start-up manifest ignored: another manifest is in force" in running.log
     running.kill()
 
     old_machine = move_to_another_machine(running.folder)

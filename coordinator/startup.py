@@ -1,0 +1,52 @@
+"""What a Coordinator finds when it starts: above all the start-up manifest, which it sets at its first start only.
+
+MarbleRun's variable EDG_STARTUP_MANIFEST without its dangers (contract 5.4): a restart goes on, a state that waits for
+recovery stays, and recovery secrets, which nobody is there to take, are in the state for their owners.
+"""
+
+import hashlib
+from pathlib import Path
+
+from coordinator.observe import Observer
+from coordinator.service import Coordinator
+from coordinator.state.phase import Phase
+
+
+def say_what_is_not_read(folder: Path, observer: Observer) -> None:
+    """A state of MarbleRun's in the state directory is left alone, and not taken for ours (contract 5.1)."""
+    if (folder / "sealed_data").exists():
+        observer.warning(
+            "the state directory holds a state of MarbleRun's, which is not read: this one has its own",
+            file=str(folder / "sealed_data"),
+        )
+
+
+async def set_manifest(file: str, coordinator: Coordinator, observer: Observer) -> None:
+    """Set the manifest in `file` if there is no state.  file: empty means none.
+
+    Raises OSError if it cannot be read, ManifestRefused, TryAgain.
+    """
+    if not file:
+        return
+    if coordinator.phase is Phase.RECOVERY:
+        observer.warning("start-up manifest ignored: a state waits for recovery", file=file)
+        return
+    raw = Path(file).read_bytes()
+    if coordinator.phase is Phase.ACCEPTING_MANIFEST:
+        secrets = await coordinator.set_manifest(raw)
+        if secrets:
+            observer.warning(
+                "recovery secrets were made, and nobody was there to take them: each owner takes his own from"
+                " GET /api/v2/recovery and keeps it",
+                owners=sorted(secrets),
+            )
+        return
+    ours, theirs = hashlib.sha256(raw).hexdigest(), coordinator.manifest().manifest.fingerprint
+    if ours == theirs:
+        observer.info("start-up manifest is in force already", fingerprint=theirs)
+    else:
+        observer.warning(
+            "start-up manifest ignored: another manifest is in force; `enclasp manifest update` changes it",
+            fingerprint=ours,
+            in_force=theirs,
+        )
