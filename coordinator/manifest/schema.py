@@ -27,8 +27,13 @@ _BYTES: Final[Schema] = {
         {"type": "string"},
         {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
         {"type": "null"},
-    ]
+    ],
 }
+
+
+def _octets(what: str) -> Schema:
+    return {**_BYTES, "description": f"{what}, base64 or a list of numbers."}
+
 
 _FILE: Final[Schema] = {
     "description": "Text with templates, or Data with its Encoding.",
@@ -38,7 +43,7 @@ _FILE: Final[Schema] = {
             "type": "object",
             "properties": {
                 "Data": {"type": "string", "description": "The content."},
-                "Encoding": any_case("string", "base64", "hex"),
+                "Encoding": {**any_case("string", "base64", "hex"), "description": "How Data is written."},
                 "NoTemplates": {"type": "boolean", "default": False, "description": "Leave braces alone."},
             },
             "additionalProperties": False,
@@ -122,12 +127,13 @@ _CERTIFICATE: Final = struct(
             "description": "URIs by their parts.",
             "items": {
                 "type": "object",
+                "description": "A URI.",
                 "properties": {
-                    "Scheme": {"type": "string"},
-                    "Host": {"type": "string"},
-                    "Path": {"type": "string"},
-                    "RawQuery": {"type": "string"},
-                    "Fragment": {"type": "string"},
+                    "Scheme": {"type": "string", "description": "Such as https or spiffe."},
+                    "Host": {"type": "string", "description": "Host, and port where it has one."},
+                    "Path": {"type": "string", "description": "From the slash on."},
+                    "RawQuery": {"type": "string", "description": "Behind the question mark."},
+                    "Fragment": {"type": "string", "description": "Behind the number sign."},
                 },
                 "additionalProperties": False,
             },
@@ -201,9 +207,12 @@ _SECRET: Final = struct(
                 "abcdefghkmnpqrstuvwxyz23456789-_",
             )
         ),
-        "Cert": {"anyOf": [_CERTIFICATE, {"type": "string"}]},
-        "Private": _BYTES,
-        "Public": _BYTES,
+        "Cert": {
+            "description": "What a generated certificate says, or the value of a user-defined one (not in a manifest).",
+            "anyOf": [_CERTIFICATE, {"type": "string"}],
+        },
+        "Private": _octets("Value of a user-defined secret (not in a manifest)"),
+        "Public": _octets("Value of a user-defined secret (not in a manifest)"),
     },
     required=["Type"],
 )
@@ -212,8 +221,10 @@ _TLS_TAG: Final = struct(
     {
         "Incoming": {
             "type": ["array", "null"],
+            "description": "Ports that the marble listens on.",
             "items": {
                 "type": "object",
+                "description": "A port.",
                 "properties": {
                     "Port": {"type": "string", "description": "The port, quoted.", "examples": ["8443"]},
                     "Addr": {"type": "string", "description": "Has no effect."},
@@ -225,8 +236,10 @@ _TLS_TAG: Final = struct(
         },
         "Outgoing": {
             "type": ["array", "null"],
+            "description": "Addresses that the marble connects to.",
             "items": {
                 "type": "object",
+                "description": "An address.",
                 "properties": {
                     "Addr": {"type": "string", "description": "Host name or address."},
                     "Port": {"type": "string", "description": "The port, quoted.", "examples": ["8443"]},
@@ -260,10 +273,10 @@ _ROLE: Final = struct(
 _INFRASTRUCTURE: Final = struct(
     "Not yet supported.",
     {
-        "CPUSVN": _BYTES,
+        "CPUSVN": _octets("Not yet supported: CPU's security version"),
         "QESVN": whole(0xFFFF, "Not yet supported.", null=True),
         "PCESVN": whole(0xFFFF, "Not yet supported.", null=True),
-        "RootCA": _BYTES,
+        "RootCA": _octets("Not yet supported: root certificate of the platforms"),
     },
 )
 _CONFIG: Final = struct(
@@ -275,7 +288,8 @@ _CONFIG: Final = struct(
             "description": "Which Coordinator can unseal the state: the same product, the same build, or none.",
         },
         "FeatureGates": texts(
-            "Not yet supported.", any_case("SignQuoteEndpoint", "MonotonicCounter", "AzureHSMSealing")
+            "What a deployment has to ask for; AzureHSMSealing is refused by this version.",
+            any_case("SignQuoteEndpoint", "MonotonicCounter", "AzureHSMSealing"),
         ),
         "UpdateThreshold": whole(UINT64, "How many users must approve an update of the manifest; 0: all who may."),
         "UpdateExpiry": ours(duration_text("How long a proposed update waits for approvals. Default: 7d.", "7d")),
