@@ -9,25 +9,16 @@ from importlib import import_module
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attestation.errors import EndorsementFormatError
+from pki.malformed import MALFORMED as MALFORMED
 from pki.oids import SIMULATED_VENDOR
 
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _MAX_SIMULATED: Final = 64
-
-# What `cryptography` raises for certificates, keys and revocation lists that somebody made up.
-MALFORMED = (
-    ValueError,
-    TypeError,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    UnsupportedAlgorithm,
-)
 
 _CERTIFIED_KEPT: Final = 256
 

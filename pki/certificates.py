@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from pki.keys import KeyFormatError, PrivateKey, PublicKey, public_of_known_kind
+from pki.malformed import MALFORMED
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -158,7 +158,7 @@ def load_der(raw: bytes) -> x509.Certificate:
     """Read one certificate; trailing bytes are refused.  Raises CertificateFormatError."""
     try:
         return x509.load_der_x509_certificate(raw)
-    except ValueError as cause:
+    except MALFORMED as cause:
         raise CertificateFormatError(f"certificate: expected X.509 in DER, got {len(raw)} other bytes") from cause
 
 
@@ -166,7 +166,7 @@ def load_pem_chain(raw: bytes) -> tuple[x509.Certificate, ...]:
     """Read one or more `CERTIFICATE` blocks, in their order.  Raises CertificateFormatError."""
     try:
         return tuple(x509.load_pem_x509_certificates(raw))
-    except ValueError as cause:
+    except MALFORMED as cause:
         raise CertificateFormatError("certificates: expected one or more CERTIFICATE blocks in PEM") from cause
 
 
@@ -186,7 +186,7 @@ def parse_csr(raw: bytes) -> CsrData:
         addresses = tuple(_single_address(found) for found in names.get_values_for_type(x509.IPAddress))
     except KeyFormatError as cause:
         raise CsrInvalid(f"certificate request: {cause}") from cause
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as cause:
+    except MALFORMED as cause:
         raise CsrInvalid("certificate request: expected PKCS#10 in DER with a key and names that we know") from cause
     if not signed:
         raise CsrInvalid("certificate request: its signature does not verify with the key that it holds")

@@ -85,16 +85,16 @@ def _private_key(path: Path) -> "PrivateKey":
 
 def _public_key(path: Path) -> "PublicKey":
     from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     from pki.keys import KeyFormatError, public_of_known_kind
+    from pki.malformed import MALFORMED
 
     raw = read_input(path)
     try:
         if b"BEGIN CERTIFICATE" in raw:
             return public_of_known_kind(x509.load_pem_x509_certificate(raw).public_key())
         return public_of_known_kind(load_pem_public_key(raw))
-    except (KeyFormatError, ValueError, UnsupportedAlgorithm) as cause:
+    except (KeyFormatError, *MALFORMED) as cause:
         message = f"{path}: expected a certificate or public key (EC, Ed25519 or RSA) in PEM"
         raise Problem(message, exit_codes.INVALID, "E017") from cause

@@ -1,7 +1,6 @@
 """`Secrets.<name>.Cert`: Go's certificate fields to ours (contract, 3.6)."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -15,6 +14,7 @@ from coordinator.manifest.model import CertificateTemplate, SecretType
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema import LATER_CERTIFICATE_FIELDS
 from coordinator.manifest.view import View
+from pki.malformed import MALFORMED
 
 
 def read_certificate(reading: Reading, secret: View, kind: SecretType) -> CertificateTemplate:
@@ -54,7 +54,7 @@ def _read_preset(reading: Reading, secret: View) -> None:
     place = secret.place("Cert")
     try:
         x509.load_der_x509_certificate(base64.b64decode(secret.text("Cert"), validate=True))
-    except (binascii.Error, ValueError):
+    except MALFORMED:
         message = "Cert is text, but no certificate in base64 DER"
         reading.refuse("E025", place, message, "write the fields of the certificate, such as DNSNames")
         return

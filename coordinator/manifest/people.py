@@ -12,6 +12,7 @@ from coordinator.manifest.document import Place, step
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Role, Secret, User
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
+from pki.malformed import MALFORMED
 
 
 def read_roles(
@@ -127,7 +128,7 @@ def _read_certificate(reading: Reading, user: str, text: str, place: Place) -> b
         if not block or block.group(1) != "CERTIFICATE":
             raise ValueError("no certificate")
         return x509.load_pem_x509_certificate(block.group().encode()).public_bytes(Encoding.DER)
-    except ValueError:
+    except MALFORMED:
         message = f'user "{user}": Certificate is no X.509 certificate in PEM'
         reading.refuse("E026", place, message, "it starts with -----BEGIN CERTIFICATE-----")
         return None

@@ -49,7 +49,7 @@ def decode_plan(raw: bytes) -> Plan:
         plan = msgspec.msgpack.decode(raw[1:], type=Plan)
         for owner in plan.owners:
             decode_owner_key(owner.key)
-    except (msgspec.MsgspecError, OwnerKeyInvalid) as cause:
+    except (ValueError, OwnerKeyInvalid) as cause:
         raise PlanInvalid(f"recovery plan: {cause}") from cause
     owners = len(plan.owners)
     least = 2 if owners > 1 else 1

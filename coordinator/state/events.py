@@ -277,5 +277,5 @@ def decode_event(raw: bytes) -> Event:
         raise EventFormatError(f"event: expected version {_VERSION.hex()}, got {raw[:1].hex() or 'nothing'}")
     try:
         return _decoder.decode(raw[1:])
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise EventFormatError(f"event: {error}") from error

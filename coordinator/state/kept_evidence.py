@@ -35,5 +35,5 @@ def decode_kept(raw: bytes) -> KeptEvidence:
         raise KeptEvidenceUnreadable(f"kept evidence: expected version {_VERSION.hex()}, got {raw[:1].hex()}")
     try:
         return _decoder.decode(raw[1:])
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise KeptEvidenceUnreadable(f"kept evidence: {error}") from error

@@ -1,15 +1,25 @@
 """Ways into the coordinator, its clients and marbles: manifests, templates, bodies, journal records, answers."""
 
+import base64
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from coordinator.admission.mutate import inject
+from coordinator.admission.pod import Refusal
+from coordinator.admission.review import VERSION, ReviewInvalid, parse_review
+from coordinator.admission.settings import Injection
 from coordinator.client.client import CoordinatorClient
 from coordinator.client.errors import ClientError
 from coordinator.client.transport import Answer, Request
 from coordinator.config import ConfigInvalid, load
-from coordinator.journal.errors import BrokenLink, KeyUnusable
+from coordinator.draft.kubernetes.objects import read_application
+from coordinator.draft.kubernetes.tree import NotReadable, Source
+from coordinator.journal.errors import BrokenLink, KeyUnusable, StorageFailed
+from coordinator.journal.head_object import STATE, read_head
 from coordinator.journal.key import DataKey, JournalId, parse_wrapped
 from coordinator.journal.record import Flags, first_position, genesis, open_record, seal_record
 from coordinator.manifest.errors import ManifestInvalid
@@ -19,11 +29,19 @@ from coordinator.manifest.parse import parse
 from coordinator.manifest.signature import SignatureFormatError, parse_signature
 from coordinator.manifest.template.render import Place, Template, TemplateError
 from coordinator.manifest.template.values import SecretValue
+from coordinator.recovery.errors import OwnerKeyInvalid, PlanInvalid
+from coordinator.recovery.owner_key import parse_owner_key
+from coordinator.recovery.plan import decode_plan
 from coordinator.rpc.calls import Call, NotGrpc, parse_header
 from coordinator.rpc.frames import FrameOutline, FrameTooLong
 from coordinator.rpc.status import RpcError
 from coordinator.state.events import EventFormatError, MarbleActivated, decode_event, encode_event
+from coordinator.state.kept_evidence import KeptEvidenceUnreadable, decode_kept
+from coordinator.wire.features import decode_counter, decode_sign_quote
+from coordinator.wire.history import HistoryFormatError, parse_entry
+from coordinator.wire.recovery import decode_rehearsal, decode_submission
 from coordinator.wire.secrets import decode_v1, decode_v2
+from coordinator.wire.updates import decode as decode_update
 from coordinator.wire.v2 import BodyInvalid, decode_manifest_set, decode_nonce
 from marble.plain_lines import parse_plain_lines
 from marble.protocol import (
@@ -34,7 +52,7 @@ from marble.protocol import (
     encode_request,
     parse_uuid,
 )
-from pki.certificates import CertificateFormatError, CsrInvalid, load_pem_chain, parse_csr
+from pki.certificates import CertificateFormatError, CsrInvalid, load_der, load_pem_chain, parse_csr
 from tests.fuzz.target import ROOT, Target, vectors
 from tests.support import marble_client
 
@@ -122,10 +140,41 @@ def _answers(raw: bytes) -> None:
             continue
 
 
+def _head(raw: bytes) -> None:
+    read_head("a test", {"metadata": {"resourceVersion": "1"}, "data": {STATE: base64.b64encode(raw).decode()}})
+
+
+def _review(raw: bytes) -> None:
+    """What a pod of a stranger becomes, or why it is refused."""
+    review = parse_review(raw)
+    if review.pod is not None:
+        json.dumps(list(inject(review.pod, namespace=review.namespace, settings=Injection("coordinator:2001"))))
+
+
+def _objects(raw: bytes) -> None:
+    read_application([Source("objects.yaml", raw)])
+
+
+def _reviews() -> Iterable[bytes]:
+    labels = {"marblerun/marbletype": "web", "enclasp.io/marble": "web"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "b", "command": ["c"]}]}}
+    request = {"uid": "1", "namespace": "n", "kind": {"kind": "Pod"}, "operation": "CREATE", "object": pod}
+    yield json.dumps({"kind": "AdmissionReview", "apiVersion": VERSION, "request": request}).encode()
+
+
+def _charts() -> Iterable[bytes]:
+    for path in sorted((ROOT / "examples").glob("**/*.yaml")):
+        yield path.read_bytes()
+
+
 def _manifests() -> Iterable[bytes]:
     yield from vectors("manifest/*/*")()
     for path in sorted((ROOT / "manifests").glob("**/*.yaml")):
         yield path.read_bytes()
+
+
+def _certificates() -> Iterable[bytes]:
+    yield marble_client.self_signed(ec.generate_private_key(ec.SECP384R1())).public_bytes(Encoding.DER)
 
 
 def _requests() -> Iterable[bytes]:
@@ -170,6 +219,19 @@ TARGETS = (
     Target("journal-record", _record, (), _records),
     Target("journal-event", _event, (EventFormatError,), lambda: [encode_event(MarbleActivated(1, "w", "u", b""))]),
     Target("journal-key", parse_wrapped, (KeyUnusable,)),
+    Target("kept-evidence", decode_kept, (KeptEvidenceUnreadable,)),
+    Target("journal-head", _head, (StorageFailed,)),
+    Target("recovery-plan", decode_plan, (PlanInvalid,)),
+    Target("recovery-key", parse_owner_key, (OwnerKeyInvalid,)),
+    Target("body-recover", decode_submission, (BodyInvalid,), lambda: [b'{"recoverySecret":"YQ==","state":null}']),
+    Target("body-rehearsal", decode_rehearsal, (BodyInvalid,)),
+    Target("body-update", decode_update, (BodyInvalid,), lambda: [b'{"manifest":"e30=","signatures":[{}]}']),
+    Target("body-sign-quote", decode_sign_quote, (BodyInvalid,)),
+    Target("body-counter", decode_counter, (BodyInvalid,)),
+    Target("history-entry", lambda raw: parse_entry(_text(raw)), (HistoryFormatError,)),
+    Target("pod-review", _review, (ReviewInvalid, Refusal), _reviews),
+    Target("kubernetes-objects", _objects, (NotReadable,), _charts),
+    Target("certificate", load_der, (CertificateFormatError,), _certificates),
     Target("answers", _answers, ()),
     Target("config", lambda raw: load(raw, {}), (ConfigInvalid,), lambda: [b'dns_names = ["a"]\nclient = "x:1"\n']),
     Target("plain-lines", lambda raw: parse_plain_lines(_text(raw)), (ValueError,), _manifests),
