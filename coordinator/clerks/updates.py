@@ -19,7 +19,6 @@ from coordinator.decisions.approvals import (
     by_connection,
     check_signable,
     milliseconds,
-    needed,
     signers,
 )
 from coordinator.decisions.decision import Decision, admit
@@ -28,6 +27,7 @@ from coordinator.decisions.update_manifest import Materials, check_unchanged_sea
 from coordinator.decisions.update_packages import check_package_update, update_packages
 from coordinator.decisions.update_request import Standing, acknowledge, cancel, clear_way, propose, standing, waiting
 from coordinator.desk import Desk, TryAgain
+from coordinator.manifest.approvers import needed
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.model import Manifest
 from coordinator.manifest.package_update import PackageUpdate, read_package_update

@@ -14,6 +14,7 @@ from coordinator.cli.manifest_live import get, log, set_manifest, verify
 from coordinator.cli.manifest_measure import measure
 from coordinator.cli.manifest_sign import sign, verify_signature
 from coordinator.cli.manifest_trial import trial
+from coordinator.cli.manifest_update import update
 from coordinator.cli.manifest_words import diff, explain, graph
 from coordinator.cli.output import Output
 
@@ -53,6 +54,7 @@ for command in (
     set_manifest,
     get,
     log,
+    update,
     verify,
 ):
     manifest.add_command(command)

@@ -112,7 +112,7 @@ def diff(output: Output, before: Path, after: Path, tell: bool, compatible: bool
     new = read_manifest(after, compatible=compatible).manifest
     changes = diff(old, new)
     document = diff_json(old, new, changes)
-    lines = [_line(change) for change in changes]
+    lines = [change_lines(change) for change in changes]
     if old.digest == new.digest:
         lines.append("the same bytes")
     else:
@@ -122,7 +122,8 @@ def diff(output: Output, before: Path, after: Path, tell: bool, compatible: bool
     return exit_codes.FINDINGS if tell and old.digest != new.digest else exit_codes.DONE
 
 
-def _line(change: "Change") -> str:
+def change_lines(change: "Change") -> str:
+    """One change for people: how grave, what it means, where."""
     from coordinator.manifest.change import Gravity
     from coordinator.manifest.words import printable
 

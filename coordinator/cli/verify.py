@@ -10,6 +10,7 @@ import click
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.ear import ear_option, read_ear_key, sign_ear
+from coordinator.cli.follow import followed, read_known, step_words
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, visits
@@ -20,16 +21,25 @@ if TYPE_CHECKING:
     from attestation.appraisal import Verdict
     from attestation.checks import Check
     from coordinator.client.difference import Difference
+    from coordinator.client.history import Step
     from coordinator.client.verify import ManifestDiffers, VerificationRefused, VerifiedDeployment
 
 
 @click.command()
 @click.argument("target", metavar="ENDPOINT|FILE", envvar=["ENCLASP_COORDINATOR", "MARBLERUN"])
 @click.option("--manifest", type=FILE, help="The manifest that you agreed to; another one ends with exit code 5.")
+@click.option(
+    "--follow",
+    metavar="FILE|HEX",
+    help="What you verified before: a manifest, its fingerprint, or the certificates that --out wrote. Accepts what "
+    "has become of it by updates that the people named in it approved.",
+)
 @ear_option
 @visits
 @reports
-def verify(output: Output, target: str, manifest: Path | None, ear_key: Path | None, visit: Visit) -> None:
+def verify(
+    output: Output, target: str, manifest: Path | None, follow: str | None, ear_key: Path | None, visit: Visit
+) -> None:
     """Verify a deployment from outside: its evidence, its root certificate and its manifest.
 
     ENDPOINT is HOST:PORT of a running coordinator; it is asked with a fresh nonce. FILE is a root certificate in PEM;
@@ -38,6 +48,7 @@ def verify(output: Output, target: str, manifest: Path | None, ear_key: Path | N
 
     \b
     enclasp verify localhost:4433 --reference reference.yaml --manifest manifest.yaml --out verified.pem
+    enclasp verify localhost:4433 --reference reference.yaml --follow verified.pem --out verified.pem
     enclasp verify localhost:4433 --reference reference.yaml --ear verifier.key
     enclasp verify root.pem --reference reference.yaml --collateral collateral.json --manifest manifest.yaml
     """
@@ -45,14 +56,16 @@ def verify(output: Output, target: str, manifest: Path | None, ear_key: Path | N
     from pki.certificates import load_pem_chain, pem
 
     expected = None if manifest is None else read_input(manifest)
+    known = None if follow is None else read_known(follow)
     signer = None if ear_key is None else read_ear_key(ear_key)
     result = output.without_file()
+    client = None
     try:
         if _is_file(target):
             chain = load_pem_chain(read_input(Path(target)))
             deployment = verify_root(chain[-1], visit.expectation(), now=visit.now)
         else:
-            deployment, _ = visit.verified(target)
+            deployment, client = visit.verified(target)
     except VerificationRefused as refusal:
         if signer is None:
             report_refusal(result, target, refusal)
@@ -64,10 +77,14 @@ def verify(output: Output, target: str, manifest: Path | None, ear_key: Path | N
             deployment = expect_manifest(deployment, expected, name=str(manifest))
     except ManifestDiffers as cause:
         if signer is None:
-            _report(result, target, deployment, matches=False, difference=cause.difference)
+            _report(result, target, deployment, matches=False, difference=cause.difference, steps=())
         raise manifest_problem(cause) from cause
+    steps: tuple[Step, ...] = ()
+    if known is not None:
+        deployment, steps = followed(deployment, client, known)
     if signer is None:
-        _report(result, target, deployment, matches=None if expected is None else True, difference=None)
+        matches = None if expected is None and known is None else True
+        _report(result, target, deployment, matches=matches, difference=None, steps=steps)
     else:
         _write_ear(result, target, deployment.verdict, signer, visit)
     if output.out is not None:
@@ -124,8 +141,10 @@ def _report(
     *,
     matches: bool | None,
     difference: "Difference | None",
+    steps: "tuple[Step, ...]",
 ) -> None:
     from coordinator.cli.verdicts import banner, check_json, check_summary
+    from coordinator.client.history import steps_json
     from pki.certificates import der
 
     verdict = deployment.verdict.as_json()
@@ -141,6 +160,7 @@ def _report(
             "matches": matches,
             "difference": None if difference is None else _difference_json(difference),
         },
+        "followed": list(steps_json(steps)),
         "checks": [check_json(check) for check in deployment.checks],
     }
     words = {True: "as expected", False: "NOT the expected one", None: "not compared: give yours with --manifest"}
@@ -152,6 +172,7 @@ def _report(
         f"{'root':<26}sha256 {root}",
         f"{'manifest':<26}{fingerprint or 'none is set'}  ({words[matches]})",
         f"{'tcb_status':<26}{verdict['claims']['tcb_status']}",
+        *(f"{f'step {step.entry.number}':<26}{step_words(step)}" for step in steps),
         *check_summary(deployment.checks),
     ]
     output.result(document, "\n".join(lines))

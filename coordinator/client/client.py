@@ -20,6 +20,7 @@ from coordinator.client.errors import AnswerInvalid, InRecovery, NotAuthorised, 
 from coordinator.client.recovery import RecoveryStanding, read_standing, state_document
 from coordinator.client.transport import Exchange, Request
 from coordinator.recovery.statement import WaitingState
+from coordinator.wire.history import HistoryFormatError, parse_history
 
 PHASE_RECOVERY = 1
 PHASE_ACCEPTING_MANIFEST = 2
@@ -68,6 +69,28 @@ class ActiveManifest:
     @property
     def digest(self) -> bytes:
         """SHA-256 of the exact bytes: 32 bytes.  Computed here, not taken from the answer."""
+        return hashlib.sha256(self.raw).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAnswer:
+    """missing: approvals that are wanted still, and of whom.  recovery_secrets: base64 by owner, if they are new."""
+
+    missing: int
+    users: tuple[str, ...]
+    recovery_secrets: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAnswer:
+    """raw: the exact bytes that wait.  standing: the rest of the answer, as it came."""
+
+    raw: bytes
+    standing: Mapping[str, Any]
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the exact bytes: 32 bytes.  Computed here."""
         return hashlib.sha256(self.raw).digest()
 
 
@@ -169,6 +192,50 @@ class CoordinatorClient:
     def _post(self, path: str, document: Mapping[str, Any]) -> Any:
         answer = self.exchange(Request("POST", path, json.dumps(document).encode()), pin=self.pin)
         return _data(answer.status, answer.body, path.rsplit("/", 1)[-1])
+
+    def history(self) -> tuple[tuple[str, bytes], ...]:
+        """Every step of the deployment, oldest first: its exact text, and its document where it is kept (or empty).
+
+        Nothing of it is proven before `history.prove` has compared it with the root certificate.
+        """
+        try:
+            return parse_history(self._get("/api/v2/history"))
+        except HistoryFormatError as cause:
+            raise AnswerInvalid("N303", str(cause)) from cause
+
+    def update_apply(self, raw: bytes, signatures: Sequence[Mapping[str, str]]) -> UpdateAnswer:
+        """Raise security versions, or propose these exact bytes as the manifest (contract 1.10)."""
+        return self._update("/api/v2/update", raw, signatures)
+
+    def update_acknowledge(self, raw: bytes, signatures: Sequence[Mapping[str, str]]) -> UpdateAnswer:
+        """Approve the pending manifest by its exact bytes."""
+        return self._update("/api/v2/update-manifest", raw, signatures)
+
+    def update_pending(self) -> PendingAnswer | None:
+        """The manifest that waits for approvals; None if there is none."""
+        answer = self.exchange(Request("GET", "/api/v2/update-manifest"), pin=self.pin)
+        if answer.status == 404:
+            return None
+        match _data(answer.status, answer.body, "update-manifest"):
+            case {"manifest": str(raw), **rest}:
+                return PendingAnswer(_base64(raw, "update-manifest"), {str(key): value for key, value in rest.items()})
+        raise _unexpected("update-manifest", "manifest")
+
+    def update_cancel(self) -> None:
+        """Withdraw the pending manifest.  The transport must show a user."""
+        answer = self.exchange(Request("POST", "/api/v2/update-cancel"), pin=self.pin)
+        _data(answer.status, answer.body, "update-cancel")
+
+    def _update(self, path: str, raw: bytes, signatures: Sequence[Mapping[str, str]]) -> UpdateAnswer:
+        document = {"manifest": base64.b64encode(raw).decode()}
+        more = {"signatures": [dict(signature) for signature in signatures]} if signatures else {}
+        answer = self.exchange(Request("POST", path, json.dumps(document | more).encode()), pin=self.pin)
+        match _data(answer.status, answer.body, "update"):
+            case {"missingAcknowledgments": int(missing), "missingUsers": list() | None as users, **rest}:
+                secrets = rest.get("recoverySecrets")
+                given = {str(k): str(v) for k, v in secrets.items()} if isinstance(secrets, dict) else {}
+                return UpdateAnswer(missing, tuple(str(user) for user in users or ()), given)
+        raise _unexpected("update", "missingAcknowledgments and missingUsers")
 
     def _get(self, path: str) -> Any:
         answer = self.exchange(Request("GET", path), pin=self.pin)

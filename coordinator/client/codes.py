@@ -36,6 +36,18 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "the user's certificate or key cannot be used",
         "both are PEM; the key belongs to the first certificate of the file, and is not encrypted",
     ),
+    "U531": (
+        "the history is not the one that the root certificate names",
+        "an update may have come between: try again; if it stays so, do not trust this coordinator",
+    ),
+    "U532": (
+        "the manifest that you know was never in force here",
+        "this is another deployment, or one that was set anew: verify it as if for the first time",
+    ),
+    "U533": (
+        "an update lacks the approvals that the manifest before it demands",
+        "ask the people whom that manifest names; do not trust this deployment",
+    ),
     "R410": (
         "the coordinator waits for recovery",
         "it cannot unseal its state on this machine: recover it, or set a new manifest, which throws the state away",

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from coordinator.decisions.errors import ApprovalRefused
 from coordinator.decisions.users import find_user, require
+from coordinator.manifest.approvers import key_of
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest, User
 from coordinator.manifest.signature import ManifestSignature, SignatureWrong
 from coordinator.state.events import Approval
 from coordinator.state.model import Deployment
 from coordinator.wire.history import parse_entry
-from pki.certificates import CertificateFormatError, load_der
-from pki.keys import KeyFormatError, PublicKey, fingerprint, public_of_known_kind
+from pki.keys import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def by_connection(deployment: Deployment, leaf: bytes) -> Approver:
 
 def approver(user: User) -> Approver:
     """A user whose connection speaks.  A key of a kind that signs nothing here has no fingerprint: zeros."""
-    key = _key(user)
+    key = key_of(user)
     return Approver(user, fingerprint(key) if key is not None else bytes(32), b"")
 
 
@@ -70,16 +70,6 @@ def used_up(deployment: Deployment) -> frozenset[bytes]:
     return frozenset((*accepted, *deployment.withdrawn))
 
 
-def updaters(manifest: Manifest) -> tuple[User, ...]:
-    """The users who may update the manifest."""
-    return tuple(user for user in manifest.users.values() if user.may(Action.UPDATE_MANIFEST, WHOLE_MANIFEST))
-
-
-def needed(manifest: Manifest) -> int:
-    """How many approvals an update of this manifest wants (contract 1.10)."""
-    return manifest.config.update_threshold or len(updaters(manifest))
-
-
 def milliseconds(moment: datetime) -> int:
     """Since 1970, UTC."""
     return round(moment.timestamp() * 1000)
@@ -87,7 +77,7 @@ def milliseconds(moment: datetime) -> int:
 
 def _signer(manifest: Manifest, digest: bytes, signature: ManifestSignature) -> Approver:
     for user in manifest.users.values():
-        key = _key(user)
+        key = key_of(user)
         if key is None or fingerprint(key) != signature.key:
             continue
         if signature.manifest != digest:
@@ -102,11 +92,3 @@ def _signer(manifest: Manifest, digest: bytes, signature: ManifestSignature) -> 
         require(user, Action.UPDATE_MANIFEST, [WHOLE_MANIFEST])
         return Approver(user, signature.key, signature.signature)
     raise ApprovalRefused(f"signature of key {signature.key.hex()}: no user of the manifest has this key")
-
-
-def _key(user: User) -> PublicKey | None:
-    """The user's public key; None for a kind that signs nothing here."""
-    try:
-        return public_of_known_kind(load_der(user.certificate).public_key())
-    except (CertificateFormatError, KeyFormatError, ValueError):
-        return None

@@ -11,6 +11,7 @@ from coordinator.decisions.approvals import milliseconds
 from coordinator.decisions.decision import Decision
 from coordinator.decisions.errors import SealingFixed
 from coordinator.manifest.model import Manifest, Secret
+from coordinator.manifest.secret_fate import stays
 from coordinator.secrets.generate import Entropy, certify, draw_symmetric
 from coordinator.state.events import ManifestUpdated, StoredSecret, Version
 from coordinator.state.model import Authority, State
@@ -68,24 +69,9 @@ def check_unchanged_sealing(old: Manifest, new: Manifest) -> None:
         raise SealingFixed("an update cannot change Config.SealMode")
 
 
-def stays(old: Manifest, new: Manifest, secret: Secret) -> bool:
-    """Whether an update keeps the value of a secret of the new manifest: shared keys, and what users have set."""
-    before = old.secrets.get(secret.name)
-    if before is None or _definition(before) != _definition(secret):
-        return False
-    if secret.user_defined:
-        return True
-    return secret.shared and not (secret.type.is_certificate or secret.rotate or new.config.rotate_root_secret)
-
-
 def make_shared(secret: Secret, materials: Materials, *, now: datetime, entropy: Entropy) -> StoredSecret:
     """A new value of a shared secret.  Raises TemplateInvalid."""
     if secret.type.is_certificate:
         key, serial = materials.keys[secret.name], serial_number(entropy(16))
         return certify(secret, key, materials.authority, now=now, serial=serial)
     return draw_symmetric(secret, entropy)
-
-
-def _definition(secret: Secret) -> tuple[object, ...]:
-    """What makes a value another one when it changes; a change of a certificate's template alone does not count."""
-    return (secret.type, secret.size, secret.shared, secret.user_defined, secret.valid_days, secret.password)

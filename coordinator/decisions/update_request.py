@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from coordinator.decisions.approvals import Approver, milliseconds, needed, updaters
+from coordinator.decisions.approvals import Approver, milliseconds
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import NoPendingUpdate, OtherDocument, ReplacesOther, UnknownUser, UpdatePending
 from coordinator.decisions.users import find_user, require
+from coordinator.manifest.approvers import needed, updaters
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest
 from coordinator.state.events import (
     LANGUAGE_VERSION,

@@ -1,0 +1,233 @@
+"""`enclasp manifest update plan|apply|acknowledge|pending|cancel`: change the law of a running deployment."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.manifest_words import change_lines, compatible_option
+from coordinator.cli.output import Output, write_file
+from coordinator.cli.problems import Problem
+from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, user_options, visits
+
+if TYPE_CHECKING:
+    from coordinator.client.client import UpdateAnswer
+    from coordinator.manifest.model import Manifest
+    from coordinator.manifest.update_plan import Plan
+
+approval_option = click.option(
+    "--approval",
+    "approvals",
+    type=FILE,
+    multiple=True,
+    help="A detached signature (`manifest sign`) of somebody who approves; several times for several.",
+)
+recoverydata_option = click.option("--recoverydata", "-r", type=FILE, help="Write new recovery secrets to this file.")
+
+
+@click.group()
+def update() -> None:
+    """Update the manifest of a running deployment, or raise security versions."""
+
+
+@update.command()
+@click.argument("file", type=FILE)
+@endpoint_argument
+@compatible_option
+@click.option("--exit-code", "tell", is_flag=True, help="Exit code 9 if the update weakens or widens anything.")
+@visits
+@reports
+def plan(output: Output, file: Path, endpoint: str, compatible: bool, tell: bool, visit: Visit) -> int:
+    """Say what an update would touch, before anybody approves it: marbles, secrets, people; and who has to approve.
+
+    \b
+    enclasp manifest update plan next.yaml localhost:4433 --reference reference.yaml
+    enclasp manifest update plan next.yaml localhost:4433 --reference reference.yaml -o json
+    """
+    from coordinator.client.history import prove, raised_versions
+    from coordinator.manifest.package_update import read_package_update
+    from coordinator.manifest.parse import parse
+    from coordinator.manifest.update_plan import plan_json, plan_update
+
+    raw = read_input(file)
+    deployment, client = visit.verified(endpoint)
+    say_verified(deployment, output)
+    if deployment.manifest is None:
+        raise Problem("the coordinator has no manifest yet", exit_codes.INVALID, "V136")
+    active = _read_active(deployment.manifest.raw, compatible=compatible)
+    raised = raised_versions(prove(deployment.root, client.history()))
+    packages = read_package_update(raw, name=str(file), compatible=compatible)
+    if packages is not None:
+        before = {name: raised.get(name) for name in packages.versions}
+        document = {"versions": {name: {"raised": before[name], "to": to} for name, to in packages.versions.items()}}
+        lines = [f"package '{name}': security version {to}" for name, to in packages.versions.items()]
+        output.result(document, "\n".join([*lines, "the manifest stays; one user whose role allows it is enough"]))
+        return exit_codes.DONE
+    new = parse(raw, name=str(file), compatible=compatible).manifest
+    planned = plan_update(active, new, raised)
+    output.result(plan_json(active, new, planned), lambda: "\n".join(_plan_lines(planned, active.fingerprint)))
+    return exit_codes.FINDINGS if tell and planned.weakenings else exit_codes.DONE
+
+
+@update.command()
+@click.argument("file", type=FILE)
+@endpoint_argument
+@approval_option
+@recoverydata_option
+@user_options(required=False)
+@insecure_option
+@visits
+@reports
+def apply(
+    output: Output, file: Path, endpoint: str, approvals: tuple[Path, ...], recoverydata: Path | None, visit: Visit
+) -> None:
+    """Propose FILE as the manifest, or raise the security versions that it names. Applied as soon as enough approve.
+
+    Who proposes approves too: by --user-cert and --user-key, or by signatures alone.
+
+    \b
+    enclasp manifest update apply next.yaml localhost:4433 --user-cert alice.pem --user-key alice.key -o json
+    enclasp manifest update apply next.yaml localhost:4433 --approval alice.sig --approval bob.sig
+    """
+    raw, signatures = _input(file, approvals, visit)
+    answer = visit.client(endpoint, output).update_apply(raw, signatures)
+    _report(output, answer, recoverydata, visit)
+
+
+@update.command()
+@click.argument("file", type=FILE)
+@endpoint_argument
+@approval_option
+@recoverydata_option
+@user_options(required=False)
+@insecure_option
+@visits
+@reports
+def acknowledge(
+    output: Output, file: Path, endpoint: str, approvals: tuple[Path, ...], recoverydata: Path | None, visit: Visit
+) -> None:
+    """Approve the pending manifest, which must be FILE byte for byte: by a connection, or by detached signatures.
+
+    \b
+    enclasp manifest update acknowledge next.yaml localhost:4433 --user-cert bob.pem --user-key bob.key
+    enclasp manifest update acknowledge next.yaml localhost:4433 --approval bob.sig
+    """
+    raw, signatures = _input(file, approvals, visit)
+    answer = visit.client(endpoint, output).update_acknowledge(raw, signatures)
+    _report(output, answer, recoverydata, visit)
+
+
+@update.command(name="pending")
+@endpoint_argument
+@insecure_option
+@visits
+@reports
+def pending_update(output: Output, endpoint: str, visit: Visit) -> None:
+    """Write the pending manifest, byte for byte; on stderr who has approved it, who is missing, and until when.
+
+    \b
+    enclasp manifest update pending localhost:4433 --reference reference.yaml --out pending.yaml
+    enclasp manifest update pending localhost:4433 --reference reference.yaml -o json
+    """
+    pending = visit.client(endpoint, output).update_pending()
+    if pending is None:
+        raise Problem("no update is pending", exit_codes.INVALID, "U523")
+    standing = pending.standing
+    approved = [str(a.get("user")) for a in standing.get("approvals") or [] if isinstance(a, dict)]
+    missing = ", ".join(map(str, standing.get("missingUsers") or []))
+    output.remark(f"approved by {', '.join(approved)}; {standing.get('message')}: {missing}")
+    output.remark(f"expires {standing.get('expires')}")
+    document = {
+        "fingerprint": pending.digest.hex(),
+        "verified": not visit.insecure,
+        "manifest": pending.raw.decode("utf-8", "backslashreplace"),
+        "approvals": standing.get("approvals"),
+        "missingAcknowledgments": standing.get("missingAcknowledgments"),
+        "missingUsers": standing.get("missingUsers") or [],
+        "expires": standing.get("expires"),
+    }
+    output.result(document, pending.raw)
+
+
+@update.command()
+@endpoint_argument
+@user_options(required=True)
+@insecure_option
+@visits
+@reports
+def cancel(output: Output, endpoint: str, visit: Visit) -> None:
+    """Withdraw the pending manifest.
+
+    \b
+    enclasp manifest update cancel localhost:4433 --user-cert alice.pem --user-key alice.key --reference reference.yaml
+    """
+    visit.client(endpoint, output).update_cancel()
+    output.result({"cancelled": True, "verified": not visit.insecure}, "the pending update is cancelled")
+
+
+def _read_active(raw: bytes, *, compatible: bool) -> "Manifest":
+    """The manifest in force: in our own style, or as MarbleRun reads it where it cannot be that."""
+    from coordinator.manifest.errors import ManifestInvalid
+    from coordinator.manifest.parse import parse
+
+    name = "the active manifest"
+    try:
+        return parse(raw, name=name, compatible=compatible).manifest
+    except ManifestInvalid:
+        if compatible:
+            raise
+        return parse(raw, name=name, compatible=True).manifest
+
+
+def _input(file: Path, approvals: tuple[Path, ...], visit: Visit) -> tuple[bytes, list[dict[str, str]]]:
+    """The document, and the signatures of those who approve it.  Raises Problem."""
+    from coordinator.manifest.signature import SignatureFormatError, parse_signature
+
+    signatures = []
+    for path in approvals:
+        try:
+            signatures.append(parse_signature(read_input(path)).as_json())
+        except SignatureFormatError as cause:
+            raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause
+    if visit.user is None and not signatures:
+        raise click.UsageError("give --user-cert and --user-key, or --approval")
+    return read_input(file), signatures
+
+
+def _report(output: Output, answer: "UpdateAnswer", recoverydata: Path | None, visit: Visit) -> None:
+    secrets = dict(answer.recovery_secrets)
+    if recoverydata is not None and secrets:
+        write_file(recoverydata, json.dumps({"RecoverySecrets": secrets}, indent=2).encode() + b"\n", mode=0o600)
+        output.remark(f"recovery secrets written to {recoverydata}; keep them where the coordinator is not")
+        secrets = {}
+    if answer.missing == 0:
+        table = "done: the update is in force"
+    else:
+        table = f"waiting: {answer.missing} more of {', '.join(answer.users)}"
+    document = {
+        "applied": answer.missing == 0,
+        "missingAcknowledgments": answer.missing,
+        "missingUsers": list(answer.users),
+        "RecoverySecrets": secrets,
+        "verified": not visit.insecure,
+    }
+    output.result(document, "\n".join([table, *([json.dumps({"RecoverySecrets": secrets})] if secrets else [])]))
+
+
+def _plan_lines(plan: "Plan", active: str) -> list[str]:
+    from coordinator.manifest.words import printable
+
+    lines = [f"update of {active}", ""]
+    lines += [line for change in plan.changes for line in change_lines(change).split("\n")] or ["no change of meaning"]
+    sections: tuple[tuple[str, Callable[[], list[Any]]], ...] = (
+        ("secrets", lambda: list(plan.secrets.items())),
+        ("marbles", lambda: list(plan.marbles.items())),
+    )
+    for title, entries in sections:
+        lines += ["", title, *(printable(f"  {name}: {words}") for name, words in entries())]
+    lines += ["", f"approvals: {plan.needed} of {', '.join(plan.approvers) or 'nobody: this manifest is final'}"]
+    return [*lines, *(printable(f"note: {remark}") for remark in plan.remarks)]

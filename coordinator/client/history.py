@@ -1,0 +1,172 @@
+"""From a manifest that somebody verified before to the one in force now, without trusting the operator.
+
+The coordinator hands out every step of its deployment.  The root certificate, which its evidence vouches for, names
+one link over all of them, so none can be left out, put in or changed.  Each update must have the approvals that the
+manifest before it demands; detached signatures are verified here again.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from attestation.checks import Check, Status, failed, not_checked, passed
+from coordinator.client.errors import Distrusted
+from coordinator.manifest.approvers import key_of, needed, updaters
+from coordinator.manifest.errors import ManifestInvalid
+from coordinator.manifest.model import Manifest
+from coordinator.manifest.parse import parse
+from coordinator.manifest.signature import ManifestSignature, SignatureWrong
+from coordinator.wire.history import RAISED, UPDATED, ApprovalEntry, HistoryEntry, HistoryFormatError, parse_entry
+from pki.keys import fingerprint
+from pki.manifest_history import GENESIS, history_of, next_link
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step.  document: the bytes that its entry names, or empty where the coordinator does not keep them."""
+
+    entry: HistoryEntry
+    document: bytes
+
+
+class HistoryRefused(Distrusted):
+    """The history is not the one of the root certificate, or its steps do not follow from each other.
+
+    checks: all of them; at least one has failed.
+    """
+
+    def __init__(self, code: str, message: str, checks: tuple[Check, ...]) -> None:
+        self.checks = checks
+        super().__init__(code, message)
+
+
+def prove(root: x509.Certificate, pairs: Sequence[tuple[str, bytes]]) -> tuple[Step, ...]:
+    """The steps that a verified root certificate names, oldest first.  Raises HistoryRefused."""
+    mark = history_of(root)
+    link = GENESIS
+    for text, _ in pairs:
+        link = next_link(link, text.encode())
+    expected = f"{mark.entries} entries, link {mark.link.hex()}" if mark is not None else "a root with a history"
+    found = f"{len(pairs)} entries, link {link.hex()}"
+    if mark is None or (mark.entries, mark.link) != (len(pairs), link):
+        raise _refused("U531", failed("history.link", expected, found, _SOURCE, code="U531"))
+    try:
+        entries = [parse_entry(text) for text, _ in pairs]
+    except HistoryFormatError as cause:
+        raise _refused("U531", failed("history.entries", "entries", str(cause), _SOURCE, code="U531")) from cause
+    for entry, (_, document) in zip(entries, pairs, strict=True):
+        digest = hashlib.sha256(document).digest()
+        if document and digest != entry.digest:
+            check = failed(f"history.{entry.number}", entry.digest.hex(), digest.hex(), _SOURCE, code="U531")
+            raise _refused("U531", check)
+    return tuple(Step(entry, document) for entry, (_, document) in zip(entries, pairs, strict=True))
+
+
+def follow(steps: Sequence[Step], known: bytes) -> tuple[tuple[Step, ...], tuple[Check, ...]]:
+    """The steps that came after the manifest with the digest `known` was last put in force, and a check for each.
+
+    Raises HistoryRefused if it never was, or if a step lacks the approvals that the manifest before it demands.
+    """
+    starts = [n for n, step in enumerate(steps) if step.entry.kind != RAISED and step.entry.manifest == known]
+    if not starts:
+        found = ", ".join(step.entry.manifest.hex()[:16] + "…" for step in steps) or "none"
+        raise _refused("U532", failed("history.known", known.hex(), found, _SOURCE, code="U532"))
+    later = tuple(steps[starts[-1] + 1 :])
+    checks = [passed("history.known", known.hex(), f"step {steps[starts[-1]].entry.number}", _SOURCE)]
+    before = steps[starts[-1]].document
+    for step in later:
+        checks.append(_step_check(before, step))
+        if step.entry.kind == UPDATED:
+            before = step.document
+    failures = tuple(check for check in checks if check.status is Status.FAILED)
+    if failures:
+        raise HistoryRefused("U533", _sentence(failures[0]), tuple(checks))
+    return later, tuple(checks)
+
+
+def raised_versions(steps: Sequence[Step]) -> dict[str, int]:
+    """Security versions that package updates have raised, and that no manifest since has let fall."""
+    raised: dict[str, int] = {}
+    for step in steps:
+        if step.entry.kind == RAISED:
+            raised |= step.entry.versions
+        elif step.entry.kind == UPDATED and (manifest := _manifest(step.document)) is not None:
+            raised = {name: version for name, version in raised.items() if name not in manifest.update.lowers}
+    return raised
+
+
+def _step_check(before: bytes, step: Step) -> Check:
+    """Whether the people whom the manifest before names approved this step."""
+    name, entry = f"history.{step.entry.number}", step.entry
+    if entry.kind == RAISED:
+        who = ", ".join(approval.user for approval in entry.approvals)
+        versions = ", ".join(f"{package} {version}" for package, version in entry.versions.items())
+        return passed(name, "security versions rise", f"{versions}, by {who}", _SOURCE)
+    manifest = _manifest(before)
+    if manifest is None:
+        return not_checked(name, "approvals", "the document before it is not kept", _SOURCE, code="U533")
+    wanted = f"{needed(manifest)} of {', '.join(user.name for user in updaters(manifest)) or 'nobody'}"
+    wrong = [reason for approval in entry.approvals if (reason := _wrong(manifest, entry, approval))]
+    names = {approval.user for approval in entry.approvals}
+    if wrong or len(names) < needed(manifest) or not names:
+        return failed(name, wanted, "; ".join(wrong) or ", ".join(sorted(names)) or "nobody", _SOURCE, code="U533")
+    said = (f"{a.user} ({'signature' if a.signature else 'connection'})" for a in entry.approvals)
+    return passed(name, wanted, ", ".join(said), _SOURCE)
+
+
+def _wrong(manifest: Manifest, entry: HistoryEntry, approval: ApprovalEntry) -> str:
+    """Why an approval does not count; empty if it does."""
+    user = next((user for user in updaters(manifest) if user.name == approval.user), None)
+    if user is None:
+        return f"'{approval.user}' may not update the manifest"
+    if not approval.signature:
+        return ""
+    key = key_of(user)
+    if key is None or fingerprint(key) != approval.key:
+        return f"the signature for '{approval.user}' is by another key"
+    try:
+        ManifestSignature(entry.digest, approval.key, approval.signature).verify(key)
+    except SignatureWrong as cause:
+        return f"the signature for '{approval.user}': {cause}"
+    return ""
+
+
+def _manifest(raw: bytes) -> Manifest | None:
+    """As the coordinator read it, which may have been in MarbleRun's way."""
+    if not raw:
+        return None
+    for compatible in (False, True):
+        try:
+            return parse(raw, name="manifest", compatible=compatible).manifest
+        except ManifestInvalid:
+            continue
+    return None
+
+
+def steps_json(steps: Sequence[Step]) -> Iterator[dict[str, object]]:
+    """Each step for programs."""
+    for step in steps:
+        entry = step.entry
+        yield {
+            "number": entry.number,
+            "kind": entry.kind,
+            "time": entry.time_ms,
+            "fingerprint": entry.digest.hex(),
+            "manifest": entry.manifest.hex(),
+            "versions": dict(entry.versions),
+            "needed": entry.needed,
+            "approvals": [{"user": a.user, "time": a.time_ms, "signature": bool(a.signature)} for a in entry.approvals],
+        }
+
+
+def _refused(code: str, check: Check) -> HistoryRefused:
+    return HistoryRefused(code, _sentence(check), (check,))
+
+
+def _sentence(check: Check) -> str:
+    return f"{check.name}: expected {check.expected}, found {check.found}"
+
+
+_SOURCE = "design.md, 3"

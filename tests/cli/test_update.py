@@ -1,0 +1,194 @@
+"""Updates by the command line, and `verify --follow`, against a real coordinator process."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Enclasp, Ended
+from tests.support.updatable import Updatable, changed, deploy, encoded
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Iterator[Updatable]:
+    it = deploy(tmp_path, UpdateOverlap="1h")
+    yield it
+    it.running.kill()
+
+
+@pytest.fixture
+def run(deployed: Updatable, enclasp: Enclasp) -> Run:
+    """A command for this coordinator; `who` shows a certificate."""
+
+    def run(*arguments: Any, who: str | None = None) -> Ended:
+        user = deployed.people[who].flags if who else ()
+        return enclasp(*arguments, *flags(deployed), *user)
+
+    return run
+
+
+def flags(deployed: Updatable) -> list[str]:
+    """What verifies this coordinator."""
+    running = deployed.running
+    files = {"--reference": running.reference, "--trust": running.trust, "--collateral": running.collateral}
+    return [str(part) for pair in files.items() for part in pair]
+
+
+def second(deployed: Updatable, **update: Any) -> dict[str, Any]:
+    """One more marble, and the name of what it replaces."""
+    replaces = hashlib.sha256(encoded(deployed.first)).hexdigest()
+
+    def change(document: dict[str, Any]) -> None:
+        document["Marbles"]["new"] = {"Package": "tdx"}
+        document["Update"] = {"Replaces": replaces, **update}
+
+    return changed(deployed.first, change)
+
+
+def write(path: Path, document: dict[str, Any]) -> Path:
+    path.write_bytes(encoded(document))
+    return path
+
+
+def test_an_update_is_planned_proposed_approved_offline_and_followed(
+    deployed: Updatable, run: Run, enclasp: Enclasp, tmp_path: Path
+) -> None:
+    endpoint = deployed.running.client_address
+    first, file = write(tmp_path / "v1.json", deployed.first), write(tmp_path / "v2.json", second(deployed))
+    before = tmp_path / "before.pem"
+    assert 0 == run("verify", endpoint, "--manifest", first, "--out", before).code
+    planned = run("manifest", "update", "plan", file, endpoint, "-o", "json")
+    plan = planned.document
+    assert (0, {"needed": 2, "users": ["alice", "bob", "carol"]}) == (planned.code, plan["approvals"])
+    assert ("keeps its value", "made anew", "keeps its value") == (
+        plan["secrets"]["key"],
+        plan["secrets"]["web"],
+        plan["secrets"]["password"],
+    )
+    assert plan["marbles"]["new"] == "new"
+    assert "the same definition; talks to marbles of before and after for 1:00:00" in plan["marbles"]["full"]
+    assert ["widens"] == [change["gravity"] for change in plan["changes"]]
+    assert 9 == run("manifest", "update", "plan", file, endpoint, "--exit-code").code
+
+    proposed = run("manifest", "update", "apply", file, endpoint, who="alice")
+    assert (0, "waiting: 1 more of bob, carol") == (proposed.code, proposed.text.strip())
+    pending = run("manifest", "update", "pending", endpoint, "--out", tmp_path / "pending.json")
+    assert (0, True) == (pending.code, "approved by alice" in pending.err)
+    assert (tmp_path / "pending.json").read_bytes() == file.read_bytes()
+
+    signature = tmp_path / "bob.sig"
+    assert 0 == enclasp("manifest", "sign", file, "--key", deployed.people["bob"].key, "--out", signature).code
+    done = run("manifest", "update", "acknowledge", file, endpoint, "--approval", signature, "-o", "json")
+    assert (0, True) == (done.code, done.document["applied"])
+    assert "manifest updated" in run("manifest", "log", endpoint).text
+
+    assert 5 == run("verify", endpoint, "--manifest", first).code
+    for known in (first, before, hashlib.sha256(first.read_bytes()).hexdigest()):
+        followed = run("verify", endpoint, "--follow", known, "-o", "json")
+        assert 0 == followed.code, followed.err
+        (step,) = followed.document["followed"]
+        assert [("alice", False), ("bob", True)] == [(a["user"], a["signature"]) for a in step["approvals"]]
+    assert "approved by alice, bob (signed)" in run("verify", endpoint, "--follow", first).text
+
+
+def test_who_verified_the_first_version_follows_to_the_third_also_offline(
+    deployed: Updatable, run: Run, tmp_path: Path
+) -> None:
+    endpoint = deployed.running.client_address
+    before, after = tmp_path / "before.pem", tmp_path / "after.pem"
+    assert 0 == run("verify", endpoint, "--out", before).code
+    deployed.pass_update(second(deployed))
+    raising = write(tmp_path / "raise.json", {"Packages": {"sgx": {"SecurityVersion": 4}}})
+    planned = run("manifest", "update", "plan", raising, endpoint)
+    assert "package 'sgx': security version 4" in planned.text
+    raised = run("manifest", "update", "apply", raising, endpoint, who="dave")
+    assert (0, "done: the update is in force") == (raised.code, raised.text.strip())
+    third = changed(second(deployed), lambda d: d.pop("Update"))
+    lower = changed(third, lambda d: d["Packages"]["sgx"].update(SecurityVersion=1))
+    plan = run("manifest", "update", "plan", write(tmp_path / "lower.json", lower), endpoint, "-o", "json").document
+    assert any("stays at security version 4" in remark for remark in plan["remarks"])
+    deployed.pass_update(third)
+    live = run("verify", endpoint, "--follow", before, "--out", after, "-o", "json")
+    assert 0 == live.code, live.err
+    assert ["manifest updated", "security versions raised", "manifest updated"] == [
+        step["kind"] for step in live.document["followed"]
+    ]
+    offline = run("verify", after, "--follow", before)
+    assert 0 == offline.code, offline.err
+
+
+def test_another_deployment_and_a_manifest_that_never_was_are_refused(
+    deployed: Updatable, run: Run, enclasp: Enclasp, tmp_path: Path
+) -> None:
+    endpoint = deployed.running.client_address
+    never = run("verify", endpoint, "--follow", "ab" * 32)
+    assert (4, True) == (never.code, "error[U532]" in never.err)
+    before = tmp_path / "before.pem"
+    assert 0 == run("verify", endpoint, "--out", before).code
+    (tmp_path / "other").mkdir()
+    other = deploy(tmp_path / "other")
+    try:
+        ended = enclasp("verify", other.running.client_address, "--follow", before, *flags(other))
+        assert (4, True) == (ended.code, "error[U532]" in ended.err)
+    finally:
+        other.running.kill()
+
+
+def test_refusals_have_their_codes_and_exit_codes(deployed: Updatable, run: Run, tmp_path: Path) -> None:
+    endpoint = deployed.running.client_address
+    file = write(tmp_path / "v2.json", second(deployed))
+    assert (3, True) == ((ended := run("manifest", "update", "pending", endpoint)).code, "U523" in ended.err)
+    assert 7 == run("manifest", "update", "apply", file, endpoint, who="eve").code
+    assert 7 == run("manifest", "update", "apply", file, endpoint, who="mallory").code
+    assert 2 == run("manifest", "update", "apply", file, endpoint).code
+    assert 0 == run("manifest", "update", "apply", file, endpoint, who="alice").code
+    other = write(tmp_path / "other.json", deployed.first)
+    assert (3, True) == (
+        (ended := run("manifest", "update", "acknowledge", other, endpoint, who="bob")).code,
+        "U525" in ended.err,
+    )
+    assert 0 == run("manifest", "update", "cancel", endpoint, who="carol").code
+    log = run("manifest", "log", endpoint, "-o", "json").document["log"]
+    assert "full update cancelled by a user" == log[-1]["update"]
+
+
+def test_detached_signatures_alone_update_a_deployment_and_are_used_up_by_it(
+    deployed: Updatable, run: Run, enclasp: Enclasp, tmp_path: Path
+) -> None:
+    endpoint = deployed.running.client_address
+    file = write(tmp_path / "v2.json", second(deployed))
+
+    def sign(who: str, document: Path) -> Path:
+        out = tmp_path / f"{who}-{document.stem}.sig"
+        assert 0 == enclasp("manifest", "sign", document, "--key", deployed.people[who].key, "--out", out).code
+        return out
+
+    alice, carol = sign("alice", file), sign("carol", file)
+    for who in ("eve", "mallory"):
+        ended = run("manifest", "update", "apply", file, endpoint, "--approval", sign(who, file), "--approval", alice)
+        assert ended.code in (3, 7), ended.err
+    damaged = tmp_path / "damaged.sig"
+    document = json.loads(carol.read_text())
+    document["signature"] = json.loads(alice.read_text())["signature"]
+    damaged.write_text(json.dumps(document))
+    ended = run("manifest", "update", "apply", file, endpoint, "--approval", alice, "--approval", damaged)
+    assert (3, True) == (ended.code, "error[U528]" in ended.err)
+    open_ended = write(tmp_path / "open.json", changed(second(deployed), lambda d: d.pop("Update")))
+    ended = run("manifest", "update", "apply", open_ended, endpoint, "--approval", sign("alice", open_ended))
+    assert (3, True) == (ended.code, "Update.Replaces" in ended.err)
+
+    done = run("manifest", "update", "apply", file, endpoint, "--approval", alice, "--approval", carol, "-o", "json")
+    assert (0, True) == (done.code, done.document["applied"]), done.err
+
+    replaces = {"Replaces": hashlib.sha256(file.read_bytes()).hexdigest()}
+    back = changed(deployed.first, lambda d: d.update(Update=replaces))
+    deployed.pass_update(back)
+    forth = changed(second(deployed), lambda d: d["Update"].update(Replaces=hashlib.sha256(encoded(back)).hexdigest()))
+    deployed.pass_update(forth)
+    ended = run("manifest", "update", "apply", file, endpoint, "--approval", alice, "--approval", carol)
+    assert (3, True) == (ended.code, "error[U528]" in ended.err or "error[U527]" in ended.err)
