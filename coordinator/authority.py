@@ -108,11 +108,13 @@ def retire(
     *,
     now: datetime,
     overlap: timedelta,
+    number: int,
     serials: tuple[int, int],
 ) -> tuple[Retired, ...]:
     """What is trusted beside a new intermediate with the key `successor`: this authority's, and what overlaps still.
 
-    serials: of the two certificates that are made.  Without an overlap nothing is trusted, and what was is so no more.
+    number: of this authority (Retired).  serials: of the two certificates that are made.  Without an overlap nothing is
+    trusted, and what was is so no more.
     """
     if not overlap:
         return ()
@@ -129,7 +131,7 @@ def retire(
         )
         for key, serial in zip((authority.intermediate_key.public_key(), successor), serials, strict=True)
     ]
-    return (Retired(made[0], made[1], authority.intermediate), *authority.overlapping(now))[:MOST_RETIRED]
+    return (Retired(made[0], made[1], authority.intermediate, number), *authority.overlapping(now))[:MOST_RETIRED]
 
 
 def issue_marble_leaf(

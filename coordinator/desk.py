@@ -29,6 +29,7 @@ from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_ke
 from coordinator.state.model import Authority, Retired, State
 from coordinator.state.phase import Phase
 from coordinator.state.replay import condense, replay, replay_all
+from coordinator.state.roll import Roll
 from coordinator.state.single_use import SingleUse
 from pki.certificates import der, serial_number
 from pki.keys import PrivateKey, generate_p384, spki_der
@@ -70,6 +71,7 @@ class Desk:
         """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
         self.env = environment
         self.used = SingleUse()
+        self.roll = Roll()
         self.changing = asyncio.Lock()
         self.locked: Locked | None = None
         self._journal: Journal | None = None
@@ -106,11 +108,14 @@ class Desk:
         durable = self._append(events, keep)
         for event in events:
             self.become(replay(self._state, event))
+            self.roll.note(event)
         return durable
 
     def begin(self, journal: Journal, state: State) -> None:
         """A state that a new journal has made durable already: become it."""
+        assert state.deployment is not None, "a journal begins with a manifest"
         self._journal, self.locked = journal, None
+        self.roll.under_law(len(state.deployment.history.versions))
         self.become(state)
         self.root_evidence = self.issue_for(state.authority, b"")
 
@@ -210,6 +215,7 @@ class Desk:
         self._since_snapshot = len(opened.bodies)
         for body in opened.bodies:
             event = decode_event(body)
+            self.roll.note(event)
             if isinstance(event, MarbleActivated):
                 self.used.add(event.evidence)
             elif isinstance(event, EvidenceRemembered):
@@ -228,7 +234,7 @@ class Desk:
 
     def _snapshot(self) -> None:
         assert self._journal is not None, "only a journal grows"
-        events = (*condense(self._state), EvidenceRemembered(self.used.newest()))
+        events = (*condense(self._state), EvidenceRemembered(self.used.newest()), self.roll.kept())
         self._since_snapshot = len(events)
         try:
             written = self._journal.replace([encode_event(event) for event in events])

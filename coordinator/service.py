@@ -14,6 +14,7 @@ from coordinator.clerks.people import People
 from coordinator.clerks.recovery import Recovery
 from coordinator.clerks.updates import Updates
 from coordinator.decisions.decision import admit
+from coordinator.decisions.hierarchy import Hierarchy, hierarchy
 from coordinator.desk import Desk, Environment
 from coordinator.journal.errors import JournalError
 from coordinator.state.events import LogEntry
@@ -64,6 +65,12 @@ class Coordinator:
     def history(self) -> History:
         """Every manifest and package update until now.  Raises WrongPhase, NotServing."""
         return self._deployment(Ask.READ_MANIFEST).history
+
+    def hierarchy(self) -> Hierarchy:
+        """Intermediates that are trusted, and who uses them.  Raises WrongPhase, NotServing."""
+        desk = self._desk
+        deployment = self._deployment(Ask.READ_MANIFEST)
+        return hierarchy(deployment, desk.state.authority, desk.roll, desk.env.clock())
 
     def known_type(self, marble_type: str) -> str:
         """A marble type as a label: itself if the manifest has it, else "unknown"."""

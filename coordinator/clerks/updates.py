@@ -215,6 +215,7 @@ class Updates:
             held.intermediate.public_key(),
             now=now,
             overlap=manifest.config.update_overlap,
+            number=len(deployment.history.versions),
             serials=(serial_number(env.entropy(16)), serial_number(env.entropy(16))),
         )
         history = longer(deployment.history, version, deployment.manifest.digest, manifest.digest)

@@ -193,6 +193,13 @@ class CoordinatorClient:
         answer = self.exchange(Request("POST", path, json.dumps(document).encode()), pin=self.pin)
         return _data(answer.status, answer.body, path.rsplit("/", 1)[-1])
 
+    def hierarchy(self) -> Mapping[str, Any]:
+        """Intermediates that are trusted, and who has a certificate of which (wire/hierarchy.py)."""
+        data = self._get("/api/v2/hierarchy")
+        if not isinstance(data, dict) or not isinstance(data.get("intermediates"), list):
+            raise _unexpected("hierarchy", "intermediates")
+        return data
+
     def history(self) -> tuple[tuple[str, bytes], ...]:
         """Every step of the deployment, oldest first: its exact text, and its document where it is kept (or empty).
 

@@ -18,7 +18,7 @@ from coordinator.rest import errors
 from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
-from coordinator.wire import features, recovery, secrets, update_log, updates, v1, v2
+from coordinator.wire import features, hierarchy, recovery, secrets, update_log, updates, v1, v2
 from coordinator.wire.history import history_document
 
 
@@ -237,6 +237,15 @@ async def _cancel_v2(coordinator: Coordinator, call: Call) -> web.Response:
     return errors.success({"message": updates.CANCELLED})
 
 
+async def _hierarchy(coordinator: Coordinator, _call: Call) -> web.Response:
+    found = coordinator.hierarchy()
+    trusted = [
+        hierarchy.intermediate(one.number, one.until, ((seen.marble, seen.uuid) for seen in one.marbles))
+        for one in found.trusted
+    ]
+    return errors.success(hierarchy.document(trusted, ((seen.marble, seen.uuid) for seen in found.cut_off)))
+
+
 async def _history(coordinator: Coordinator, _call: Call) -> web.Response:
     versions = coordinator.history().versions
     return errors.success(history_document([v.entry for v in versions], [v.raw for v in versions]))
@@ -308,6 +317,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "POST", "/api/v2/update-manifest", Caller.APPROVER, _acknowledge_v2, _BASE64_MANIFEST_BYTES),
     Route(2, "POST", "/api/v2/update-cancel", Caller.USER, _cancel_v2),
     Route(2, "GET", "/api/v2/history", Caller.ANYONE, _history),
+    Route(2, "GET", "/api/v2/hierarchy", Caller.ANYONE, _hierarchy),
     Route(2, "GET", "/api/v2/secrets", Caller.USER, _read_secrets_v2),
     Route(2, "POST", "/api/v2/secrets", Caller.USER, _write_secrets_v2, SECRETS_BYTES),
     Route(2, "POST", "/api/v2/recover", Caller.ANYONE, _recover_v2, _RECOVER_BYTES),

@@ -28,11 +28,15 @@ class LogEntry(msgspec.Struct, frozen=True):
 
 
 class RetiredIssued(msgspec.Struct, frozen=True):
-    """An intermediate that stays trusted for a time: three certificates, DER (state/model.py, Retired)."""
+    """An intermediate that stays trusted for a time: three certificates, DER (state/model.py, Retired).
+
+    number: of the history's step that brought it.
+    """
 
     marble_root: bytes
     successor: bytes
     intermediate: bytes
+    number: int
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -206,6 +210,21 @@ class ActivationsCounted(msgspec.Struct, frozen=True, tag="activations-counted")
     counts: dict[str, int]
 
 
+class SeenMarble(msgspec.Struct, frozen=True):
+    """The last start of one marble.  number: of the history's step whose hierarchy signed its certificate."""
+
+    marble: str
+    uuid: str
+    number: int
+    time_ms: int
+
+
+class MarblesSeen(msgspec.Struct, frozen=True, tag="marbles-seen"):
+    """What a snapshot keeps of the marbles that have joined (roll.py), the last one at the end."""
+
+    marbles: tuple[SeenMarble, ...]
+
+
 class EvidenceRemembered(msgspec.Struct, frozen=True, tag="evidence-remembered"):
     """What a snapshot keeps of admitted Evidence, so that none counts twice: SHA-256 digests, oldest first."""
 
@@ -251,6 +270,7 @@ Event: TypeAlias = (
     | MarbleActivated
     | ActivationsCounted
     | EvidenceRemembered
+    | MarblesSeen
     | LogKept
     | CounterRaised
     | CountersKept

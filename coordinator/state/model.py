@@ -23,11 +23,13 @@ class Retired:
     marble_root: its self-signed twin, for marbles of after the update.  successor: the next intermediate's key, signed
     by the retired one, so that marbles of before it believe those of after it.  Both end with the overlap.
     intermediate: as the root signed it, for those who follow `successor` up to the root.
+    number: of the history's step that brought it.
     """
 
     marble_root: x509.Certificate
     successor: x509.Certificate
     intermediate: x509.Certificate
+    number: int
 
     @property
     def until(self) -> datetime:

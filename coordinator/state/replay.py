@@ -28,6 +28,7 @@ from coordinator.state.events import (
     ManifestSet,
     ManifestUpdated,
     MarbleActivated,
+    MarblesSeen,
     PackagesRaised,
     RecoveryPrepared,
     RecoveryRehearsed,
@@ -103,7 +104,7 @@ def replay(state: State, event: Event) -> State:
             return replace(state, authority=_issued(state, event.authority), deployment=deployment)
         case UpdatesKept():
             return replace(state, deployment=update_replay.updates_kept(_deployed(state), event))
-        case EvidenceRemembered():
+        case EvidenceRemembered() | MarblesSeen():
             return state
         case Founded():
             raise ReplayFailed("journal: expected one founding record, at its start, got a second one")
@@ -163,7 +164,8 @@ def issued_event(authority: Authority) -> AuthorityIssued:
         intermediate=der(authority.intermediate),
         marble_root=der(authority.marble_root),
         retired=tuple(
-            RetiredIssued(der(one.marble_root), der(one.successor), der(one.intermediate)) for one in authority.retired
+            RetiredIssued(der(one.marble_root), der(one.successor), der(one.intermediate), one.number)
+            for one in authority.retired
         ),
     )
 
@@ -291,7 +293,7 @@ def _authority(event: AuthorityIssued, root_key: EllipticCurvePrivateKey, names:
             marble_root=load_der(event.marble_root),
             names=names,
             retired=tuple(
-                Retired(load_der(one.marble_root), load_der(one.successor), load_der(one.intermediate))
+                Retired(load_der(one.marble_root), load_der(one.successor), load_der(one.intermediate), one.number)
                 for one in event.retired
             ),
         )

@@ -1,0 +1,168 @@
+"""After an update marbles of before and after it believe each other for a time, and then no more."""
+
+import datetime as dt
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.support import marble_client
+from tests.support.updatable import Updatable, changed, deploy, encoded, v2
+
+OVERLAP = dt.timedelta(hours=1)
+ROOTS, CHAIN, KEY = (
+    "MARBLE_PREDEFINED_ROOT_CA",
+    "MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN",
+    "MARBLE_PREDEFINED_PRIVATE_KEY",
+)
+Env = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def generations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Updatable, list[Env]]]:
+    """A deployment after two updates, and a marble that started before, between and after them."""
+    deployed = deploy(tmp_path_factory.mktemp("overlap"), UpdateOverlap="1h")
+    marbles = [start(deployed, 0)]
+    deployed.pass_update(changed(deployed.first, lambda d: d["Marbles"].update(new={"Package": "tdx"})))
+    marbles.append(start(deployed, 1))
+    raised = deployed.ask("dave", "/api/v2/update", v2(encoded({"Packages": {"sgx": {"SecurityVersion": 3}}})))
+    assert 200 == raised.status, raised.body
+    marbles.append(start(deployed, 2))
+    yield deployed, marbles
+    deployed.running.kill()
+
+
+def start(deployed: Updatable, number: int) -> Env:
+    join = deployed.join()
+    join.uuid = f"00000000-0000-4000-8000-00000000000{number}"
+    return dict(marble_client.send(deployed.running.mesh_address, join).Parameters.Env)
+
+
+def context(folder: Path, marble: Env, side: int) -> ssl.SSLContext:
+    """As a marble's program makes it: its chain and key, and peers that its roots vouch for."""
+    for name in (CHAIN, KEY):
+        (folder / name).write_bytes(marble[name])
+    made = ssl.SSLContext(side)
+    made.load_cert_chain(folder / CHAIN, folder / KEY)
+    made.load_verify_locations(cadata=marble[ROOTS].decode())
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_REQUIRED
+    return made
+
+
+def talk(folder: Path, server: Env, client: Env) -> bool:
+    """Whether the two connect, each verifying the other."""
+    ours, theirs = socket.socketpair()
+    results: list[bool] = []
+
+    def serve() -> None:
+        made = context(folder, server, ssl.PROTOCOL_TLS_SERVER)
+        try:
+            with made.wrap_socket(ours, server_side=True) as connection:
+                results.append(connection.recv(2) == b"hi")
+        except (ssl.SSLError, OSError):
+            results.append(False)
+
+    made = context(folder, client, ssl.PROTOCOL_TLS_CLIENT)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        with made.wrap_socket(theirs) as connection:
+            connection.sendall(b"hi")
+            thread.join(10)
+    except (ssl.SSLError, OSError):
+        theirs.close()
+        thread.join(10)
+    return results == [True]
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0), (2, 2)])
+def test_marbles_of_before_and_after_updates_connect(
+    generations: tuple[Updatable, list[Env]], tmp_path: Path, one: int, other: int
+) -> None:
+    _, marbles = generations
+    assert talk(tmp_path, marbles[one], marbles[other])
+
+
+def test_without_an_overlap_they_do_not_until_the_old_one_restarts(tmp_path: Path) -> None:
+    deployed = deploy(tmp_path)
+    try:
+        old = start(deployed, 0)
+        deployed.pass_update(deployed.first)
+        new, restarted = start(deployed, 1), start(deployed, 0)
+        assert not talk(tmp_path, old, new)
+        assert not talk(tmp_path, new, old)
+        assert talk(tmp_path, restarted, new)
+        assert 1 == new[ROOTS].count(b"BEGIN CERTIFICATE")
+        assert 2 == new[CHAIN].count(b"BEGIN CERTIFICATE")
+        found = deployed.data("/api/v2/hierarchy")
+        assert [{"type": "full", "count": 2}] == [
+            {key: one[key] for key in ("type", "count")} for one in found["intermediates"][0]["marbles"]
+        ]
+        assert [] == found["cutOff"]
+    finally:
+        deployed.running.kill()
+
+
+def test_everything_that_overlaps_ends_with_the_overlap(generations: tuple[Updatable, list[Env]]) -> None:
+    _, marbles = generations
+    new = marbles[2]
+    roots = x509.load_pem_x509_certificates(new[ROOTS])
+    chain = x509.load_pem_x509_certificates(new[CHAIN])
+    assert (3, 1 + 2 + 3) == (len(roots), len(chain))
+    ends = [certificate.not_valid_after_utc for certificate in (*roots[1:], *chain[1:3])]
+    now = dt.datetime.now(dt.UTC)  # noqa: TID251 - a client's clock
+    assert all(now < end <= now + OVERLAP for end in ends)
+    assert roots[0].not_valid_after_utc > now + 1000 * OVERLAP
+
+
+def verified_by_openssl(folder: Path, trusted: bytes, marble: Env, at: dt.datetime) -> bool:
+    leaf, rest = marble[CHAIN].split(b"-----END CERTIFICATE-----\n", 1)
+    (folder / "leaf").write_bytes(leaf + b"-----END CERTIFICATE-----\n")
+    (folder / "rest").write_bytes(rest)
+    (folder / "trusted").write_bytes(trusted)
+    command = ["openssl", "verify", "-x509_strict", "-attime", str(int(at.timestamp()))]
+    files = ["-CAfile", str(folder / "trusted"), "-untrusted", str(folder / "rest"), str(folder / "leaf")]
+    return 0 == subprocess.run([*command, *files], capture_output=True, check=False).returncode
+
+
+def test_openssl_believes_each_side_within_the_overlap_and_neither_after_it(
+    generations: tuple[Updatable, list[Env]], tmp_path: Path
+) -> None:
+    deployed, (old, _, new) = generations
+    now = dt.datetime.now(dt.UTC)  # noqa: TID251 - a client's clock
+    soon, later = now + OVERLAP / 2, now + 2 * OVERLAP
+    assert verified_by_openssl(tmp_path, old[ROOTS], new, soon)
+    assert verified_by_openssl(tmp_path, new[ROOTS], old, soon)
+    assert not verified_by_openssl(tmp_path, old[ROOTS], new, later)
+    assert not verified_by_openssl(tmp_path, new[ROOTS], old, later)
+    assert verified_by_openssl(tmp_path, new[ROOTS], new, later)
+    _, root = x509.load_pem_x509_certificates(deployed.data("/quote")["Cert"].encode())
+    for at in (soon, later):
+        assert verified_by_openssl(tmp_path, root.public_bytes(Encoding.PEM), new, at), (
+            "who trusts the root needs no more"
+        )
+
+
+def test_status_says_by_name_who_still_uses_which_intermediate(generations: tuple[Updatable, list[Env]]) -> None:
+    deployed, _ = generations
+    first = deployed.data("/api/v2/hierarchy")
+    assert [3, 2, 1] == [one["number"] for one in first["intermediates"]]
+    assert [None, False, False] == [one["trustedUntil"] and False for one in first["intermediates"]]
+    assert [["full"], ["full"], ["full"]] == [
+        [marble["type"] for marble in one["marbles"]] for one in first["intermediates"]
+    ]
+    assert "00000000-0000-4000-8000-000000000000" in first["intermediates"][2]["marbles"][0]["uuids"]
+    deployed.restart()
+    assert first == deployed.data("/api/v2/hierarchy")
+    start(deployed, 0)
+    moved = deployed.data("/api/v2/hierarchy")["intermediates"]
+    assert ([], 2) == (moved[2]["marbles"], moved[0]["marbles"][0]["count"])
+    assert time.time() < dt.datetime.fromisoformat(moved[2]["trustedUntil"]).timestamp()
