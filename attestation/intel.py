@@ -20,6 +20,8 @@ from attestation.sgx import claims as sgx_claims
 from attestation.sgx import format as sgx_format
 from attestation.tdx import claims as tdx_claims
 from attestation.tdx import format as tdx_format
+from attestation.tdx.event_checks import event_log_checks
+from attestation.tdx.event_log import LOG_FILE
 from attestation.verification import Verification
 
 _BINDING = "binding.report-data"
@@ -34,12 +36,14 @@ class IntelVerifier:
     def __init__(self, anchors: TrustAnchors, endorsements: Endorsements) -> None:
         """anchors: Intel's, or those of a simulated Intel."""
         self._dcap = QuoteVerifier(anchors, endorsements)
+        self._event_log = endorsements.files.get(LOG_FILE, b"")
 
     def verify(self, evidence: Evidence, binding: Binding, *, now: datetime) -> Verification:
         """Did that hardware say it, of this key, at this time?  Every check is in the answer.
 
-        now: aware.  `genuine` needs every check to pass but `binding.report-data` where the binding is Unbound, and
-        `tcb.level`, which is for policy to judge.
+        now: aware.  `genuine` needs every check to pass but `binding.report-data` where the binding is Unbound,
+        `tcb.level`, which is for policy to judge, and those of an event log that lay beside the quote: the hardware did
+        not say that, but one that does not lead to the registers makes the verdict contraindicated.
         """
         try:
             signed = parse_signed_part(evidence.raw, evidence.kind)
@@ -52,13 +56,14 @@ class IntelVerifier:
         needed = findings.checks if binding_check.status is Status.NOT_CHECKED else (*findings.checks, binding_check)
         short = [check for check in needed if check.status is not Status.PASSED]
         level = () if findings.tcb is None else (findings.tcb.level,)
+        told = event_log_checks(self._event_log, claims) if self._event_log and evidence.kind is Kind.TDX else ()
         return Verification(
             evidence=evidence,
             claims=_with_platform(claims, findings, now),
             genuine=not short,
             complete=all(check.status is not Status.NOT_CHECKED for check in short),
             simulated=findings.simulated,
-            checks=(*findings.checks, *level, binding_check),
+            checks=(*findings.checks, *level, *told, binding_check),
         )
 
 

@@ -18,6 +18,7 @@ from attestation.fetch.codes import CODES as FETCH
 from attestation.nitro.codes import CODES as NITRO
 from attestation.nvidia_gpu.codes import CODES as NVIDIA_GPU
 from attestation.sev_snp.codes import CODES as SEV_SNP
+from attestation.tdx.codes import CODES as TDX
 from attestation.waivers import CODES as WAIVERS
 from coordinator.admission.codes import CODES as ADMISSION
 from coordinator.client.codes import CODES as CLIENT
@@ -126,6 +127,7 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         AZURE_VTPM,
         COMPOSITE,
         WAIVERS,
+        TDX,
         EAR,
         FETCH,
         MANIFEST,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.cli import exit_codes
-from coordinator.cli.command import FILE, guarded, reports
+from coordinator.cli.command import FILE, guarded, read_input, reports
 from coordinator.cli.ear import ear_option, read_ear_key, sign_ear
 from coordinator.cli.evidence_collect import collect
 from coordinator.cli.output import Output
+from coordinator.cli.problems import Problem
 from coordinator.cli.trust import Hex, Moment, current_moment, read_anchors, read_endorsements, read_reference
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def show(output: Output, paths: tuple[Path, ...]) -> int:
 )
 @click.option("--report-data", type=Hex(64), help="The report data must be this, filled up with zero bytes.")
 @click.option("--policy", type=FILE, help="Reference values that the evidence must meet.")
+@click.option("--event-log", type=FILE, help="Firmware's event log (CCEL) of a TDX machine, replayed into its RTMRs.")
 @click.option(
     "--trust",
     type=FILE,
@@ -95,6 +97,7 @@ def verify(
     nonce: bytes | None,
     report_data: bytes | None,
     policy: Path | None,
+    event_log: Path | None,
     trust: tuple[Path, ...],
     ear_key: Path | None,
     accept_warnings: bool,
@@ -110,6 +113,9 @@ def verify(
     """
     from attestation.appraisal import DefaultPolicy, judge
     from attestation.binding import Nonced
+    from attestation.endorsements import Endorsements
+    from attestation.kinds import Kind
+    from attestation.tdx.event_log import LOG_FILE
     from attestation.verify import Verifier
     from coordinator.cli.evidence_files import find_evidence
     from coordinator.cli.verdicts import verdict_lines
@@ -120,6 +126,7 @@ def verify(
         )
     binding = Nonced(nonce) if nonce is not None else _binding(report_data)
     anchors, given = read_anchors(*trust), read_endorsements(collateral)
+    told = Endorsements(files={} if event_log is None else {LOG_FILE: read_input(event_log)})
     wanted = DefaultPolicy() if policy is None else read_reference(policy)
     signer = None if ear_key is None else read_ear_key(ear_key)
     now = at if at is not None else current_moment()
@@ -129,7 +136,10 @@ def verify(
 
     def look(path: Path) -> int:
         found = find_evidence(path)
-        verifier = Verifier(anchors, given.and_those(found.endorsements))
+        if event_log is not None and found.evidence.kind is not Kind.TDX:
+            text = f"{path}: --event-log is for TDX evidence, got {found.evidence.kind}"
+            raise Problem(text, exit_codes.USAGE, hint="registers of other platforms are not replayed")
+        verifier = Verifier(anchors, given.and_those(found.endorsements).and_those(told))
         verifier.read_endorsements()
         verdict = judge(verifier.verify(found.evidence, binding, now=now), wanted)
         verdicts[str(path)] = verdict

@@ -8,6 +8,7 @@ from typing import Final
 from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence, recognise
+from attestation.tdx.event_log import LOG_FILE
 from coordinator.cli import exit_codes
 from coordinator.cli.command import read_input
 from coordinator.cli.problems import Problem
@@ -16,7 +17,7 @@ _COLLATERAL: Final = "collateral.json"
 _NVIDIA: Final = "evidence.bin"
 _AZURE: Final = "hcl_report.bin"
 _WHOLE: Final = ("quote.bin", "report.bin", "document.cbor", "token.cbor", "token.json", "composite.json")
-_ENDORSING: Final = (".der", ".pem", ".jwk.json", "_rim.xml", ".crl", ".xml")
+_ENDORSING: Final = (".der", ".pem", ".jwk.json", "_rim.xml", ".crl", ".xml", LOG_FILE)
 _MOST_FILES: Final = 64
 _HINT: Final = (
     "expected evidence in a file, or a folder with quote.bin (and collateral.json), report.bin (and vcek.der, "

@@ -291,3 +291,20 @@ def test_a_waiver_of_the_policy_is_shown_while_it_holds_and_named_when_it_has_ex
     assert (4, "contraindicated") == (refused.code, refused.document["verdict"])
     (check,) = [check for check in refused.document["checks"] if check["name"] == "tcb.waiver"]
     assert ("failed", "V302") == (check["status"], check["code"])
+
+
+def test_an_event_log_is_replayed_for_tdx_and_refused_for_others(enclasp: Enclasp, folder: Path) -> None:
+    recorded = NITRO.parent / "dcap" / "tdx-05-v4-gcp-cos113-ccel"
+    collateral, log = recorded / "collateral.json", recorded / "ccel_data.dat"
+    at = ("--at", "2025-10-31T14:17:11Z", "-o", "json")
+    flags = ("--collateral", collateral, "--event-log")
+
+    good = enclasp("evidence", "verify", recorded / "quote.bin", *flags, log, *at)
+    other = enclasp("evidence", "verify", recorded / "quote.bin", *flags, collateral, *at)
+
+    assert (0, 4) == (good.code, other.code)
+    names = [check["name"] for check in good.document["checks"]]
+    assert [f"tdx.event-log.rtmr{number}" for number in range(4)] == [n for n in names if "event-log.rtmr" in n]
+    assert "V305" in {check["code"] for check in other.document["checks"]}
+    refused = enclasp("evidence", "verify", NITRO / "07-prod-2025", "--event-log", log)
+    assert (2, True) == (refused.code, "--event-log is for TDX evidence, got nitro" in refused.err)

@@ -39,6 +39,7 @@ from attestation.sev_snp.certificate import load_certificates, load_crl, parse_p
 from attestation.sev_snp.endorsements import SevSnpEndorsements
 from attestation.sev_snp.format import parse_evidence as parse_snp
 from attestation.sgx.sigstruct import parse_sigstruct
+from attestation.tdx.event_log import parse_event_log, replay
 from attestation.tdx.format import parse_body
 from attestation.verify import Verifier
 from pki.oids import CMW
@@ -70,6 +71,11 @@ def _quote(raw: bytes) -> None:
         assert 64 == len(part.attestation_key)
         if kind is Kind.TDX:
             parse_body(signed.body)
+
+
+def _event_log(raw: bytes) -> None:
+    for number, value in replay(parse_event_log(raw)).items():
+        assert (True, 48) == (0 <= number < 4, len(value))
 
 
 def _bundle(raw: bytes) -> None:
@@ -191,6 +197,7 @@ def _records() -> Iterable[bytes]:
 TARGETS = (
     Target("evidence", _verify, _EVIDENCE, _evidence_of_all_kinds),
     Target("quote", _quote, _EVIDENCE, vectors("dcap/*/quote.bin")),
+    Target("event-log", _event_log, _EVIDENCE, vectors("dcap/*/ccel_data.dat")),
     Target("sigstruct", parse_sigstruct, _EVIDENCE),
     Target("tcb-info", parse_tcb_info, _ENDORSEMENT, lambda: _documents("tcb_info")),
     Target("qe-identity", parse_qe_identity, _ENDORSEMENT, lambda: _documents("qe_identity")),

@@ -97,6 +97,7 @@ def _intel(kind: Kind) -> Iterator[Row]:
     yield Row(kind, "debug is seen", _debug)
 
 
+_LOG: Final = ("tdx.event-log", *(f"tdx.event-log.rtmr{number}" for number in range(4)))
 _QE: Final = ("qe.report-signature", "qe.attestation-key-binding")
 _DOCUMENTS: Final = ("collateral.tcb-info-signature", "collateral.qe-identity-signature", "collateral.tcb-info-dates")
 _SNP_CHAIN: Final = ("sev-snp.chain", "sev-snp.roles", "sev-snp.chip-id", "sev-snp.tcb", "sev-snp.signature")
@@ -108,6 +109,7 @@ ROWS: Final = (
     *_intel(Kind.SGX),
     *(Row(Kind.TDX, f"quote version {n}", lambda c, n=n: c.version == n) for n in (4, 5)),
     Row(Kind.TDX, "MRTD, RTMRs", lambda c: c.measured("mrtd") and c.measured("rtmr0")),
+    Row(Kind.TDX, "event log (CCEL) replayed into the RTMRs", lambda c: c.passed(*_LOG)),
     Row(Kind.TDX, "TDX module's identity", lambda c: c.passed("tdx.module")),
     Row(Kind.TDX, "TD 1.5: the module that runs now", lambda c: c.passed("tdx.module-now")),
     Row(Kind.TDX, "a service TD (MRSERVICETD)", lambda c: c.measured("mrservicetd")),
