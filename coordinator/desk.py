@@ -141,7 +141,7 @@ class Desk:
         try:
             await asyncio.shield(written)
         except JournalError as failure:
-            raise self._stop(failure) from failure
+            raise self.stop(failure) from failure
         if self._since_snapshot >= self.env.snapshot_every:
             self._snapshot()
 
@@ -228,7 +228,7 @@ class Desk:
             kept = [Kept(entry.time_ms, encode_kept(entry)) for entry in keep]
             durable = self._journal.append([encode_event(event) for event in events], kept)
         except JournalError as failure:
-            raise self._stop(failure) from failure
+            raise self.stop(failure) from failure
         self._since_snapshot += len(events)
         return durable
 
@@ -239,16 +239,17 @@ class Desk:
         try:
             written = self._journal.replace([encode_event(event) for event in events])
         except JournalError as failure:  # of somebody else's append; what led here is durable
-            self._stop(failure)
+            self.stop(failure)
             return
         written.add_done_callback(self._snapshot_written)
 
     def _snapshot_written(self, written: "asyncio.Future[None]") -> None:
         failure = None if written.cancelled() else written.exception()
         if isinstance(failure, JournalError):
-            self._stop(failure)
+            self.stop(failure)
 
-    def _stop(self, failure: JournalError) -> NotServing:
+    def stop(self, failure: JournalError) -> NotServing:
+        """Answer nothing more: memory and journal may have parted.  What to raise."""
         self._stopped = failure
         if not self._failed.done():
             self._failed.set_result(failure)

@@ -13,7 +13,7 @@ from coordinator.decisions.set_manifest import Founding, check_templates, set_ma
 from coordinator.desk import Desk, TryAgain
 from coordinator.journal.codes import CODES as JOURNAL_CODES
 from coordinator.journal.codes import NO_SEALING_KEY
-from coordinator.journal.errors import JournalError
+from coordinator.journal.errors import JournalError, WriteUncertain
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import Manifest, Secret
 from coordinator.recovery.prepare import Prepared, prepare
@@ -75,6 +75,8 @@ class Manifests:
             state = await desk.in_thread(lambda: replay_all(decision.events))
             try:
                 journal = await desk.in_thread(lambda: env.vault.found(bodies, mode, prepared))
+            except WriteUncertain as failure:
+                raise desk.stop(failure) from failure
             except JournalError as failure:
                 env.observer.error("manifest was not set: the state cannot be written", reason=str(failure))
                 text = "manifest was not set: the state cannot be written; the coordinator's log says why"

@@ -31,6 +31,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "this environment has no sealing key for the manifest's seal mode",
         "set Config/SealMode to Disabled (the state then lives in memory only), or run where there is such a key",
     ),
+    "R451": (
+        "a write failed, and nobody knows whether it was kept",
+        "repair the disk and restart the coordinator: its state then says what was kept",
+    ),
     "R450": (
         "kept evidence is missing or was changed",
         "restore the evidence folder from a backup; the journal itself, and what it decides, is not touched by this",

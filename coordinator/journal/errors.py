@@ -101,6 +101,12 @@ class StorageFailed(JournalError):
         return self._text(f"journal in {self.place}: cannot {self.action}: {self.reason}")
 
 
+class WriteUncertain(StorageFailed):
+    """A write failed, and whether its content was kept cannot be found out."""
+
+    code = "R451"
+
+
 class StorageInUse(StorageFailed):
     """Another process holds the storage."""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from attestation.errors import NoSealingKey
 from coordinator.journal.archive import NO_ARCHIVES, Archives
-from coordinator.journal.errors import JournalError, KeyUnusable
+from coordinator.journal.errors import JournalError, KeyUnusable, StorageFailed, WriteUncertain
 from coordinator.journal.journal import Head, Journal, Keyring, NoJournal, read_keyring, unproven_head
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
@@ -93,8 +93,8 @@ class Vault:
     def found(self, bodies: Sequence[bytes], mode: str, recovery: Prepared | None = None) -> Journal:
         """A new journal that begins with `bodies`.  mode: the manifest's seal mode; Disabled keeps it in memory only.
 
-        A journal that could not be opened is kept aside, never overwritten.  Raises JournalError, and NoSealingKey
-        for a mode that `check` refuses.
+        A journal that could not be opened is kept aside, never overwritten.  Raises JournalError (then nothing of the
+        new one is there), WriteUncertain (then it may be), and NoSealingKey for a mode that `check` refuses.
         """
         journal_id = JournalId(self._entropy(JOURNAL_ID_BYTES))
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))
@@ -111,16 +111,20 @@ class Vault:
                 notes[RECOVERY] = encode_plan(recovery.plan)
             if not isinstance(read_keyring(storage), NoJournal):
                 storage.move_aside()
-        return Journal.create(
-            storage,
-            data_key,
-            bodies,
-            journal_id=journal_id,
-            wrapped_keys=wrapped,
-            notes=notes,
-            archives=archives,
-            entropy=self._entropy,
-        )
+        try:
+            return Journal.create(
+                storage,
+                data_key,
+                bodies,
+                journal_id=journal_id,
+                wrapped_keys=wrapped,
+                notes=notes,
+                archives=archives,
+                entropy=self._entropy,
+            )
+        except StorageFailed as failure:
+            _take_back(storage, journal_id, failure)
+            raise
 
     def close(self) -> None:
         """Let go of the storage."""
@@ -155,3 +159,16 @@ class Vault:
         if not wrapped:
             raise reasons[0]
         return wrapped
+
+
+def _take_back(storage: Storage, journal_id: JournalId, failure: StorageFailed) -> None:
+    """A write failed, perhaps after its content was kept: make sure that a restart does not find it.
+
+    Raises WriteUncertain if that cannot be made sure.
+    """
+    try:
+        keyring = read_keyring(storage)
+        if not isinstance(keyring, NoJournal) and keyring.journal_id == journal_id:
+            storage.move_aside()
+    except JournalError as cause:
+        raise WriteUncertain(failure.place, failure.action, failure.reason) from cause

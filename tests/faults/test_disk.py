@@ -38,7 +38,7 @@ def test_a_full_disk_stops_the_coordinator_and_the_old_state_opens_again(
     assert grpc.StatusCode.UNAVAILABLE == code
     assert "the coordinator has stopped; its log says why" in details
     assert EXIT_JOURNAL_FAILED == running.process.wait(20)
-    assert "the journal failed; stopping" in running.log
+    assert "this process may not serve any longer; stopping" in running.log
     assert "cannot write" in running.log
     assert "check free space" in running.log
 

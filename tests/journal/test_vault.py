@@ -1,5 +1,6 @@
 """The vault: sealed by this machine's key, never overwriting what it cannot open."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from attestation.errors import NoSealingKey
 from attestation.evidence import Evidence
 from attestation.issue import Issuer
 from attestation.kinds import Kind
+from coordinator.journal.errors import StorageFailed, WriteUncertain
 from coordinator.journal.journal import NoJournal
+from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.source import Environment
 from coordinator.journal.sqlite import SqliteStorage
+from coordinator.journal.storage import Storage
 from coordinator.journal.vault import Locked, Opened, Vault
 
 
@@ -38,7 +42,11 @@ def draw(size: int, _counter: list[int] = [0]) -> bytes:  # noqa: B006 - one cou
 
 
 def vault_of(folder: Path, issuer: Issuer) -> Vault:
-    return Vault(SqliteStorage(folder), [Environment(issuer, draw)], draw)
+    return vault_on(SqliteStorage(folder), issuer)
+
+
+def vault_on(storage: Storage, issuer: Issuer) -> Vault:
+    return Vault(storage, [Environment(issuer, draw)], draw)
 
 
 async def test_what_was_founded_opens_on_the_same_machine(tmp_path: Path) -> None:
@@ -116,3 +124,34 @@ async def test_a_state_that_came_from_a_machine_with_a_key_waits_for_recovery(tm
     locked = vault_of(tmp_path, trust_domain()).open()
     assert isinstance(locked, Locked)
     assert "a TDX module derives no key" in str(locked.reason)
+
+
+class LyingDisk(MemoryStorage):
+    """Keeps a new journal and says that it failed; cannot move it aside while it is broken."""
+
+    broken = False
+
+    def create(self, meta: Mapping[str, bytes], records: Sequence[bytes]) -> None:
+        super().create(meta, records)
+        raise StorageFailed("this disk", "write", "input/output error")
+
+    def move_aside(self) -> None:
+        if self.broken:
+            raise StorageFailed("this disk", "move", "input/output error")
+        super().move_aside()
+
+
+def test_a_state_whose_write_failed_is_not_found_by_a_restart() -> None:
+    disk = LyingDisk()
+    vault = vault_on(disk, Machine(b"one"))
+    with pytest.raises(StorageFailed) as failed:
+        vault.found([b"a"], "ProductKey")
+    assert "R405" == failed.value.code
+    assert isinstance(vault.open(), NoJournal)
+
+
+def test_a_state_of_which_nobody_knows_whether_it_was_kept_is_said_to_be_so() -> None:
+    disk = LyingDisk()
+    disk.broken = True
+    with pytest.raises(WriteUncertain, match=r"(?s)input/output error.*\n.*restart the coordinator"):
+        vault_on(disk, Machine(b"one")).found([b"a"], "ProductKey")

@@ -1,0 +1,84 @@
+"""A Coordinator in this process, over any storage: what a state machine or a crowd drives without doors."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attestation.anchors import TrustAnchors
+from attestation.binding import of_certificate
+from attestation.endorsements import parse_bundle
+from attestation.issue import Issuer, find_issuer
+from attestation.kinds import Kind
+from attestation.simulation.folder import create
+from attestation.simulation.measure import measure_program
+from attestation.verify import Verifier
+from coordinator.desk import Environment
+from coordinator.journal.source import Environment as KeyOfEnvironment
+from coordinator.journal.storage import Storage
+from coordinator.journal.vault import Vault
+from coordinator.observe import Observer
+from coordinator.program import own_program
+from coordinator.service import Coordinator
+from marble.protocol import ActivationRequest, Parameters
+from tests.support import marble_client
+
+
+@dataclass
+class Marble:
+    """One marble's certificate and request; each `quote` is new evidence of it."""
+
+    certificate: bytes
+    csr: bytes
+    quote: Callable[[bytes], bytes]
+
+    def request(self, marble_type: str, uuid: str = marble_client.UUID) -> ActivationRequest:
+        """An activation with evidence that was never shown."""
+        quote = self.quote(of_certificate(self.certificate).report_data)
+        return ActivationRequest(quote=quote, csr=self.csr, marble_type=marble_type, uuid=uuid)
+
+
+class World:
+    """Simulated hardware below `folder`, a program that manifests admit, and a marble that runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        create(folder / "simulation")
+        program = folder / "program.py"
+        program.write_text("print('the agreed program')\n")
+        self.package = {"TDX": {"MRTD": measure_program([str(program)]).mrtd.hex()}}
+        self._issuer: Issuer = find_issuer({"ENCLASP_SIMULATION": str(folder / "simulation")}, own_program())
+        anchors = TrustAnchors.genuine().with_simulated((folder / "simulation" / "trust.pem").read_bytes())
+        self._verifier = Verifier(anchors, parse_bundle((folder / "simulation" / "collateral.json").read_bytes()))
+        join = marble_client.prepare(marble_client.simulated(folder, Kind.TDX, program), "any")
+        quote = marble_client.simulated(folder, Kind.TDX, program)
+        self.marble = Marble(join.certificate.public_bytes(Encoding.DER), join.csr, quote)
+
+    def manifest(self, **parts: Any) -> bytes:
+        """A manifest whose package `tdx` is the program."""
+        return json.dumps({"Packages": {"tdx": self.package}} | parts).encode()
+
+    def coordinator(self, storage: Storage, *, snapshot_every: int = 4_000) -> Coordinator:
+        """One that opens what is in `storage`; needs a running event loop."""
+        draw = os.urandom  # noqa: TID251 - a test's entropy
+        return Coordinator(
+            Environment(
+                issuer=self._issuer,
+                verifier=self._verifier,
+                vault=Vault(storage, [KeyOfEnvironment(self._issuer, draw)], draw),
+                observer=Observer("test"),
+                clock=lambda: datetime.now(UTC),  # noqa: TID251 - a test's clock
+                entropy=draw,
+                names=("localhost",),
+                compatible=False,
+                snapshot_every=snapshot_every,
+            )
+        )
+
+    async def activate(self, coordinator: Coordinator, marble_type: str) -> Parameters:
+        """One activation with new evidence.  Raises what the Coordinator raises."""
+        return await coordinator.activate(self.marble.request(marble_type), self.marble.certificate)
