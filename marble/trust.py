@@ -3,7 +3,7 @@
 Judged before anything of the answer is used.  Source: MarbleRun contract, sections 2.2, 2.6, 2.7 and 4; design.md, 3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -27,6 +27,7 @@ from pki.chains import ChainInvalid, verify_path
 from pki.keys import KeyFormatError, PublicKey, private_of_known_kind, public_of_known_kind, spki_der
 from pki.manifest_digest import manifest_digest_of
 
+_MOST_CERTIFICATES: Final = 16
 _DOOR_HINT: Final = "check that EDG_MARBLE_COORDINATOR_ADDR is a coordinator's marble door"
 _REFERENCE_HINT: Final = "compare ENCLASP_COORDINATOR_REFERENCE with the coordinator, or find out who answers there"
 
@@ -58,10 +59,10 @@ def read_identity(env: Mapping[str, bytes], marble_type: str, uuid: str, *, now:
     if missing := [name for name in PREDEFINED if not env.get(name)]:
         raise _unusable([f"{name}: expected PEM, got nothing" for name in missing])
     try:
-        leaf, intermediate = _certificates(env, CERTIFICATE_CHAIN, 2)
-        (marble_root,) = _certificates(env, ROOT_CA, 1)
-        (coordinator_root,) = _certificates(env, COORDINATOR_ROOT_CA, 1)
-        given = GivenIdentity(leaf, intermediate, marble_root, coordinator_root)
+        leaf, *above = _certificates(env, CERTIFICATE_CHAIN, 2, _MOST_CERTIFICATES)
+        marble_root, *_ = _certificates(env, ROOT_CA, 1, _MOST_CERTIFICATES)
+        (coordinator_root,) = _certificates(env, COORDINATOR_ROOT_CA, 1, 1)
+        given = GivenIdentity(leaf, _intermediate(above, coordinator_root, marble_root), marble_root, coordinator_root)
         reasons = _disagreements(given, _public_half(env[PRIVATE_KEY]), marble_type, uuid, now)
     except (CertificateFormatError, KeyFormatError, ValueError) as cause:
         raise _unusable([str(cause)]) from cause
@@ -136,10 +137,19 @@ def _disagreements(given: GivenIdentity, own_key: PublicKey, marble_type: str, u
     return reasons
 
 
-def _certificates(env: Mapping[str, bytes], name: str, count: int) -> tuple[x509.Certificate, ...]:
+def _intermediate(
+    above: Sequence[x509.Certificate], root: x509.Certificate, marble_root: x509.Certificate
+) -> x509.Certificate:
+    """The intermediate in force.  After an update a chain also has what leads marbles of before it to the leaf."""
+    signed = (c for c in above if c.issuer == root.subject and _spki(c) == _spki(marble_root))
+    return next(signed, above[0])
+
+
+def _certificates(env: Mapping[str, bytes], name: str, least: int, most: int) -> tuple[x509.Certificate, ...]:
     found = load_pem_chain(env[name])
-    if len(found) != count:
-        raise CertificateFormatError(f"{name}: expected {count} certificates, got {len(found)}")
+    if not least <= len(found) <= most:
+        wanted = f"{least} certificates" if least == most else f"{least} to {most} certificates"
+        raise CertificateFormatError(f"{name}: expected {wanted}, got {len(found)}")
     return found
 
 

@@ -32,13 +32,30 @@ def test_each_reserved_variable_is_needed_and_must_be_pem(pki: MarblePki, now: d
         read_identity({**pki.given(), name: b"PEM?"}, "web", UUID, now=now)
 
 
-@pytest.mark.parametrize("name", [CHAIN, ROOT, COORDINATOR])
-def test_each_variable_holds_as_many_certificates_as_the_contract_says(
-    pki: MarblePki, now: datetime, name: str
+@pytest.mark.parametrize(("name", "more"), [(CHAIN, 15), (ROOT, 16), (COORDINATOR, 1)])
+def test_each_variable_holds_as_many_certificates_as_the_contract_says_or_an_overlap_needs(
+    pki: MarblePki, now: datetime, name: str, more: int
 ) -> None:
     given = pki.given()
-    with pytest.raises(CoordinatorNotTrusted, match=rf"{name}: expected \d certificates, got \d"):
-        read_identity({**given, name: given[name] + pem(pki.root)}, "web", UUID, now=now)
+    count = more + given[name].count(b"BEGIN")
+    with pytest.raises(CoordinatorNotTrusted, match=rf"{name}: expected .*certificates, got {count}"):
+        read_identity({**given, name: given[name] + pem(pki.root) * more}, "web", UUID, now=now)
+    if name == CHAIN:
+        with pytest.raises(CoordinatorNotTrusted, match=r"expected 2 to 16 certificates, got 1"):
+            read_identity({**given, name: pem(load_pem_chain(given[name])[0])}, "web", UUID, now=now)
+
+
+def test_certificates_of_before_an_update_may_stand_beside_those_in_force(pki: MarblePki, now: datetime) -> None:
+    given, before = pki.given(), MarblePki.create(pki.root_key)
+    leaf, intermediate = (pem(certificate) for certificate in load_pem_chain(given[CHAIN]))
+    overlapping = {
+        **given,
+        CHAIN: leaf + pem(before.marble_root) + intermediate + pem(before.intermediate),
+        ROOT: given[ROOT] + pem(before.marble_root),
+    }
+    assert pki.intermediate == read_identity(overlapping, "web", UUID, now=now).intermediate
+    with pytest.raises(CoordinatorNotTrusted):
+        read_identity({**overlapping, ROOT: pem(before.marble_root)}, "web", UUID, now=now)
 
 
 @pytest.mark.parametrize(
