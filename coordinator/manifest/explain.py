@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
-from attestation.sgx.claims import SgxReferenceValues
-from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.diff_people import power_words
 from coordinator.manifest.diff_recovery import who_recovers
 from coordinator.manifest.model import Manifest, Marble, SealMode, Secret
+from coordinator.manifest.proof import proof
 from coordinator.manifest.schema import MANIFEST, Schema
 from coordinator.manifest.template.render import Template
 from coordinator.manifest.words import lasts, printable, starts
@@ -141,7 +139,7 @@ def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
     how_often = starts(limit) + (" over the deployment's life, restarts included" if limit else "")
     return {
         "package": marble.package,
-        "proof": [_proof(values) for values in manifest.packages[marble.package].alternatives],
+        "proof": [proof(values) for values in manifest.packages[marble.package].alternatives],
         "starts": how_often,
         "argv": list(marble.parameters.argv),
         "env": {name: _content(template) for name, template in marble.parameters.env.items()},
@@ -154,39 +152,6 @@ def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
         ],
         "network": list(_network(manifest, marble)),
     }
-
-
-def _proof(values: ReferenceValues) -> str:
-    """One way to be the program, in words."""
-    if isinstance(values, SgxReferenceValues):
-        demands = [f"measured as {_short(values.mrenclave)}"] if values.mrenclave else []
-        demands += [f"signed by {_short(values.mrsigner)}"] if values.mrsigner else []
-        demands += [f"product {values.isvprodid}"] if values.isvprodid is not None else []
-        demands += [f"security version {values.isvsvn} or later"] if values.isvsvn is not None else []
-        demands += ["a DEBUG enclave: the host can read its memory"] if values.debug else ["not debuggable"]
-        return f"an SGX enclave, {', '.join(demands)}, on a platform that is {_platform(values.tcb)}"
-    if isinstance(values, TdxReferenceValues):
-        demands = [f"firmware {_short(values.mrtd)}"] if values.mrtd else []
-        demands += [f"RTMR{index} {_short(value)}" for index, value in sorted(values.rtmrs.items())]
-        others = {"MRConfigID": values.mrconfigid, "MROwner": values.mrowner, "MROwnerConfig": values.mrownerconfig}
-        demands += [f"{name} {_short(value)}" for name, value in others.items() if value]
-        demands += ["DEBUG: the host can read its memory"] if values.debug else ["not debuggable, not migratable"]
-        return f"a TDX virtual machine, {', '.join(demands)}, on a platform that is {_platform(values.tcb)}"
-    return f"{values.kind.value} evidence"
-
-
-def _platform(tcb: TcbPolicy) -> str:
-    accepted = [status.value for status in TcbStatus if status in {TcbStatus.UP_TO_DATE, *tcb.accepted_statuses}]
-    words = " or ".join(accepted)
-    if tcb.accepted_advisories is not None and len(accepted) > 1:
-        words += f" (advisories: {', '.join(sorted(tcb.accepted_advisories)) or 'none'})"
-    if tcb.minimum_evaluation is not None:
-        words += f", by Intel's evaluation {tcb.minimum_evaluation} or later"
-    if tcb.revoked_machines:
-        words += f", but none of {len(tcb.revoked_machines)} revoked machines"
-    for waiver in tcb.waivers:
-        words += f"; until the end of {waiver.last_day} also with {waiver.what} ({waiver.reason})"
-    return words
 
 
 def _content(template: Template) -> str:
@@ -262,11 +227,6 @@ def _words(path: tuple[str, ...], schema: Schema) -> FieldWords:
 def _kinds(schema: Schema) -> tuple[str, ...]:
     kinds = schema.get("type", ())
     return (kinds,) if isinstance(kinds, str) else tuple(kinds)
-
-
-def _short(value: bytes) -> str:
-    text = value.hex()
-    return f"{text[:8]}…{text[-4:]}"
 
 
 _TYPES: Final = {
