@@ -10,6 +10,7 @@ from attestation.evidence import recognise
 from coordinator.decisions import activate_marble as joins
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import EvidenceReused, NoCertificate, NotAttested
+from coordinator.decisions.vendors import check_vendor_limit, vendor_of
 from coordinator.desk import Desk
 from coordinator.state.phase import Ask
 from marble.protocol import ActivationRequest, Parameters
@@ -65,6 +66,7 @@ class Activation:
         verification = self._desk.env.verifier.verify(evidence, of_certificate(leaf), now=now)
         attested, waived = joins.check_evidence(deployment.packages, marble, verification)
         joins.check_limit(deployment, marble)
+        check_vendor_limit(deployment, marble, vendor_of(attested.claims))
         return joins.Admission(
             marble=marble,
             package=deployment.packages[marble.package],

@@ -26,6 +26,7 @@ from coordinator.decisions.errors import (
     TooManyActivations,
     UnknownMarble,
 )
+from coordinator.decisions.vendors import check_vendor_limit, vendor_of
 from coordinator.manifest.model import Manifest, Marble, Package, Secret
 from coordinator.manifest.template.render import ALL_SECRETS
 from coordinator.manifest.template.values import SecretValue
@@ -145,6 +146,8 @@ def activate_marble(
     if current is not marble or deployment.packages[marble.package] is not admission.package:
         raise RequestInvalid(f"marble '{marble.type}': the manifest changed while it joined; try again")
     check_limit(deployment, marble)
+    vendor = vendor_of(admission.attested.claims)
+    check_vendor_limit(deployment, marble, vendor)
     leaf = issue_marble_leaf(
         state.authority,
         admission.csr,
@@ -165,7 +168,7 @@ def activate_marble(
         parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts.at(now), secrets, previous)
     except (RenderFailed, TemplateInvalid) as cause:
         raise _parameters_failed(deployment, marble, cause) from cause
-    event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest, JOIN)
+    event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest, JOIN, vendor)
     return Decision((event,), parameters)
 
 

@@ -62,6 +62,13 @@ class TooManyActivations(MarbleRefused):
     hint = "activations also count restarts; raise MaxActivations with a manifest update"
 
 
+class TooManyOnOneVendor(TooManyActivations):
+    """`MaxActivationsPerVendor` of this marble is used up for this vendor."""
+
+    reason = "maximum number of activations on one vendor's hardware reached"
+    hint = "start it on another vendor's hardware, or raise MaxActivationsPerVendor with a manifest update"
+
+
 class EvidenceReused(MarbleRefused):
     """This very Evidence has been admitted before."""
 

@@ -60,6 +60,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E070": ("a password cannot be made as defined", "see Length, Alphabet and Characters in the manifest reference"),
     "E071": ("what an update does to this secret cannot be chosen", "see OnUpdate in the manifest reference"),
     "E072": ("a certificate's lifetime does not fit", "see CertificateLifetime in the manifest reference"),
+    "E073": ("a limit by vendor says nothing", "see MaxActivationsPerVendor in the manifest reference"),
     "E092": (
         "the value of a user-defined secret stands in the manifest",
         "remove it, and set it with `enclasp secret set`; everybody may read a manifest",

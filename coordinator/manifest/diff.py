@@ -99,6 +99,14 @@ class _Comparison:
             yield from self._other_package(step(path, "Package"), old, new)
         if old.max_activations != new.max_activations:
             yield _activations(step(path, "MaxActivations"), old, new)
+        if old.max_per_vendor != new.max_per_vendor:
+            more = new.max_per_vendor == 0 or 0 < old.max_per_vendor < new.max_per_vendor
+            meaning = f'{"more" if more else "fewer"} instances of marble "{name}" may stand on hardware of one vendor'
+            counts = tuple(
+                str(count) if count else "without limit" for count in (old.max_per_vendor, new.max_per_vendor)
+            )
+            gravity = Gravity.WEAKENS if more else Gravity.NARROWS
+            yield Change(gravity, step(path, "MaxActivationsPerVendor"), meaning, *counts)
         if old.secret_binding != new.secret_binding:
             gravity = Gravity.NARROWS if new.secret_binding else Gravity.WEAKENS
             bound = "are now bound" if new.secret_binding else "are no longer bound"

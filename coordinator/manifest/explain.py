@@ -137,6 +137,8 @@ def explain_text(words: Mapping[str, Any]) -> str:
 def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
     limit = marble.max_activations
     how_often = starts(limit) + (" over the deployment's life, restarts included" if limit else "")
+    if marble.max_per_vendor:
+        how_often += f"; {starts(marble.max_per_vendor)} on hardware of one vendor"
     return {
         "package": marble.package,
         "proof": [proof(values) for values in manifest.packages[marble.package].alternatives],

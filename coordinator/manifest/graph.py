@@ -57,6 +57,8 @@ def graph(manifest: Manifest) -> Graph:
         nodes.append(Node(ids.of("p", package.name), Kind.PACKAGE, (package.name, platforms)))
     for marble in manifest.marbles.values():
         limit = f"starts {starts(marble.max_activations)}"
+        if marble.max_per_vendor:
+            limit += f", {marble.max_per_vendor} a vendor"
         nodes.append(Node(ids.of("m", marble.type), Kind.MARBLE, (marble.type, limit)))
         edges.append(Edge(ids.of("p", marble.package), ids.of("m", marble.type)))
     for secret in manifest.secrets.values():

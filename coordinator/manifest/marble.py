@@ -62,7 +62,17 @@ class _Marble:
             secret_binding=not view.flag("DisableSecretBinding"),
             secrets=frozenset(name for name in used | shown if name in self._secrets),
             lifetime=self._lifetime(),
+            max_per_vendor=self._max_per_vendor(),
         )
+
+    def _max_per_vendor(self) -> int:
+        """A limit for each vendor's hardware; it must be smaller than the limit for all, or it says nothing."""
+        limit, of_all = self._view.number("MaxActivationsPerVendor") or 0, self._view.number("MaxActivations") or 0
+        if limit and of_all and limit >= of_all:
+            message = f'marble "{self._name}": {limit} activations of one vendor are all that may be ({of_all})'
+            hint = "lower it, so that at least two vendors are needed"
+            self._reading.refuse("E073", self._view.place("MaxActivationsPerVendor"), message, hint)
+        return limit
 
     def _lifetime(self) -> timedelta | None:
         """Of the marble's own certificate.  There is no renewal but a new start, so the default is long."""

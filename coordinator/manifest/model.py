@@ -67,7 +67,8 @@ class Marble:
     """A service.  max_activations: 0 is unlimited.  secret_binding: False leaves the type out of key derivation.
 
     secrets: names of all secrets that its templates and TLS tags use, so that a marble costs what it uses.
-    lifetime: of its own certificate; None is MarbleRun's, without end.
+    lifetime: of its own certificate; None is MarbleRun's, without end.  max_per_vendor: activations that the hardware
+    of one vendor may prove; 0 is unlimited.
     """
 
     type: str
@@ -78,6 +79,7 @@ class Marble:
     secret_binding: bool
     secrets: frozenset[str]
     lifetime: timedelta | None = None
+    max_per_vendor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,14 +56,34 @@ def read_package(reading: Reading, name: str, view: View, *, is_used: bool) -> P
     flat = [field for field in _FLAT if view.has(field)]
     if reading.is_refused(view.owner.pointer, below=True):
         return None
-    if any(map(view.has, (*PLATFORMS, "AllOf"))):
+    if any(map(view.has, (*PLATFORMS, "AllOf", "AnyOf"))):
         for field in flat:
             hint = "move it into SGX, or remove the platforms"
             reading.refuse("E021", view.place(field), f"{field} cannot stand beside a platform", hint)
-        alternatives = [*_platforms(reading, view), *_all_of(reading, view)]
+        alternatives = _alternatives(reading, view)
     else:
         alternatives = _marblerun(reading, view, is_used)
     return Package(name, tuple(alternatives), view.flag("Debug")) if alternatives else None
+
+
+def _alternatives(reading: Reading, view: View) -> list[ReferenceValues]:
+    """Everything of which one is enough: platforms, AllOf, and what AnyOf lists; empty where something is refused."""
+    found = [_platforms(reading, view)] if any(map(view.has, PLATFORMS)) else []
+    found += [_all_of(reading, view)] if view.has("AllOf") else []
+    if view.has("AnyOf"):
+        if view.is_empty_list("AnyOf"):
+            place = view.place("AnyOf")
+            reading.refuse("E022", place, f"{named(place.pointer)} allows nothing", "name at least one alternative")
+            return []
+        found += [_alternatives(reading, View(node, node.place)) for node in view.items("AnyOf")]
+    if not all(found):
+        return []
+    alternatives = [values for some in found for values in some]
+    if len(alternatives) > MAX_COMBINATIONS:
+        message = f"{named(view.owner.pointer)} has {len(alternatives)} alternatives, more than {MAX_COMBINATIONS}"
+        reading.refuse("E033", view.owner, message, "remove old releases")
+        return []
+    return alternatives
 
 
 def _platforms(reading: Reading, view: View) -> list[ReferenceValues]:
@@ -81,8 +101,6 @@ def _platforms(reading: Reading, view: View) -> list[ReferenceValues]:
 
 def _all_of(reading: Reading, view: View) -> list[ReferenceValues]:
     """A processor and its GPUs together: every combination of what is allowed for each of them."""
-    if not view.has("AllOf"):
-        return []
     place, parts = view.place("AllOf"), [View(node, node.place) for node in view.items("AllOf")]
     what = [_GPU if part.keys() == (_GPU,) else "processor" for part in parts]
     if what.count("processor") != 1 or _GPU not in what:

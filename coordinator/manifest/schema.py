@@ -70,6 +70,13 @@ _MARBLE: Final = struct(
             "default": False,
             "description": "Leave the marble's type out of its keys' derivation.",
         },
+        "MaxActivationsPerVendor": ours(
+            whole(
+                UINT64,
+                "How often it may start on hardware of one vendor (Intel, AMD, AWS, Arm), so that instances stand on "
+                "hardware of several; 0: without limit.",
+            )
+        ),
         "CertificateLifetime": ours(
             duration_text(
                 "How long its own certificate is valid; at least 10m. Default: 365d, in MarbleRun's style without end.",

@@ -282,22 +282,37 @@ PLATFORMS: Final = {
     "NvidiaGPU": _NVIDIA_GPU,
     "AzureVTPM": _AZURE_VTPM,
 }
+_ALL_OF: Final = {
+    "x-new": True,
+    "type": "array",
+    "description": "A processor and its GPUs, all of which have to prove themselves together.",
+    "items": {
+        "type": "object",
+        "minProperties": 1,
+        "description": "A part: the processor, by alternative platforms, or a GPU.",
+        "properties": {key: PLATFORMS[key] for key in ("TDX", "SEVSNP", "CCA", "AzureVTPM", "NvidiaGPU")},
+        "additionalProperties": False,
+    },
+}
+_ANY_OF: Final = {
+    "x-new": True,
+    "type": "array",
+    "description": "Alternatives of which one is enough, where platforms beside each other do not say it: the same "
+    "platform twice with other demands, or AllOf beside a platform.",
+    "items": {
+        "type": "object",
+        "minProperties": 1,
+        "description": "An alternative: a platform, or AllOf.",
+        "properties": {**{key: PLATFORMS[key] for key in PLATFORMS if key != "NvidiaGPU"}, "AllOf": _ALL_OF},
+        "additionalProperties": False,
+    },
+}
 PACKAGE: Final = struct(
     "A program, by what proves it.  Platforms beside each other are alternatives.",
     {
         **{key: ours(schema) for key, schema in PLATFORMS.items()},
-        "AllOf": {
-            "x-new": True,
-            "type": "array",
-            "description": "A processor and its GPUs, all of which have to prove themselves together.",
-            "items": {
-                "type": "object",
-                "minProperties": 1,
-                "description": "A part: the processor, by alternative platforms, or a GPU.",
-                "properties": {key: PLATFORMS[key] for key in ("TDX", "SEVSNP", "CCA", "AzureVTPM", "NvidiaGPU")},
-                "additionalProperties": False,
-            },
-        },
+        "AllOf": _ALL_OF,
+        "AnyOf": _ANY_OF,
         "Debug": {"type": "boolean", "default": False, "description": "Must equal the evidence's debug flag."},
         "UniqueID": hex_text(32, "MRENCLAVE (MarbleRun's name)", may_be_empty=True),
         "SignerID": hex_text(32, "MRSIGNER (MarbleRun's name)", may_be_empty=True),

@@ -9,6 +9,11 @@ LONGEST_NAME: Final = 1_024
 """Bytes of a counter's name in UTF-8."""
 
 
+def vendor_key(vendor: str, marble: str) -> str:
+    """One text for both: a vendor's name has no colon."""
+    return f"{vendor}:{marble}"
+
+
 def counter_key(marble: str, uuid: str, name: str) -> str:
     """One text for the three, from which no two different ones make the same."""
     return json.dumps([marble, uuid, name], ensure_ascii=False, separators=(",", ":"))

@@ -195,19 +195,24 @@ class UpdatesKept(msgspec.Struct, frozen=True, tag="updates-kept"):
 
 
 class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
-    """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used."""
+    """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used.
+
+    vendor: whose hardware proved it; empty in journals of before this was recorded.
+    """
 
     time_ms: int
     marble: str
     uuid: str
     evidence: bytes
     join: str = "compatible, no nonce"
+    vendor: str = ""
 
 
 class ActivationsCounted(msgspec.Struct, frozen=True, tag="activations-counted"):
-    """What a snapshot keeps of many MarbleActivated: the counters."""
+    """What a snapshot keeps of many MarbleActivated: the counters, by type, and by vendor and type."""
 
     counts: dict[str, int]
+    by_vendor: dict[str, int] = {}
 
 
 class SeenMarble(msgspec.Struct, frozen=True):

@@ -114,7 +114,8 @@ class Deployment:
     previous_root_secret: empty before it was rotated.
     withdrawn: digests of documents that were proposed and not accepted; with the history's, what signatures have been
     used up for.
-    activations: granted so far, by marble type; a type without an entry has none.  log: the update log, oldest first.
+    activations: granted so far, by marble type; a type without an entry has none.  by_vendor: the same by `vendor_key`.
+    log: the update log, oldest first.
     custody: None where the manifest has no recovery keys.
     counters: monotonic counters of marbles, by `counter_key`.
     """
@@ -133,6 +134,7 @@ class Deployment:
     pending: PendingUpdate | None = None
     withdrawn: tuple[bytes, ...] = ()
     activations: Tally = field(default_factory=lambda: NONE_COUNTED)
+    by_vendor: Tally = field(default_factory=lambda: NONE_COUNTED)
     counters: Tally = field(default_factory=lambda: NONE_COUNTED)
     log: tuple[LogEntry, ...] = ()
     custody: Custody | None = None

@@ -3,6 +3,7 @@
 The only place where State changes.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from coordinator.recovery.errors import PlanInvalid
 from coordinator.recovery.plan import decode_plan, encode_plan
 from coordinator.state import update_replay
-from coordinator.state.counters import counter_key
+from coordinator.state.counters import counter_key, vendor_key
 from coordinator.state.events import (
     LANGUAGE_VERSION,
     ActivationsCounted,
@@ -67,9 +68,9 @@ def replay(state: State, event: Event) -> State:
     """The State after `event`.  Raises ReplayFailed if it cannot follow."""
     match event:
         case MarbleActivated():
-            return _count(state, {event.marble: 1})
+            return _count(state, {event.marble: 1}, {vendor_key(event.vendor, event.marble): 1})
         case ActivationsCounted():
-            return _count(state, event.counts)
+            return _count(state, event.counts, event.by_vendor)
         case ManifestSet():
             return replace(state, phase=Phase.ACCEPTING_MARBLES, deployment=_deployment(event))
         case AuthorityIssued():
@@ -115,13 +116,15 @@ def replay_all(events: Sequence[Event]) -> State:
     if len(events) < 2:
         raise ReplayFailed(f"journal: expected at least 2 records, got {len(events)}")
     state = begin(events[0], events[1])
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    by_vendor: Counter[str] = Counter()
     for event in events[2:]:
         if isinstance(event, MarbleActivated):
-            counts[event.marble] = counts.get(event.marble, 0) + 1
+            counts[event.marble] += 1
+            by_vendor[vendor_key(event.vendor, event.marble)] += 1
         else:
             state = replay(state, event)
-    return _count(state, counts) if counts else state
+    return _count(state, counts, by_vendor) if counts else state
 
 
 def condense(state: State) -> tuple[Event, ...]:
@@ -150,7 +153,7 @@ def condense(state: State) -> tuple[Event, ...]:
         if deployment.log[1:]:
             events.append(LogKept(deployment.log[1:]))
         if deployment.activations:
-            events.append(ActivationsCounted(dict(deployment.activations)))
+            events.append(ActivationsCounted(dict(deployment.activations), dict(deployment.by_vendor)))
         if deployment.counters:
             events.append(CountersKept(dict(deployment.counters)))
     return tuple(events)
@@ -221,12 +224,14 @@ def _updates(deployment: Deployment) -> list[Event]:
     return events
 
 
-def _count(state: State, counts: Mapping[str, int]) -> State:
+def _count(state: State, counts: Mapping[str, int], by_vendor: Mapping[str, int]) -> State:
     deployment = _deployed(state)
-    activations = deployment.activations
+    activations, of_vendors = deployment.activations, deployment.by_vendor
     for marble, number in counts.items():
         activations = activations.plus(marble, number)
-    return replace(state, deployment=replace(deployment, activations=activations))
+    for key, number in by_vendor.items():
+        of_vendors = of_vendors.plus(key, number)
+    return replace(state, deployment=replace(deployment, activations=activations, by_vendor=of_vendors))
 
 
 def _counters(state: State, values: Mapping[str, int]) -> State:

@@ -108,6 +108,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E060": _document(package='Packages:\n  web:\n    TDX:\n      MRTD: "DECIDE: measurement of the firmware"\n'),
     "E070": _document(more="Secrets:\n  db:\n    Type: generated-password\n    Size: 256\n"),
     "E071": _document(more=_KEY + "    OnUpdate: Rotate\n"),
+    "E073": _document(marble=_MARBLE + "    MaxActivationsPerVendor: 2\n"),
     "E072": _document(marble=_MARBLE + "    CertificateLifetime: 5m\n"),
     "E092": _document(more="Secrets:\n  token: {Type: plain, UserDefined: true, Private: c2VjcmV0}\n"),
     "E094": _document(more="Infrastructures:\n  cloud: {}\n"),
