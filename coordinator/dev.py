@@ -24,7 +24,7 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     simulation = folder / "simulation"
     if not (simulation / TRUST_FILE).exists():
         create(simulation)
-    (folder / "reference.yaml").write_text(_reference(environ))
+    (folder / "reference.yaml").write_text(reference_values(environ))
     defaults = {
         "EDG_COORDINATOR_CLIENT_ADDR": "127.0.0.1:4433",
         "EDG_COORDINATOR_MESH_ADDR": "127.0.0.1:2001",
@@ -36,8 +36,8 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, **{name: value for name, value in environ.items() if value}}
 
 
-def _reference(environ: Mapping[str, str]) -> str:
-    """Of the platform that is simulated; of all where it is none that measures programs, which the start then refuses.
+def reference_values(environ: Mapping[str, str]) -> str:
+    """YAML for `--reference`: of the simulated platform; of all where it measures no programs (a start refuses it).
 
     What a marble's reader of plain lines cannot read is JSON, which is YAML too.
     """

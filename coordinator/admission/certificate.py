@@ -31,7 +31,7 @@ CERTIFICATE: Final = "tls.crt"
 KEY: Final = "tls.key"
 PREVIOUS: Final = "previous.crt"
 _EARLIER: Final = timedelta(minutes=5)
-"""Clocks differ a little."""
+"""Clocks differ a little; of a short life it is a tenth."""
 
 
 class CredentialInvalid(Exception):
@@ -79,7 +79,7 @@ def make(
         public_key=key.public_key(),
         issuer_name=subject,
         issuer_key=key,
-        not_before=now - _EARLIER,
+        not_before=now - min(_EARLIER, lifetime / 10),
         not_after=now + lifetime,
         serial=serial_number(entropy),
     )

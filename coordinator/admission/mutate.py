@@ -22,7 +22,7 @@ SIMULATION: Final = "enclasp-simulation"
 SIMULATION_FOLDER: Final = "/run/enclasp/simulation"
 
 _INTEL_SGX: Final = "sgx.intel.com/epc"
-_SIMULATED_PLATFORMS: Final = ("sgx", "tdx")
+_SIMULATED_PLATFORMS: Final = ("sgx", "tdx", "sev-snp")
 _START: Final = (
     f"{_LAUNCHER_TREE}/loader",
     *("--library-path", f"{_LAUNCHER_TREE}/lib"),

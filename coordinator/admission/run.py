@@ -11,7 +11,8 @@ from coordinator.admission.files import Files
 from coordinator.admission.keeper import Keeper, Names
 from coordinator.admission.settings import Injection
 from coordinator.admission.webhook import serve_until_stopped
-from coordinator.kubernetes.api import Api
+from coordinator.cluster.account import find_account
+from coordinator.cluster.api import ClusterApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +30,21 @@ def with_files(injection: Injection, door: Door, certificate: Path, key: Path) -
 
 
 def with_own(injection: Injection, door: Door, names: Names, environ: Mapping[str, str]) -> None:
-    """Run with a certificate of our own.  Raises ApiError if we run in no cluster."""
+    """Run with a certificate of our own.  Raises NoAccount if we run in no cluster."""
     asyncio.run(_with_own(injection, door, names, environ))
 
 
 async def _with_own(injection: Injection, door: Door, names: Names, environ: Mapping[str, str]) -> None:
-    async with Api.in_cluster(environ) as api:
-        keeper = Keeper(
-            api,
-            names,
-            door.lifetime,
-            clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
-            entropy=os.urandom,  # noqa: TID251 - shell: draws a serial number
-        )
-        rounds = asyncio.create_task(keeper.keep())
-        try:
-            await keeper.ready.wait()
-            await serve_until_stopped(injection, door.port, keeper.context)
-        finally:
-            rounds.cancel()
+    keeper = Keeper(
+        ClusterApi(find_account(environ)),
+        names,
+        door.lifetime,
+        clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
+        entropy=os.urandom,  # noqa: TID251 - shell: draws a serial number
+    )
+    rounds = asyncio.create_task(keeper.keep())
+    try:
+        await keeper.ready.wait()
+        await serve_until_stopped(injection, door.port, keeper.context)
+    finally:
+        rounds.cancel()

@@ -4,16 +4,24 @@ from collections.abc import Mapping
 from typing import Final
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {
-    "K620": (
-        "the API server cannot be reached, or refuses",
-        "check the service account's rights (kubectl auth can-i) and the NetworkPolicies",
-    ),
-    "K621": (
-        "this program is not in a cluster",
-        "run it as a pod with a service account, or give it a certificate with --tls-cert and --tls-key",
-    ),
     "K622": (
         "a certificate of the webhook cannot be used",
         "give a PEM certificate and its key; remove both from the Secret to have new ones made",
+    ),
+    "K630": (
+        "a program that is needed is not installed",
+        "install kubectl and helm: your own sign in to your cluster as you do",
+    ),
+    "K631": (
+        "kubectl or helm failed",
+        "the text is the program's own",
+    ),
+    "K632": (
+        "the cluster is not ready for an installation",
+        "each failed check says what to do; `enclasp kubernetes check` repeats them",
+    ),
+    "K633": (
+        "the chart is not there",
+        "give its folder with --chart; it is charts/coordinator of the repository",
     ),
 }

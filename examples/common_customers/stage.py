@@ -1,17 +1,15 @@
 """Where everything of the demo is, and what is typed there."""
 
 import sys
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from examples.common_customers.processes import StepFailed
+from examples.common_customers.agree import agreed_text
 
 HERE: Final = Path(__file__).parent
 ENCLASP: Final = (sys.executable, "-m", "coordinator.cli.main")
 COMPANY: Final = (sys.executable, "-m", "examples.common_customers.company")
-COMPANIES: Final = ("alice", "bob")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +84,7 @@ class Stage:
 
     def agreed_text(self) -> str:
         """The example's manifest with the companies' certificates pasted in."""
-        text = (HERE / "manifest.yaml").read_text(encoding="utf-8")
-        for name in COMPANIES:
-            marker = f"          PUT THE CERTIFICATE OF {name} HERE\n"
-            if text.count(marker) != 1:
-                raise StepFailed(f"manifest.yaml: expected one line {marker.strip()!r}, got {text.count(marker)}")
-            certificate = (self.folder / name / f"{name}.certificate.pem").read_text(encoding="ascii")
-            text = text.replace(marker, textwrap.indent(certificate, " " * 10))
-        return text
+        return agreed_text(self.folder)
 
     def take_part(self, name: str, address: str) -> tuple[str, ...]:
         """What a company types to take part in the run at `address`."""

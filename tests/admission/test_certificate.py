@@ -19,6 +19,12 @@ def test_it_is_due_after_two_thirds_of_its_life_and_not_before() -> None:
     assert made.is_due(NOON - timedelta(days=1)), "a clock that was set back must not serve one of the future"
 
 
+def test_a_short_lived_one_is_not_due_when_it_is_made() -> None:
+    made = make(NAMES, timedelta(seconds=60), None, now=NOON, entropy=bytes(16))
+    assert not made.is_due(NOON + timedelta(seconds=30))
+    assert made.is_due(NOON + timedelta(seconds=45))
+
+
 def test_it_comes_out_of_a_secret_as_it_went_in_and_keeps_its_predecessor_trusted() -> None:
     first = make(NAMES, timedelta(days=90), None, now=NOON, entropy=bytes(16))
     second = make(NAMES, timedelta(days=90), first, now=NOON, entropy=bytes(16))

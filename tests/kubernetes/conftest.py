@@ -1,0 +1,74 @@
+"""One real cluster for all tests here.  `./dev test-kubernetes` builds its programs and says where they are."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.cluster.cluster import Cluster, obstacle
+from tests.kubernetes.documentation import blocks
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = "ENCLASP_KUBERNETES_PROGRAMS"
+RUNNING = "ENCLASP_KUBERNETES_CLUSTER"
+"""For who changes a test: the folder of a cluster that `python -m tests.kubernetes.cluster start` started."""
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """A cluster, and how a user works with it."""
+
+    cluster: Cluster
+    folder: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a user's shell has after `. .venv/bin/activate`."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("ENCLASP_", "EDG_"))}
+        path = f"{Path(sys.executable).parent}:{self.cluster.programs}:{os.environ['PATH']}"
+        homes = {name: str(self.folder / "helm") for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
+        return {**ours, **homes, "PATH": path, "KUBECONFIG": str(self.cluster.kubeconfig), "NO_COLOR": "1"}
+
+    def run(self, *command: str, text: str = "", code: int | None = 0) -> str:
+        """Run a command in the repository's root; returns what it says.  code: the exit code that is expected."""
+        ended = subprocess.run(
+            command, input=text, capture_output=True, text=True, env=self.environ, cwd=ROOT, timeout=240, check=False
+        )
+        said = ended.stdout + ended.stderr
+        assert code is None or ended.returncode == code, f"{' '.join(command)}: exit code {ended.returncode}\n{said}"
+        return said
+
+    def kubectl(self, *arguments: str, text: str = "", code: int | None = 0) -> str:
+        """Run kubectl."""
+        return self.run("kubectl", *arguments, text=text, code=code)
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+    if PROGRAMS not in os.environ:
+        pytest.skip("needs a real cluster: ./dev test-kubernetes builds and starts one")
+    programs = Path(os.environ[PROGRAMS])
+    if reason := obstacle(programs):
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("kubernetes")
+    if RUNNING in os.environ:
+        yield Kubernetes(Cluster(Path(os.environ[RUNNING]), programs, "enclasp-kube"), folder)
+        return
+    for block in blocks():
+        if block.info == "images":
+            subprocess.run(["bash", "-euc", block.text], cwd=ROOT, check=True)
+    pause = folder / "pause.tar"
+    add = ["--bare", "--name", "localhost/pause:1", "--add", f"{programs}/pause:/pause"]
+    subprocess.run(["./dev", "image", *add, "--output", str(pause), "--", "/pause"], cwd=ROOT, check=True)
+    cluster = Cluster(folder / "cluster", programs, "enclasp-kube")
+    try:
+        cluster.start([pause, ROOT / "dist" / "enclasp.tar", ROOT / "dist" / "common-customers.tar"])
+        yield Kubernetes(cluster, folder)
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder / "cluster", ignore_errors=True)
