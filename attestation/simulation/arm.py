@@ -49,7 +49,7 @@ _FORMAT: Final = "enclasp-simulated-arm/1"
 
 @dataclass(frozen=True, slots=True)
 class Realm:
-    """What a simulated realm says of itself; measurements are 32 bytes (SHA-256)."""
+    """What a simulated realm says of itself; measurements are 32, 48 or 64 bytes, all of the same length."""
 
     rim: bytes
     rems: tuple[bytes, ...] = (bytes(32),) * EXTENSIBLE_MEASUREMENTS
@@ -185,7 +185,7 @@ def _realm_claims(realm: Realm, challenge: bytes, raw_key: bytes, legacy: bool) 
     claims: dict[int, object] = {
         10: challenge,
         44235: realm.personalization,
-        44236: "sha-256",
+        44236: f"sha-{len(realm.rim) * 8}",
         44237: raw_key,
         44238: realm.rim,
         44239: list(realm.rems),

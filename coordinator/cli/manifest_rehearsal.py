@@ -9,17 +9,10 @@ from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from attestation.anchors import TrustAnchors
 from attestation.binding import of_certificate, of_root_key
-from attestation.claims import ReferenceValues
-from attestation.evidence import Evidence
-from attestation.kinds import Kind
-from attestation.sgx.claims import SgxReferenceValues
-from attestation.simulation.issue import Enclave, QuotingEnclave, TrustDomain
-from attestation.simulation.vendor import new_vendor
 from attestation.tdx.claims import TdxReferenceValues
-from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority, issue_marble_leaf
+from coordinator.cli.manifest_hardware import TrialHardware, without_machines
 from coordinator.decisions.activate_marble import check_evidence
 from coordinator.decisions.set_manifest import Founding, set_manifest
 from coordinator.manifest.model import Manifest, Marble, Parameters, Secret, SecretType
@@ -34,10 +27,6 @@ from coordinator.state.replay import replay_all
 from coordinator.state.values import secret_value
 from pki.certificates import CertificateTemplate, CsrData, build, common_name, der, serial_number
 from pki.keys import spki_der
-
-
-class NoSuchProgram(Exception):
-    """No hardware could ever make evidence that these reference values accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +54,10 @@ class Rehearsal:
     def __init__(self, manifest: Manifest, *, compatible: bool, now: datetime, entropy: Callable[[int], bytes]) -> None:
         """Make vendor, authority and shared secrets.  Raises TemplateInvalid: a secret's certificate cannot be made."""
         self._now, self._entropy = now, entropy
-        vendor = new_vendor(now)
-        self._machines = {kind: QuotingEnclave(vendor.machine, kind) for kind in (Kind.TDX, Kind.SGX)}
-        anchors = TrustAnchors.genuine().with_simulated(vendor.trust_pem)
-        self._verifier = Verifier(anchors, vendor.endorsements)
+        self._hardware = TrialHardware(now)
         keys = AuthorityKeys(_new_key(), _new_key())
         binding = of_root_key(spki_der(keys.root.public_key()), manifest.digest)
-        evidence = self._machines[Kind.TDX].quote_trust_domain(TrustDomain(bytes(48)), binding.report_data)
+        evidence = self._hardware.evidence(TdxReferenceValues(), binding.report_data)
         serials = (self._serial(), self._serial(), self._serial())
         content = RootContent(manifest.digest, evidence, None)
         authority = issue_authority(keys, ("localhost",), content, now=now, serials=serials)
@@ -99,6 +85,7 @@ class Rehearsal:
     def prove(self, marble: Marble) -> None:
         """Show evidence of a program as the manifest wants it.
 
+        Only the first alternative of its package is tried, and nothing that names machines.
         Raises NotAttested (with every check), NoSuchProgram: then nothing can ever be this marble.
         """
         name, key = common_name("marble"), _new_key()
@@ -111,9 +98,11 @@ class Rehearsal:
             serial=self._serial(),
         )
         binding = of_certificate(der(shown))
-        values = self.manifest.packages[marble.package].alternatives[0]
-        verification = self._verifier.verify(self._evidence(values, binding.report_data), binding, now=self._now)
-        check_evidence(self.manifest.packages, marble, verification)
+        package = self.manifest.packages[marble.package]
+        values = without_machines(package.alternatives[0])
+        evidence = self._hardware.evidence(values, binding.report_data)
+        verification = self._hardware.verifier.verify(evidence, binding, now=self._now)
+        check_evidence({marble.package: replace(package, alternatives=(values,))}, marble, verification)
 
     def activate(self, marble: Marble, uuid: str) -> Given:
         """What a marble gets that has proven itself.  uuid: canonical.  Raises TemplateInvalid."""
@@ -155,31 +144,6 @@ class Rehearsal:
     def _deployment(self) -> Deployment:
         assert self._state.deployment is not None, "the manifest was set when this began"
         return self._state.deployment
-
-    def _evidence(self, values: ReferenceValues, report_data: bytes) -> Evidence:
-        """Evidence of a program as these values describe it."""
-        if isinstance(values, SgxReferenceValues):
-            product, svn = values.isvprodid or 0, values.isvsvn or 0
-            if max(product, svn) > _MAX_NUMBER:
-                number = max(product, svn)
-                raise NoSuchProgram(f"enclaves have product numbers and versions up to {_MAX_NUMBER}, not {number}")
-            enclave = Enclave(
-                values.mrenclave or bytes(32), values.mrsigner or bytes(32), product, svn, debug=values.debug
-            )
-            return self._machines[Kind.SGX].quote_enclave(enclave, report_data)
-        if isinstance(values, TdxReferenceValues):
-            blank = bytes(48)
-            first, second, third, fourth = (values.rtmrs.get(index, blank) for index in range(4))
-            domain = TrustDomain(
-                mrtd=values.mrtd or blank,
-                rtmrs=(first, second, third, fourth),
-                mrconfigid=values.mrconfigid or blank,
-                mrowner=values.mrowner or blank,
-                mrownerconfig=values.mrownerconfig or blank,
-            )
-            domain = domain.debuggable() if values.debug else domain
-            return self._machines[Kind.TDX].quote_trust_domain(domain, report_data)
-        raise NoSuchProgram(f"there is no simulated hardware of kind {values.kind.value} to try this with")
 
     def _secret(self, secret: Secret, marble: Marble, uuid: str) -> SecretValue:
         if secret.user_defined:
@@ -223,6 +187,3 @@ class Rehearsal:
 
 def _new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP384R1())
-
-
-_MAX_NUMBER = 0xFFFF

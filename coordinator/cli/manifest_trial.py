@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 def trial(output: Output, file: Path, marble_type: str | None, uuid: str | None, reveal: bool, compatible: bool) -> int:
     """Try an activation of each marble on simulated hardware, and show what it would get. Secrets are hidden.
 
+    Tried is the program that the first alternative of its package names; which machines are allowed is not, nor their
+    patch levels, keys and firmware, or a GPU's versions.
+
     \b
     enclasp manifest test manifest.yaml
     enclasp manifest test manifest.yaml --marble web --reveal -o json
@@ -77,7 +80,7 @@ def _try(manifest: "Manifest", marble_type: str | None, uuid: str, *, reveal: bo
 
 def _refusal(rehearsal: "Rehearsal", marble: "Marble") -> str:
     """Why nothing can ever be this marble; empty where something can."""
-    from coordinator.cli.manifest_rehearsal import NoSuchProgram
+    from coordinator.cli.manifest_hardware import NoSuchProgram
     from coordinator.decisions.errors import NotAttested
 
     try:

@@ -166,3 +166,52 @@ def test_the_table_says_that_it_is_simulated(enclasp: Enclasp, file: Path) -> No
     text = enclasp("manifest", "test", file).text
     assert text.startswith("SIMULATED")
     assert "    | key=<secret session>;" in text
+
+
+PLATFORMS = {
+    "SGX": {"SGX": {"MRENCLAVE": "01" * 32, "PPIDs": ["02" * 16]}},
+    "TDX": {"TDX": {"MRTD": "01" * 48, "RTMR1": "02" * 48, "MinimumTCBDate": "2026-02-01"}},
+    "SEVSNP": {
+        "SEVSNP": {
+            "Measurement": "01" * 48,
+            "HostData": "02" * 32,
+            "GuestSVN": 3,
+            "VMPL": 1,
+            "SMT": False,
+            "Products": ["Turin"],
+            "ChipIDs": ["02" * 64],
+            "MinimumTCB": {"SNP": 200},
+            "RequireRevocationList": True,
+        }
+    },
+    "Nitro": {"Nitro": {"PCR0": "01" * 48, "PCR8": "02" * 48, "MaxAge": "5m", "Nonce": "03"}},
+    "CCA": {"CCA": {"RIM": "01" * 48, "REM1": "02" * 48, "RPV": "03" * 64, "InstanceIDs": ["02" * 33]}},
+    "AzureVTPM": {
+        "AzureVTPM": {"SEVSNP": {"Measurement": "01" * 48}, "PCR11": "02" * 32, "SecureBoot": False},
+    },
+    "AzureVTPM on TDX": {
+        "AzureVTPM": {"TDX": {"MRTD": "01" * 48}, "PCR4": "02" * 32, "VMID": "51515151-0000-0000-0000-515151515151"}
+    },
+    "TDX with a GPU": {
+        "AllOf": [{"TDX": {"MRTD": "01" * 48}}, {"NvidiaGPU": {"Drivers": ["999.1"], "RequireRevocation": True}}]
+    },
+    "Azure with two kinds of GPUs": {
+        "AllOf": [
+            {"AzureVTPM": {"SEVSNP": {"Measurement": "01" * 48}, "PCR11": "02" * 32}},
+            {"NvidiaGPU": {"Models": ["GH100"]}},
+            {"NvidiaGPU": {"Models": ["GB100"]}},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_marble_of_every_platform_is_tried_on_hardware_of_its_own(
+    platform: str, enclasp: Enclasp, file: Path
+) -> None:
+    document = json.loads(file.read_text())
+    document["Packages"]["db"] = PLATFORMS[platform]
+    document["Packages"]["web"] = {"TDX": {"MRTD": "0a" * 48}}
+    file.write_text(json.dumps(document))
+    ended = enclasp("manifest", "test", file, "--marble", "db", "-o", "json")
+    assert (0, "") == (ended.code, ended.document["marbles"]["db"].get("refused", ""))
