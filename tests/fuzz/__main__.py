@@ -1,17 +1,17 @@
 """`./dev fuzz [NAME…] [--seconds N]`: fuzz every way in, or those that are named.
 
-Seeds are recorded and simulated data and the corpus in tests/fuzz/corpus.  A find is written to `.fuzz/NAME/`; once it
-is understood, put it into the corpus, which the ordinary tests try.  `flips` is no fuzzing but every single-bit flip of
-recorded evidence.  Exit codes: 0 nothing found; 1 a find; 2 usage, or atheris is missing.
+Seeds are recorded and simulated data and the corpus in tests/fuzz/corpus.  A find is written to `.fuzz/NAME/finds`;
+once it is understood, put it into the corpus, which the ordinary tests try.  `flips` is no fuzzing but every single-bit
+flip of recorded evidence.  Exit codes: 0 nothing found; 1 a find; 2 usage, or atheris is missing.
 """
 
 import argparse
 import hashlib
 import importlib.util
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fuzz.every_target import TARGETS
@@ -21,8 +21,8 @@ from tests.fuzz.target import CORPUS, Target
 _WORK = Path(__file__).parents[2] / ".fuzz"
 _FLIPS = "flips"
 _MAX_BYTES = 64 * 1024
-_KEPT_BYTES = 2048
-_KEPT_FILES = 24
+_KEPT_BYTES = 1024
+_KEPT_FILES = 8
 _MISSING = (
     "fuzz: atheris is not installed (it has wheels for CPython 3.11 to 3.13 on x86-64 Linux): "
     ".venv/bin/python -m pip install --require-hashes -r requirements-fuzz.lock"
@@ -53,7 +53,8 @@ def _fuzz(name: str, arguments: argparse.Namespace) -> bool:
     seeds, finds = folder / "seeds", folder / "finds"
     for place in (seeds, finds):
         place.mkdir(parents=True, exist_ok=True)
-    _write_seeds(TARGETS[name], seeds)
+    for data in _originals(TARGETS[name]):
+        (seeds / _name(data)).write_bytes(data)
     command = [sys.executable, "-m", "tests.fuzz.one", name, str(seeds)]
     limits = [f"-max_total_time={arguments.seconds}", f"-max_len={_MAX_BYTES}", "-timeout=10", "-rss_limit_mb=2048"]
     ended = subprocess.run(
@@ -71,30 +72,32 @@ def _fuzz(name: str, arguments: argparse.Namespace) -> bool:
     if ended.returncode:
         print(ended.stdout[-4000:], file=sys.stderr)
     elif arguments.keep:
-        _keep(name, seeds)
+        _keep(TARGETS[name], seeds)
     return ended.returncode == 0
 
 
-def _write_seeds(target: Target, folder: Path) -> None:
-    for seed in (*target.seeds(), *(path.read_bytes() for path in target.corpus)):
-        (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+def _originals(target: Target) -> Iterator[bytes]:
+    yield from target.seeds()
+    for path in target.corpus:
+        yield path.read_bytes()
 
 
-def _keep(name: str, seeds: Path) -> None:
-    """Put the smallest inputs into the corpus that reach what the corpus and the recorded data do not reach."""
-    known = seeds.parent / "known"
-    shutil.rmtree(known, ignore_errors=True)
-    known.mkdir()
-    _write_seeds(TARGETS[name], known)
-    before = {path.name for path in known.iterdir()}
-    merge = [sys.executable, "-m", "tests.fuzz.one", name, "-merge=1", f"-max_len={_KEPT_BYTES}"]
-    subprocess.run([*merge, str(known), str(seeds)], capture_output=True, check=False)
-    fresh = sorted((path.read_bytes() for path in known.iterdir() if path.name not in before), key=len)
-    corpus = CORPUS / name
-    corpus.mkdir(exist_ok=True)
-    for data in fresh[: max(0, _KEPT_FILES - len(TARGETS[name].corpus))]:
-        if len(data) <= _KEPT_BYTES:
-            (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+def _name(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _keep(target: Target, seeds: Path) -> None:
+    """Put the small inputs into the corpus that were the last to reach something new: they lead deepest."""
+    originals = {_name(data) for data in _originals(target)}
+    found = sorted(
+        (path for path in seeds.iterdir() if path.name not in originals), key=lambda path: path.stat().st_mtime
+    )
+    small = [data for path in found if len(data := path.read_bytes()) <= _KEPT_BYTES]
+    corpus = CORPUS / target.name
+    room = _KEPT_FILES - len(target.corpus)
+    for data in small[-room:] if room > 0 else ():
+        corpus.mkdir(exist_ok=True)
+        (corpus / _name(data)).write_bytes(data)
 
 
 def _flip() -> bool:
