@@ -5,6 +5,7 @@ from datetime import datetime
 from coordinator.manifest.dry_run import with_templates
 from coordinator.manifest.errors import Finding, Severity
 from coordinator.manifest.lint import lint
+from coordinator.manifest.lint_waivers import lint_waivers
 from coordinator.manifest.parse import examine
 from coordinator.manifest.schema_check import second_opinion
 from pki.certificates import CertificateTemplate, build, common_name, der
@@ -24,7 +25,7 @@ def check_document(
     if not compatible:
         findings += second_opinion(examined.document, examined.root, findings)
     if remarks and not any(finding.severity is Severity.ERROR for finding in findings):
-        findings += lint(examined)
+        findings += lint(examined) + lint_waivers(examined, now)
     return tuple(sorted(findings, key=lambda finding: (finding.line, finding.column, finding.code)))
 
 

@@ -1,7 +1,12 @@
-"""The messages about manifests: code to title and hint.  E09x: legal, but this version does not do it yet."""
+"""The messages about manifests: code to title and hint.  E09x: legal, but this version does not do it yet.
+
+V30x: of waivers, whose words are the same for evidence.
+"""
 
 from collections.abc import Mapping
 from typing import Final
+
+from attestation import waivers
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E001": ("the document cannot be read", "it must be UTF-8 text without byte order mark, YAML or JSON"),
@@ -67,4 +72,5 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "E094": ("infrastructures come with a later version of Enclasp", "leave Infrastructures out for now"),
     "E095": ("this certificate field comes with a later version of Enclasp", "leave it out for now"),
+    **{code: waivers.CODES[code] for code in (waivers.WAIVER_ENDS, waivers.WAIVER_EXPIRED)},
 }

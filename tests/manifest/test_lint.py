@@ -3,6 +3,7 @@
 import copy
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from coordinator.manifest.codes import CODES
 from coordinator.manifest.errors import Finding, Severity
 from coordinator.manifest.lint import lint
+from coordinator.manifest.lint_waivers import lint_waivers
 from coordinator.manifest.parse import parse
 from coordinator.manifest.schema_check import second_opinion
 
@@ -176,3 +178,23 @@ def test_a_thousand_marbles_and_secrets_are_looked_at_in_less_than_three_seconds
     assert second_opinion(parsed.document, parsed.root, parsed.findings) == ()
     assert {"E050"} == {remark.code for remark in lint(parsed)}
     assert time.process_time() - before < 3
+
+
+@pytest.mark.parametrize(
+    ("until", "codes"),
+    [("2026-12-10", []), ("2026-12-09", ["V301"]), ("2026-11-25", ["V301"]), ("2026-11-24", ["V302"])],
+)
+def test_a_waiver_that_ends_soon_or_has_ended_is_told_at_its_day(until: str, codes: list[str]) -> None:
+    waivers = [{"Status": "OutOfDate", "Until": until, "Reason": "ticket 7"}]
+    package = {"AzureVTPM": {"TDX": {"MRTD": "11" * 48, "Waivers": waivers}, "PCR4": "22" * 32}}
+    document = {"Packages": {"web": package}, "Marbles": {"web": {"Package": "web"}}}
+    raw = json.dumps(document, indent=1).encode()
+    parsed = parse(raw, name="m.json", compatible=False)
+
+    remarks = lint_waivers(parsed, datetime(2026, 11, 25, 12, tzinfo=UTC))
+
+    assert codes == [remark.code for remark in remarks]
+    for remark in remarks:
+        assert "/Packages/web/AzureVTPM/TDX/Waivers/0/Until" == remark.path
+        assert until in raw.decode().splitlines()[remark.line - 1]
+        assert "ticket 7" in remark.message

@@ -44,6 +44,10 @@ def _env(value: str) -> str:
     return _MARBLE + f"    Parameters:\n      Env:\n        {value}\n"
 
 
+def _waiver(until: str) -> str:
+    return f"      Waivers:\n        - {{Status: OutOfDate, Until: {until}, Reason: firmware ordered}}\n"
+
+
 _USES_KEY: Final = _env('KEY: "{{ hex .Secrets.key }}"')
 _SGX: Final = f"""Packages:
   web:
@@ -115,6 +119,8 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E095": _document(
         more="Secrets:\n  site:\n    Type: cert-ecdsa\n    Size: 256\n    Cert:\n      OCSPServer: [http://o.example]\n"
     ),
+    "V301": _document(package=_SGX + _waiver("2026-06-10")),
+    "V302": _document(package=_SGX + _waiver("2026-05-31")),
 }
 
 NOT_SHOWN: Final[Mapping[str, str]] = {
@@ -149,7 +155,7 @@ Every message of `enclasp manifest check`, with a place that deserves it. This p
 `python -m tests.support.manifest_gallery` from the documents that the tests check; do not edit it.
 
 Errors refuse a manifest; warnings and infos do not. `--strict` gives exit code 9 on warnings, `--no-lint` leaves
-E040 to E052 out. `enclasp explain CODE` says title and remedy on the terminal.
+E040 to E052 and the waivers out. `enclasp explain CODE` says title and remedy on the terminal.
 """
 
 if __name__ == "__main__":
