@@ -19,6 +19,7 @@ from bench.documents import marble_type
 from coordinator.config import Config
 from coordinator.desk import Desk, Environment
 from coordinator.journal.archive import EvidenceFolder, Retention
+from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.observe import Observer
@@ -47,7 +48,12 @@ async def _record(folder: Path, count: int, marbles: int) -> None:
     environment = Environment(
         issuer=issuer,
         verifier=Verifier(TrustAnchors.genuine(), Endorsements.none()),
-        vault=Vault(SqliteStorage(state), issuer, draw, EvidenceFolder(state / "evidence", retention, draw)),
+        vault=Vault(
+            SqliteStorage(state),
+            [KeyOfEnvironment(issuer, draw)],
+            draw,
+            EvidenceFolder(state / "evidence", retention, draw),
+        ),
         observer=Observer("bench"),
         clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
         entropy=draw,

@@ -36,6 +36,9 @@ class Config:
     evidence_days, evidence_megabytes: how long, and how much at most, admitted Evidence is kept; 0 keeps none.
     store: where the sealed state is kept, "sqlite" (in state_dir) or "kubernetes" (in Secrets named after state_name,
     which several replicas may share).
+    tpm: how to reach a TPM 2.0, as tpm2-tss writes it (device:/dev/tpmrm0); tpm_pcrs: what of its boot must stay.
+    pkcs11_…: library, token label, key label and file with the PIN of a token.  The manifest says whether they keep its
+    state.  No variables set these: the host chooses the environment.
     prometheus: None means off.  compatible: accept what MarbleRun accepts in a manifest.
     http_log_level: from which level on mistakes in answering HTTP requests are logged.  limits: of the front door.
     """
@@ -50,6 +53,12 @@ class Config:
     startup_manifest: str = ""
     collateral: str = ""
     trust: str = ""
+    tpm: str = ""
+    tpm_pcrs: str = "sha256:0,2,4,7"
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_key: str = "enclasp-coordinator"
+    pkcs11_pin_file: str = ""
     compatible: bool = False
     log_level: str = "info"
     snapshot_every: int = 4_000

@@ -26,15 +26,15 @@ from coordinator.cluster.account import Account, find_account
 from coordinator.cluster.api import ClusterApi
 from coordinator.cluster.errors import ClusterError
 from coordinator.collateral import watch_collateral
-from coordinator.config import Address, Config
+from coordinator.config import Address, Config, ConfigInvalid
 from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
+from coordinator.journal.configured import key_sources
 from coordinator.journal.errors import JournalError
 from coordinator.journal.kubernetes import KubernetesStorage
-from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.storage import Storage
 from coordinator.journal.vault import Vault
@@ -74,6 +74,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     except (
         AttestationError,
         ClusterError,
+        ConfigInvalid,
         JournalError,
         EventFormatError,
         ReplayFailed,
@@ -157,7 +158,7 @@ def _vault(config: Config, environ: Mapping[str, str], issuer: Issuer, replica: 
     folder, entropy = Path(config.state_dir), os.urandom  # noqa: TID251 - shell: draws entropy
     retention = Retention(config.evidence_days, config.evidence_megabytes * 1_000_000)
     archives = EvidenceFolder(folder / "evidence", retention, entropy) if retention.keeps else NO_ARCHIVES
-    return Vault(_storage(config, environ, replica), [KeyOfEnvironment(issuer, entropy)], entropy, archives)
+    return Vault(_storage(config, environ, replica), key_sources(config, issuer, entropy), entropy, archives)
 
 
 async def _until_stopped(coordinator: Coordinator, replica: Replica | None, observer: Observer) -> int:

@@ -13,9 +13,9 @@ from coordinator.decisions.set_manifest import Founding, check_templates, set_ma
 from coordinator.desk import Desk, TryAgain
 from coordinator.journal.codes import CODES as JOURNAL_CODES
 from coordinator.journal.codes import NO_SEALING_KEY
-from coordinator.journal.errors import JournalError, WriteUncertain
+from coordinator.journal.errors import JournalError, KeySourceFailed, WriteUncertain
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
-from coordinator.manifest.model import Manifest, Secret
+from coordinator.manifest.model import KeySource, Manifest, Secret
 from coordinator.recovery.prepare import Prepared, prepare
 from coordinator.state.events import encode_event
 from coordinator.state.model import Custody
@@ -70,11 +70,11 @@ class Manifests:
                 now=now,
                 entropy=env.entropy,
             )
-            mode = manifest.config.seal_mode.value
+            mode, sources = manifest.config.seal_mode.value, key_source_names(manifest)
             bodies = [encode_event(event) for event in decision.events]
             state = await desk.in_thread(lambda: replay_all(decision.events))
             try:
-                journal = await desk.in_thread(lambda: env.vault.found(bodies, mode, prepared))
+                journal = await desk.in_thread(lambda: env.vault.found(bodies, mode, sources, prepared))
             except WriteUncertain as failure:
                 raise desk.stop(failure) from failure
             except JournalError as failure:
@@ -105,8 +105,8 @@ class Manifests:
     def _check_sealing(self, manifest: Manifest) -> None:
         """Raises ManifestInvalid if this environment has no key for the manifest's seal mode."""
         try:
-            self._desk.env.vault.check(manifest.config.seal_mode.value)
-        except NoSealingKey as cause:
+            self._desk.env.vault.check(manifest.config.seal_mode.value, key_source_names(manifest))
+        except (NoSealingKey, KeySourceFailed) as cause:
             hint = JOURNAL_CODES[NO_SEALING_KEY][1]
             finding = Finding(NO_SEALING_KEY, Severity.ERROR, 1, 1, "/Config/SealMode", str(cause), hint)
             raise ManifestInvalid("manifest", (finding,)) from cause
@@ -116,6 +116,14 @@ def _custody(prepared: Prepared) -> Custody:
     return Custody(prepared.plan, prepared.envelopes, prepared.verifiers)
 
 
+def key_source_names(manifest: Manifest) -> tuple[str, ...]:
+    """What the vault calls the manifest's key sources."""
+    return tuple(_SOURCES[source] for source in manifest.config.key_sources)
+
+
 def wants_key_now(secret: Secret) -> bool:
     """True for a certificate that all marbles share: its key pair is made when the manifest is."""
     return secret.shared and not secret.user_defined and secret.type.is_certificate
+
+
+_SOURCES: Final = {KeySource.PLATFORM: "cce", KeySource.TPM: "tpm", KeySource.PKCS11: "pkcs11"}

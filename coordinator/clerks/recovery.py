@@ -8,11 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attestation.errors import NoSealingKey
 from coordinator.authority import AuthorityKeys
+from coordinator.clerks.manifests import key_source_names
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import RecoveryRefused, ShareUnreadable
 from coordinator.decisions.recover import check_same_plan, recovered, rehearse
 from coordinator.desk import Desk, TryAgain
-from coordinator.journal.errors import JournalError
+from coordinator.journal.errors import JournalError, KeySourceFailed
 from coordinator.journal.vault import Opened
 from coordinator.recovery.errors import EnvelopeUnreadable, NoRecoveryKeys, RecoveryError
 from coordinator.recovery.gathering import Gathering, Submission
@@ -178,10 +179,11 @@ class Recovery:
 
     async def _seal(self, opened: Opened, state: State) -> None:
         assert state.deployment is not None, "a journal begins with a manifest"
-        mode, desk = state.deployment.manifest.config.seal_mode.value, self._desk
+        manifest, desk = state.deployment.manifest, self._desk
+        mode, sources = manifest.config.seal_mode.value, key_source_names(manifest)
         try:
-            names = await desk.in_thread(lambda: desk.env.vault.seal(opened, mode))
-        except NoSealingKey as cause:
+            await desk.in_thread(lambda: desk.env.vault.seal(opened, mode, sources))
+        except (NoSealingKey, KeySourceFailed) as cause:
             desk.env.observer.warning("R430 recovered, but nothing of this machine seals the state", reason=str(cause))
         else:
-            desk.env.observer.info("state sealed anew", sources=names)
+            desk.env.observer.info("state sealed anew", sources=sources)

@@ -67,6 +67,8 @@ def check_unchanged_sealing(old: Manifest, new: Manifest) -> None:
         raise SealingFixed("an update cannot change RecoveryKeys or Config.RecoveryThreshold")
     if old.config.seal_mode is not new.config.seal_mode:
         raise SealingFixed("an update cannot change Config.SealMode")
+    if old.config.key_sources != new.config.key_sources:
+        raise SealingFixed("an update cannot change Config.KeySources")
 
 
 def make_shared(secret: Secret, materials: Materials, *, now: datetime, entropy: Entropy) -> StoredSecret:

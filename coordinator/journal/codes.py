@@ -27,6 +27,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "another process uses this state directory",
         "stop the other coordinator, or give this one a state directory of its own",
     ),
+    "R431": (
+        "a key source does not answer",
+        "check the device or token, its settings in the coordinator's configuration, and who may use it",
+    ),
     NO_SEALING_KEY: (
         "this environment has no sealing key for the manifest's seal mode",
         "set Config/SealMode to Disabled (the state then lives in memory only), or run where there is such a key",

@@ -34,6 +34,18 @@ class KeyUnusable(JournalError):
 
 
 @dataclass(eq=False)
+class KeySourceFailed(JournalError):
+    """A configured key source does not answer as it should."""
+
+    code = "R431"
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self._text(f"{self.source}: {self.reason}")
+
+
+@dataclass(eq=False)
 class WrongKey(JournalError):
     """A data key that opens some other journal, or none."""
 

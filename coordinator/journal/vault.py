@@ -6,7 +6,7 @@ from typing import Final
 
 from attestation.errors import NoSealingKey
 from coordinator.journal.archive import NO_ARCHIVES, Archives
-from coordinator.journal.errors import JournalError, KeyUnusable, StorageFailed, WriteUncertain
+from coordinator.journal.errors import JournalError, KeySourceFailed, KeyUnusable, StorageFailed, WriteUncertain
 from coordinator.journal.journal import Head, Journal, Keyring, NoJournal, read_keyring, unproven_head
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
@@ -46,8 +46,8 @@ class Locked:
 class Vault:
     """The place of the state: one storage, the vault's own from now on.
 
-    sources: every one wraps the data key if it can, and each of them alone opens it again.  archives: where admitted
-    Evidence is kept beside the state.
+    sources: those that are configured; the manifest says which of them keep a state, and each alone opens it again.
+    archives: where admitted Evidence is kept beside the state.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Vault:
             return keyring
         try:
             data_key = self._unwrap(keyring)
-        except KeyUnusable as reason:
+        except (KeyUnusable, KeySourceFailed) as reason:
             return Locked(reason, keyring.journal_id, unproven_head(self._storage), keyring.notes.get(RECOVERY, b""))
         return self._open(data_key)
 
@@ -74,27 +74,32 @@ class Vault:
             raise KeyUnusable("key source", RECOVERY, "none")
         return self._open(unwrap(keyring.wrapped_keys[RECOVERY], secret, keyring.journal_id))
 
-    def seal(self, opened: Opened, mode: str) -> tuple[str, ...]:
-        """Wrap the data key of an open journal anew, durably, for every source of this machine; their names.
+    def seal(self, opened: Opened, mode: str, sources: Sequence[str]) -> None:
+        """Wrap the data key of an open journal anew, durably, by these sources of this machine.
 
-        Raises NoSealingKey if there is none for this mode, StorageFailed.
+        Raises NoSealingKey, KeySourceFailed, StorageFailed.
         """
         keyring = read_keyring(self._storage)
         assert not isinstance(keyring, NoJournal), "an open journal is there"
-        wrapped = self._wrap(opened.data_key, keyring.journal_id, mode)
+        wrapped = self._wrap(opened.data_key, keyring.journal_id, mode, sources)
         self._storage.put_meta({f"key/{name}": value for name, value in wrapped.items()})
-        return tuple(wrapped)
 
-    def check(self, mode: str) -> None:
-        """Whether a state of this seal mode could be kept here.  Raises NoSealingKey, which says what to do instead."""
+    def check(self, mode: str, sources: Sequence[str]) -> None:
+        """Whether these sources could keep a state of this seal mode here.
+
+        Raises NoSealingKey, which says what to do instead, and KeySourceFailed.
+        """
         if mode != "Disabled":
-            self._wrap(DataKey(bytes(DATA_KEY_BYTES)), JournalId(bytes(JOURNAL_ID_BYTES)), mode)
+            self._wrap(DataKey(bytes(DATA_KEY_BYTES)), JournalId(bytes(JOURNAL_ID_BYTES)), mode, sources)
 
-    def found(self, bodies: Sequence[bytes], mode: str, recovery: Prepared | None = None) -> Journal:
-        """A new journal that begins with `bodies`.  mode: the manifest's seal mode; Disabled keeps it in memory only.
+    def found(
+        self, bodies: Sequence[bytes], mode: str, sources: Sequence[str], recovery: Prepared | None = None
+    ) -> Journal:
+        """A new journal that begins with `bodies`.
 
+        mode: the manifest's seal mode; Disabled keeps it in memory only.  sources: names of those that keep its key.
         A journal that could not be opened is kept aside, never overwritten.  Raises JournalError (then nothing of the
-        new one is there), WriteUncertain (then it may be), and NoSealingKey for a mode that `check` refuses.
+        new one is there), WriteUncertain (then it may be), and NoSealingKey for what `check` refuses.
         """
         journal_id = JournalId(self._entropy(JOURNAL_ID_BYTES))
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))
@@ -104,7 +109,7 @@ class Vault:
         notes: dict[str, bytes] = {}
         if mode != "Disabled":
             storage, archives = self._storage, self._archives
-            wrapped = self._wrap(data_key, journal_id, mode)
+            wrapped = self._wrap(data_key, journal_id, mode, sources)
             if recovery is not None:
                 nonce = self._entropy(_NONCE_BYTES)
                 wrapped[RECOVERY] = wrap(data_key, recovery.secret, RECOVERY, journal_id, nonce)
@@ -135,30 +140,26 @@ class Vault:
         return Opened(journal, bodies, data_key)
 
     def _unwrap(self, keyring: Keyring) -> DataKey:
-        """By the first source that can.  Raises KeyUnusable with the reason of the first that wrapped it."""
-        reasons = []
+        """By the first source that can.  Raises KeyUnusable or KeySourceFailed, of the first that wrapped it."""
+        reasons: list[JournalError] = []
         for source in self._sources:
             if (wrapped := keyring.wrapped_keys.get(source.name)) is not None:
                 try:
                     return source.unwrap(wrapped, keyring.journal_id)
-                except KeyUnusable as reason:
+                except (KeyUnusable, KeySourceFailed) as reason:
                     reasons.append(reason)
         if reasons:
             raise reasons[0]
         wanted = " or ".join(source.name for source in self._sources)
         raise KeyUnusable("key source", wanted, ", ".join(keyring.wrapped_keys) or "none")
 
-    def _wrap(self, data_key: DataKey, journal_id: JournalId, mode: str) -> dict[str, bytes]:
-        """By every source that has a key for this mode.  Raises NoSealingKey of the first, if none has."""
-        wrapped, reasons = {}, []
-        for source in self._sources:
-            try:
-                wrapped[source.name] = source.wrap(data_key, mode, journal_id)
-            except NoSealingKey as reason:
-                reasons.append(reason)
-        if not wrapped:
-            raise reasons[0]
-        return wrapped
+    def _wrap(self, data_key: DataKey, journal_id: JournalId, mode: str, names: Sequence[str]) -> dict[str, bytes]:
+        """By each of these.  Raises NoSealingKey, KeySourceFailed."""
+        known = {source.name: source for source in self._sources}
+        for name in names:
+            if name not in known:
+                raise NoSealingKey(f"key source {name}: this coordinator's configuration has none")
+        return {name: known[name].wrap(data_key, mode, journal_id) for name in names}
 
 
 def _take_back(storage: Storage, journal_id: JournalId, failure: StorageFailed) -> None:

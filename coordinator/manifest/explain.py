@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from coordinator.manifest.diff_people import power_words
 from coordinator.manifest.diff_recovery import who_recovers
-from coordinator.manifest.model import Manifest, Marble, SealMode, Secret
+from coordinator.manifest.model import KeySource, Manifest, Marble, SealMode, Secret
 from coordinator.manifest.proof import proof
 from coordinator.manifest.schema import MANIFEST, Schema
 from coordinator.manifest.template.render import Template
@@ -198,7 +198,17 @@ def _for_all(manifest: Manifest) -> Iterator[str]:
         yield f"user {user.name}, known by a certificate, may {', '.join(power_words(user)) or 'do nothing'}"
     yield "nobody may change this manifest: updates come with a later version"
     yield who_recovers(manifest)
-    yield _SEAL[manifest.config.seal_mode]
+    yield from _keepers(manifest)
+
+
+def _keepers(manifest: Manifest) -> Iterator[str]:
+    """What opens the Coordinator's state after a restart."""
+    mode, sources = manifest.config.seal_mode, manifest.config.key_sources
+    if KeySource.PLATFORM in sources or mode is SealMode.DISABLED:
+        yield _SEAL[mode]
+    if mode is not SealMode.DISABLED:
+        others = [source.value for source in sources if source is not KeySource.PLATFORM]
+        yield from (f"the coordinator's state opens for whoever may use its {other}" for other in others)
 
 
 def _is_free(schema: Schema) -> bool:

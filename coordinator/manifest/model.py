@@ -197,6 +197,17 @@ class FeatureGate(StrEnum):
     MONOTONIC_COUNTER = "MonotonicCounter"
 
 
+class KeySource(StrEnum):
+    """`Config.KeySources`: what may keep the key of the Coordinator's state, so that a restart needs nobody."""
+
+    PLATFORM = "Platform"
+    TPM = "TPM"
+    PKCS11 = "PKCS11"
+
+
+DEFAULT_SOURCES: Final = (KeySource.PLATFORM,)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """`Config`, as far as this version acts on it.  recovery_threshold: 0 is all owners of recovery keys.
@@ -211,6 +222,7 @@ class Config:
     update_overlap: timedelta = timedelta(0)
     rotate_root_secret: bool = False
     recovery_threshold: int = 0
+    key_sources: tuple[KeySource, ...] = DEFAULT_SOURCES
     feature_gates: frozenset[FeatureGate] = frozenset()
 
 

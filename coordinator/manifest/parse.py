@@ -10,7 +10,15 @@ from coordinator.manifest.document import Document, Node
 from coordinator.manifest.duration import parse_duration
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.marble import read_marbles
-from coordinator.manifest.model import Config, FeatureGate, Manifest, SealMode, UpdateTerms
+from coordinator.manifest.model import (
+    DEFAULT_SOURCES,
+    Config,
+    FeatureGate,
+    KeySource,
+    Manifest,
+    SealMode,
+    UpdateTerms,
+)
 from coordinator.manifest.package import read_packages
 from coordinator.manifest.people import check_name, read_roles, read_users
 from coordinator.manifest.reader import read
@@ -121,6 +129,7 @@ def _config(reading: Reading, view: View) -> Config:
         update_overlap=parse_duration(overlap) if overlap else timedelta(0),
         rotate_root_secret=config.flag("RotateRootSecret"),
         recovery_threshold=config.number("RecoveryThreshold") or 0,
+        key_sources=tuple(KeySource(name) for name in dict.fromkeys(config.texts("KeySources"))) or DEFAULT_SOURCES,
         feature_gates=frozenset(gates),
     )
 

@@ -307,6 +307,14 @@ _CONFIG: Final = struct(
                 "1h",
             )
         ),
+        "KeySources": ours(
+            {
+                "type": "array",
+                "items": {"type": "string", "enum": ["Platform", "TPM", "PKCS11"]},
+                "default": ["Platform"],
+                "description": "What keeps the key of the state: each of them alone opens it again after a restart.",
+            }
+        ),
         "RecoveryThreshold": whole(
             UINT64, "How many owners of recovery keys recover together: 0 is all, else from 2 to their number."
         ),

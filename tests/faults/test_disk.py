@@ -116,7 +116,7 @@ def test_a_seal_mode_that_nobody_knows_is_a_key_that_cannot_be_used(tmp_path: Pa
     create(tmp_path / "simulation")
     issuer = find_issuer({"ENCLASP_SIMULATION": str(tmp_path / "simulation")}, ["program"])
     vault = Vault(SqliteStorage(tmp_path / "state"), [Environment(issuer, os.urandom)], os.urandom)  # noqa: TID251 - a test's entropy
-    asyncio.run(vault.found([b"a"], "UniqueKey").close())
+    asyncio.run(vault.found([b"a"], "UniqueKey", ["cce"]).close())
     with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as database, database:
         (wrapped,) = database.execute("SELECT value FROM meta WHERE name = 'key/cce'").fetchone()
         changed = wrapped.replace(b"UniqueKey", b"OtherKey?")

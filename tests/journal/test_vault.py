@@ -52,7 +52,7 @@ def vault_on(storage: Storage, issuer: Issuer) -> Vault:
 async def test_what_was_founded_opens_on_the_same_machine(tmp_path: Path) -> None:
     vault = vault_of(tmp_path, Machine(b"one"))
     assert isinstance(vault.open(), NoJournal)
-    journal = vault.found([b"a", b"b"], "ProductKey")
+    journal = vault.found([b"a", b"b"], "ProductKey", ["cce"])
     await journal.append([b"c"])
     await journal.close()
     again = vault_of(tmp_path, Machine(b"one")).open()
@@ -62,13 +62,13 @@ async def test_what_was_founded_opens_on_the_same_machine(tmp_path: Path) -> Non
 
 
 async def test_another_machine_waits_for_recovery_and_keeps_the_old_state_aside(tmp_path: Path) -> None:
-    journal = vault_of(tmp_path, Machine(b"one")).found([b"a"], "ProductKey")
+    journal = vault_of(tmp_path, Machine(b"one")).found([b"a"], "ProductKey", ["cce"])
     await journal.close()
     other = vault_of(tmp_path, Machine(b"two"))
     locked = other.open()
     assert isinstance(locked, Locked)
     assert "journal key" in str(locked.reason)
-    fresh = other.found([b"z"], "UniqueKey")
+    fresh = other.found([b"z"], "UniqueKey", ["cce"])
     await fresh.close()
     assert [p.name for p in sorted(tmp_path.glob("journal.db*")) if p.name.endswith(".old")] == ["journal.db.old"]
     reopened = vault_of(tmp_path, Machine(b"two")).open()
@@ -80,7 +80,7 @@ async def test_another_machine_waits_for_recovery_and_keeps_the_old_state_aside(
 async def test_seal_mode_disabled_writes_nothing(tmp_path: Path) -> None:
     vault = vault_of(tmp_path / "state", Machine(b"one"))
     assert isinstance(vault.open(), NoJournal)
-    journal = vault.found([b"a"], "Disabled")
+    journal = vault.found([b"a"], "Disabled", ["cce"])
     await journal.close()
     vault.close()
     assert isinstance(vault_of(tmp_path / "state", Machine(b"one")).open(), NoJournal)
@@ -88,7 +88,7 @@ async def test_seal_mode_disabled_writes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["ProductKey", "UniqueKey"])
 async def test_the_mode_that_sealed_it_is_the_mode_that_opens_it(tmp_path: Path, mode: str) -> None:
-    journal = vault_of(tmp_path, Machine(b"m")).found([b"a"], mode)
+    journal = vault_of(tmp_path, Machine(b"m")).found([b"a"], mode, ["cce"])
     await journal.close()
     opened = vault_of(tmp_path, Machine(b"m")).open()
     assert isinstance(opened, Opened)
@@ -104,22 +104,22 @@ def trust_domain() -> HardwareIssuer:
 def test_a_mode_without_a_key_is_refused_with_what_to_do(tmp_path: Path, mode: str) -> None:
     vault = vault_of(tmp_path, trust_domain())
     with pytest.raises(NoSealingKey, match=f"{mode}: a TDX module derives no key.*SealMode to Disabled"):
-        vault.check(mode)
+        vault.check(mode, ["cce"])
     with pytest.raises(NoSealingKey):
-        vault.found([b"a"], mode)
+        vault.found([b"a"], mode, ["cce"])
     assert isinstance(vault.open(), NoJournal), "nothing was written"
 
 
 async def test_a_disabled_seal_mode_needs_no_key(tmp_path: Path) -> None:
     vault = vault_of(tmp_path, trust_domain())
-    vault.check("Disabled")
-    journal = vault.found([b"a"], "Disabled")
+    vault.check("Disabled", ["cce"])
+    journal = vault.found([b"a"], "Disabled", ["cce"])
     await journal.append([b"b"])
     await journal.close()
 
 
 async def test_a_state_that_came_from_a_machine_with_a_key_waits_for_recovery(tmp_path: Path) -> None:
-    journal = vault_of(tmp_path, Machine(b"one")).found([b"a"], "ProductKey")
+    journal = vault_of(tmp_path, Machine(b"one")).found([b"a"], "ProductKey", ["cce"])
     await journal.close()
     locked = vault_of(tmp_path, trust_domain()).open()
     assert isinstance(locked, Locked)
@@ -145,7 +145,7 @@ def test_a_state_whose_write_failed_is_not_found_by_a_restart() -> None:
     disk = LyingDisk()
     vault = vault_on(disk, Machine(b"one"))
     with pytest.raises(StorageFailed) as failed:
-        vault.found([b"a"], "ProductKey")
+        vault.found([b"a"], "ProductKey", ["cce"])
     assert "R405" == failed.value.code
     assert isinstance(vault.open(), NoJournal)
 
@@ -154,4 +154,4 @@ def test_a_state_of_which_nobody_knows_whether_it_was_kept_is_said_to_be_so() ->
     disk = LyingDisk()
     disk.broken = True
     with pytest.raises(WriteUncertain, match=r"(?s)input/output error.*\n.*restart the coordinator"):
-        vault_on(disk, Machine(b"one")).found([b"a"], "ProductKey")
+        vault_on(disk, Machine(b"one")).found([b"a"], "ProductKey", ["cce"])
