@@ -39,6 +39,8 @@ class Config:
     tpm: how to reach a TPM 2.0, as tpm2-tss writes it (device:/dev/tpmrm0); tpm_pcrs: what of its boot must stay.
     pkcs11_…: library, token label, key label and file with the PIN of a token.  The manifest says whether they keep its
     state.  No variables set these: the host chooses the environment.
+    setters: PEM file with certificates or keys, claim_token_sha256: in hex, of who may set the first manifest; without
+    both anyone may.
     prometheus: None means off.  compatible: accept what MarbleRun accepts in a manifest.
     http_log_level: from which level on mistakes in answering HTTP requests are logged.  limits: of the front door.
     """
@@ -59,6 +61,8 @@ class Config:
     pkcs11_token: str = ""
     pkcs11_key: str = "enclasp-coordinator"
     pkcs11_pin_file: str = ""
+    setters: str = ""
+    claim_token_sha256: str = ""
     compatible: bool = False
     log_level: str = "info"
     snapshot_every: int = 4_000
@@ -81,6 +85,11 @@ def load(toml: bytes | None, environ: Mapping[str, str]) -> Config:
     for variable, (setting, parse) in _VARIABLES.items():
         if value := environ.get(variable, ""):
             config = _with(config, setting, parse(variable, value))
+    if environ.get("EDG_STARTUP_MANIFEST", "") and (config.setters or config.claim_token_sha256):
+        raise ConfigInvalid(
+            "EDG_STARTUP_MANIFEST: the configuration says who may set a manifest, so it cannot come from the "
+            "environment; expected startup_manifest in the configuration file, or none"
+        )
     if environ.get("EDG_DISTRIBUTED_COORDINATOR", "") == "1" and config.store == "sqlite":
         raise ConfigInvalid(
             "EDG_DISTRIBUTED_COORDINATOR=1: expected EDG_STORE_BACKEND=kubernetes, which replicas share, got a state"

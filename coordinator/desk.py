@@ -24,6 +24,7 @@ from coordinator.manifest.model import Secret
 from coordinator.observe import Observer
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
+from coordinator.setters import ANYONE, Setters
 from coordinator.state.events import Event, EvidenceRemembered, MarbleActivated, decode_event, encode_event
 from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_kept
 from coordinator.state.model import Authority, Retired, State
@@ -48,7 +49,10 @@ class TryAgain(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a Coordinator stands on.  names: its DNS names and addresses; snapshot_every: records between snapshots."""
+    """What a Coordinator stands on.
+
+    names: its DNS names and addresses; snapshot_every: records between snapshots; setters: of the first manifest.
+    """
 
     issuer: Issuer
     verifier: Verifier
@@ -59,6 +63,7 @@ class Environment:
     names: tuple[str, ...]
     compatible: bool
     snapshot_every: int
+    setters: Setters = ANYONE
 
 
 class Desk:

@@ -45,6 +45,7 @@ from coordinator.rest import app, metrics
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
 from coordinator.service import Coordinator
+from coordinator.setters import Setters, SettersInvalid, parse_setters
 from coordinator.state.events import EventFormatError
 from coordinator.state.model import Authority
 from coordinator.state.replay import ReplayFailed
@@ -88,6 +89,14 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         return EXIT_INPUT
 
 
+def _setters(config: Config) -> Setters:
+    """Who may set a manifest.  Raises ConfigInvalid, OSError."""
+    try:
+        return parse_setters(Path(config.setters).read_bytes() if config.setters else b"", config.claim_token_sha256)
+    except SettersInvalid as cause:
+        raise ConfigInvalid(f"{config.setters}: {cause}" if config.setters else str(cause)) from cause
+
+
 def _allow_many_connections() -> None:
     """As many open files as the system lets us have: the doors take 10,000 connections each (design.md, 10)."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -120,6 +129,7 @@ async def _run(config: Config, environ: Mapping[str, str], observer: Observer, r
             names=config.dns_names,
             compatible=config.compatible,
             snapshot_every=config.snapshot_every,
+            setters=_setters(config),
         )
     )
     startup.say_what_is_not_read(Path(config.state_dir), observer)

@@ -14,6 +14,7 @@ from coordinator.clerks.people import People
 from coordinator.clerks.recovery import Recovery
 from coordinator.clerks.updates import Updates
 from coordinator.decisions.decision import admit
+from coordinator.decisions.errors import NoSetter
 from coordinator.decisions.hierarchy import Hierarchy, hierarchy
 from coordinator.desk import Desk, Environment
 from coordinator.journal.errors import JournalError
@@ -89,6 +90,12 @@ class Coordinator:
         chain = pem(authority.intermediate, authority.root).decode()
         raw = with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
         return chain, raw
+
+    def check_setter(self, leaf: bytes | None, token: str) -> None:
+        """Whether this caller may set a manifest.  Raises NoSetter, NotServing."""
+        self._desk.check_serving()
+        if not self._desk.env.setters.include(leaf, token):
+            raise NoSetter("this coordinator takes its first manifest from those only whom its configuration names")
 
     async def set_manifest(self, raw: bytes) -> Mapping[str, bytes]:
         """Set the first manifest; its recovery secrets by owner, each encrypted for that owner.

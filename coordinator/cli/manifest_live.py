@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.cli import exit_codes
-from coordinator.cli.command import FILE, reports
+from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.manifest_convert import bytes_to_send, compatible_bytes_option
 from coordinator.cli.output import PRIVATE, Output, write_file
 from coordinator.cli.problems import Problem
-from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, unverified_client, visits
+from coordinator.cli.visit import (
+    Visit,
+    endpoint_argument,
+    insecure_option,
+    say_verified,
+    unverified_client,
+    user_options,
+    visits,
+)
 
 if TYPE_CHECKING:
     from coordinator.client.verify import VerifiedDeployment
@@ -24,12 +32,21 @@ if TYPE_CHECKING:
 @endpoint_argument
 @click.option("--recoverydata", "-r", type=FILE, help="Write the recovery secrets to this new file (0600).")
 @click.option("--replace", is_flag=True, help="Also where a state waits for recovery: it is put aside, and not served.")
+@click.option("--claim-token-file", "token_file", type=FILE, help="The token of a coordinator that asks for one.")
 @compatible_bytes_option
+@user_options(required=False)
 @insecure_option
 @visits
 @reports
 def set_manifest(
-    output: Output, file: Path, endpoint: str, recoverydata: Path | None, replace: bool, compatible: bool, visit: Visit
+    output: Output,
+    file: Path,
+    endpoint: str,
+    recoverydata: Path | None,
+    replace: bool,
+    token_file: Path | None,
+    compatible: bool,
+    visit: Visit,
 ) -> None:
     """Verify the coordinator, then make FILE its law. The exact bytes count, and are never changed silently.
 
@@ -42,9 +59,10 @@ def set_manifest(
     import hashlib
 
     raw = bytes_to_send(file, output, compatible=compatible)
+    token = "" if token_file is None else read_input(token_file).decode("utf-8", "replace").strip()
     with _reserved(recoverydata):
         client = visit.client_in_any_state(endpoint, output) if replace else visit.client(endpoint, output)
-        secrets = dict(client.manifest_set(raw))
+        secrets = dict(client.manifest_set(raw, claim_token=token))
         if recoverydata is not None and secrets:
             secrets = _keep(recoverydata, secrets, output)
     fingerprint = hashlib.sha256(raw).hexdigest()

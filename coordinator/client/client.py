@@ -130,9 +130,13 @@ class CoordinatorClient:
                 return ActiveManifest(_base64(raw, "manifest"), _base64(signature, "manifest signature"), _mode(data))
         raise _unexpected("manifest", "manifest and manifestSignatureRootECDSA")
 
-    def manifest_set(self, raw: bytes) -> Mapping[str, str]:
-        """Make these exact bytes the law.  Returns the recovery secrets: name to base64 (contract 1.9)."""
-        match self._post("/api/v2/manifest", {"manifest": base64.b64encode(raw).decode()}):
+    def manifest_set(self, raw: bytes, *, claim_token: str = "") -> Mapping[str, str]:
+        """Make these exact bytes the law.  Returns the recovery secrets: name to base64 (contract 1.9).
+
+        claim_token: for a coordinator that takes a manifest only from who knows it.
+        """
+        document = {"manifest": base64.b64encode(raw).decode()}
+        match self._post("/api/v2/manifest", document, bearer=claim_token):
             case {"RecoverySecrets": dict(secrets)}:
                 return {str(name): str(value) for name, value in secrets.items()}
             case None:
@@ -189,8 +193,8 @@ class CoordinatorClient:
         """Prove that an owner's share still opens."""
         self._post("/api/v2/recovery/rehearse", {"owner": owner, "proof": base64.b64encode(proof).decode()})
 
-    def _post(self, path: str, document: Mapping[str, Any]) -> Any:
-        answer = self.exchange(Request("POST", path, json.dumps(document).encode()), pin=self.pin)
+    def _post(self, path: str, document: Mapping[str, Any], *, bearer: str = "") -> Any:
+        answer = self.exchange(Request("POST", path, json.dumps(document).encode(), bearer), pin=self.pin)
         return _data(answer.status, answer.body, path.rsplit("/", 1)[-1])
 
     def hierarchy(self) -> Mapping[str, Any]:

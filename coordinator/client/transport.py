@@ -36,11 +36,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """path: with query.  body: JSON for POST, empty for GET."""
+    """path: with query.  body: JSON for POST, empty for GET.  bearer: a token for `Authorization`, or empty."""
 
     method: str
     path: str
     body: bytes = b""
+    bearer: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ class Transport:
         headers = {"Host": str(self.endpoint), "Connection": "close", "Accept": "application/json"}
         if request.method == "POST":
             headers["Content-Type"] = "application/json"
+        if request.bearer:
+            headers["Authorization"] = f"Bearer {request.bearer}"
         connection.request(request.method, request.path, request.body or None, headers)
         with connection.getresponse() as response:
             body = response.read(self.limits.answer + 1)

@@ -133,6 +133,13 @@ class UnknownUser(Refused):
     hint = "connect with exactly the certificate that the manifest has under Users, and its key"
 
 
+class NoSetter(UnknownUser):
+    """The configuration names who may set a manifest here, and the caller is somebody else."""
+
+    code = "U560"
+    hint = "show the certificate of a setter's key, or send the claim token: `enclasp manifest set --claim-token-file`"
+
+
 class NotPermitted(Refused):
     """The user is known, but none of the user's roles allows this.  One text for what is undefined and forbidden."""
 
@@ -250,6 +257,7 @@ CODES = {
     "A209": ("a user-defined secret is not set yet", SecretNotSet.hint),
     "A210": ("wrong state for this request", "`enclasp status` tells the coordinator's state"),
     "U520": ("the client is no user of the manifest", UnknownUser.hint),
+    "U560": ("not everybody may set this coordinator's manifest", NoSetter.hint),
     "U521": ("the user's roles do not allow this", NotPermitted.hint),
     "U522": (
         "a value does not fit its secret",

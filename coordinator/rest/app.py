@@ -74,6 +74,8 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
         try:
             marble = coordinator.features.check_marble(_leaf(request)) if route.caller is Caller.MARBLE else NOBODY
             user = _user(coordinator, route, _leaf(request))
+            if route.caller is Caller.SETTER:
+                coordinator.check_setter(_leaf(request), _bearer(request))
             if request.content_length is not None and request.content_length > route.body_limit:
                 return _too_large(route, request.content_length)
             with memory.share() as share:
@@ -121,7 +123,7 @@ def _expect_next(request: web.Request, response: web.StreamResponse) -> None:
 def _user(coordinator: Coordinator, route: Route, leaf: bytes | None) -> bytes:
     """Who asks, as far as the route wants to know it.  Raises UnknownUser, NotServing."""
     match route.caller:
-        case Caller.ANYONE | Caller.MARBLE:
+        case Caller.ANYONE | Caller.MARBLE | Caller.SETTER:
             return b""
         case Caller.USER:
             return coordinator.people.check_user(leaf)
@@ -133,6 +135,12 @@ def _leaf(request: web.Request) -> bytes | None:
     """The certificate whose key the connection proved, DER; those that came with it are nobody's proof."""
     leaf = request.transport.get_extra_info("peer_leaf_der") if request.transport is not None else None
     return leaf if isinstance(leaf, bytes) else None
+
+
+def _bearer(request: web.Request) -> str:
+    """The token of `Authorization: Bearer …`, or nothing."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _too_large(route: Route, size: int) -> web.Response:

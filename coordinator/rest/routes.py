@@ -26,6 +26,7 @@ class Caller(Enum):
     """Who may call a route.  The phase table (state/phase.py) then says when."""
 
     ANYONE = "anyone who reaches the port"
+    SETTER = "whom the configuration names, by key or claim token; where it names nobody, anyone"
     USER = "a user of the manifest, by the certificate that the connection proves"
     APPROVER = "a user of the manifest, by that certificate, or by a detached signature in the body"
     MARBLE = "a marble of the deployment, by the certificate that it got and the connection proves"
@@ -297,7 +298,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(1, "GET", "/status", Caller.ANYONE, _status_v1),
     Route(1, "GET", "/quote", Caller.ANYONE, _quote_v1),
     Route(1, "GET", "/manifest", Caller.ANYONE, _manifest_v1),
-    Route(1, "POST", "/manifest", Caller.ANYONE, _set_manifest_v1, MANIFEST_BYTES),
+    Route(1, "POST", "/manifest", Caller.SETTER, _set_manifest_v1, MANIFEST_BYTES),
     Route(1, "GET", "/update", Caller.ANYONE, _update_log_v1),
     Route(1, "POST", "/update", Caller.USER, _update_v1, MANIFEST_BYTES),
     Route(1, "GET", "/update-manifest", Caller.ANYONE, _pending),
@@ -310,7 +311,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "GET", "/api/v2/status", Caller.ANYONE, _status_v2),
     Route(2, "GET", "/api/v2/quote", Caller.ANYONE, _quote_v2),
     Route(2, "GET", "/api/v2/manifest", Caller.ANYONE, _manifest_v2),
-    Route(2, "POST", "/api/v2/manifest", Caller.ANYONE, _set_manifest_v2, _BASE64_MANIFEST_BYTES),
+    Route(2, "POST", "/api/v2/manifest", Caller.SETTER, _set_manifest_v2, _BASE64_MANIFEST_BYTES),
     Route(2, "GET", "/api/v2/update", Caller.ANYONE, _update_log_v2),
     Route(2, "POST", "/api/v2/update", Caller.APPROVER, _update_v2, _BASE64_MANIFEST_BYTES),
     Route(2, "GET", "/api/v2/update-manifest", Caller.ANYONE, _pending),

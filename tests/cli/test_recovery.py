@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attestation.simulation import vendor
+from attestation.simulation.folder import create
 from tests.cli.conftest import Enclasp, Ended
 from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.owners import OwnerOfShare, owner
@@ -51,7 +51,7 @@ class Deployment:
     def lose_the_machine(self) -> None:
         self.running.kill()
         (self.running.folder / "simulation").rename(self.folder / "gone")
-        vendor.create(self.running.folder / "simulation")
+        create(self.running.folder / "simulation")
         self.running = start(self.folder / "dev")
 
     def key(self, name: str) -> tuple[str, Path]:
