@@ -77,7 +77,7 @@ def _values(path: str, old: ReferenceValues, new: ReferenceValues, users: str) -
             if before.value != after.value:
                 yield _changed(step(path, before.key), before, after, users)
         if isinstance(old, SevSnpReferenceValues) and isinstance(new, SevSnpReferenceValues):
-            yield from _tcb(path, old.tcb, new.tcb, users)
+            yield from _tcb(path, old.tcb, new.tcb, users, revoked="RevokedChipIDs")
         if isinstance(old, AzureVtpmReferenceValues) and isinstance(new, AzureVtpmReferenceValues):
             yield from _together(path, (old.hardware,), (new.hardware,), users)
 
@@ -155,9 +155,10 @@ def _debug(path: str, old: bool, new: bool, users: str) -> Iterator[Change]:
         yield Change(gravity, step(path, "Debug"), meaning, str(old).lower(), str(new).lower())
 
 
-def _tcb(path: str, old: TcbPolicy, new: TcbPolicy, users: str) -> Iterator[Change]:
+def _tcb(path: str, old: TcbPolicy, new: TcbPolicy, users: str, *, revoked: str = "RevokedPPIDs") -> Iterator[Change]:
+    """revoked: the key that revoked machines stand under."""
+    yield from _revoked(step(path, revoked), old, new, users)
     yield from _waivers(step(path, "Waivers"), old, new, users)
-    yield from _revoked(step(path, "RevokedPPIDs"), old, new, users)
     key, least = "MinimumTCBEvaluationDataNumber", (old.minimum_evaluation or 0, new.minimum_evaluation or 0)
     if least[0] != least[1]:
         gravity = Gravity.NARROWS if least[1] > least[0] else Gravity.WEAKENS

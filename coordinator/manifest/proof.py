@@ -6,6 +6,7 @@ from attestation.azure_vtpm.claims import AzureVtpmReferenceValues
 from attestation.claims import ReferenceValues, TcbPolicy, TcbStatus
 from attestation.composite.claims import CompositeReferenceValues
 from attestation.kinds import Kind
+from attestation.sev_snp.claims import SevSnpReferenceValues
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.demands import Demand, Rule, demands
@@ -30,6 +31,8 @@ def proof(values: ReferenceValues) -> str:
     if isinstance(values, CompositeReferenceValues):
         return "all together: " + "; and ".join(map(proof, values.all_of))
     words = [_demanded(demand) for demand in demands(values) if demand.is_given]
+    if isinstance(values, SevSnpReferenceValues) and values.tcb.revoked_machines:
+        words.append(f"none of {len(values.tcb.revoked_machines)} revoked machines")
     if isinstance(values, AzureVtpmReferenceValues):
         words.append(f"under a paravisor that is {proof(values.hardware)}")
     return f"{_NAMES[values.kind]}, {', '.join(words)}"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from coordinator.manifest.change import Change, Gravity
 from coordinator.manifest.diff import diff, diff_json
+from coordinator.manifest.explain import explain
 from coordinator.manifest.model import Manifest
 from coordinator.manifest.parse import parse
 
@@ -137,6 +138,16 @@ def test_each_change_has_its_gravity_and_its_words(
     assert first.path.startswith("/" + path.split("|")[0])
     back_again = diff(manifest(with_change(path, value)), manifest(BASE))
     assert back is back_again[0].gravity, back_again
+
+
+def test_a_revoked_chip_is_told_under_its_own_key() -> None:
+    guest = {"Measurement": "11" * 48}
+    before = manifest(with_change("Packages|web", {"SEVSNP": guest}))
+    after = manifest(with_change("Packages|web", {"SEVSNP": {**guest, "RevokedChipIDs": ["0a" * 64]}}))
+    (change,) = diff(before, after)
+    assert (G.NARROWS, "/Packages/web/SEVSNP/RevokedChipIDs") == (change.gravity, change.path)
+    assert [G.WEAKENS] == [change.gravity for change in diff(after, before)]
+    assert "none of 1 revoked machines" in explain(after)["marbles"]["web"]["proof"][0]
 
 
 def test_a_waiver_that_is_made_longer_weakens_and_one_that_is_explained_anew_does_not() -> None:
