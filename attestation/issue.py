@@ -48,8 +48,10 @@ def find_issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer:
     if gpus not in ("", "all"):
         raise NoDevice(f"{GPUS}: expected 'all', or nothing, got '{gpus}'")
     folder = environ.get(SIMULATION, "")
-    issuer = _simulated(Path(folder), environ, program) if folder else _hardware()
-    return _with_gpus(issuer, Path(folder), program) if gpus else issuer
+    if not folder:
+        return with_gpus(_hardware()) if gpus else _hardware()
+    issuer = _simulated(Path(folder), environ, program)
+    return _with_simulated_gpu(issuer, Path(folder), program) if gpus else issuer
 
 
 def _hardware() -> Issuer:
@@ -66,12 +68,15 @@ def _simulated(folder: Path, environ: Mapping[str, str], program: Sequence[str])
     return SimulatedIssuer(folder, Kind(name), program)
 
 
-def _with_gpus(issuer: Issuer, folder: Path, program: Sequence[str]) -> Issuer:
-    """Raises NoDevice if there is no GPU."""
+def with_gpus(issuer: Issuer) -> Issuer:
+    """Of the machine's GPUs too.  Raises NoDevice if there is none."""
     from attestation.composite.device import CompositeIssuer
-
-    if issuer.simulated:
-        return CompositeIssuer(issuer, (SimulatedIssuer(folder, Kind.NVIDIA_GPU, program),))
     from attestation.nvidia_gpu.device import all_devices
 
     return CompositeIssuer(issuer, all_devices())
+
+
+def _with_simulated_gpu(issuer: Issuer, folder: Path, program: Sequence[str]) -> Issuer:
+    from attestation.composite.device import CompositeIssuer
+
+    return CompositeIssuer(issuer, (SimulatedIssuer(folder, Kind.NVIDIA_GPU, program),))

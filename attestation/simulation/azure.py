@@ -56,20 +56,7 @@ class SimulatedAzureMachine:
 
     def runtime_data(self) -> bytes:
         """What the paravisor says of the machine."""
-        numbers = self.attestation_key.public_key().public_numbers()
-        key = {
-            "kid": "HCLAkPub",
-            "key_ops": ["sign"],
-            "kty": "RSA",
-            "e": _base64url(numbers.e),
-            "n": _base64url(numbers.n),
-        }
-        document = {
-            "keys": [key],
-            "vm-configuration": {"secure-boot": self.secure_boot, "tpm-enabled": True, "vmUniqueId": _VM_ID},
-            "user-data": self.user_data.hex().upper(),
-        }
-        return json.dumps(document, separators=(",", ":")).encode()
+        return runtime_data(self.attestation_key.public_key(), secure_boot=self.secure_boot, user_data=self.user_data)
 
     def quote(self, nonce: bytes, selection: tuple[int, ...] = tuple(range(MAX_PCRS))) -> tuple[bytes, bytes]:
         """The vTPM's quote, and its signature."""
@@ -93,6 +80,18 @@ class SimulatedAzureMachine:
                 certificate_table=self.certificate_table,
             ),
         )
+
+
+def runtime_data(attestation_key: rsa.RSAPublicKey, *, secure_boot: bool = True, user_data: bytes = bytes(64)) -> bytes:
+    """What a paravisor says of its machine, and of the vTPM's attestation key."""
+    numbers = attestation_key.public_numbers()
+    key = {"kid": "HCLAkPub", "key_ops": ["sign"], "kty": "RSA", "e": _base64url(numbers.e), "n": _base64url(numbers.n)}
+    document = {
+        "keys": [key],
+        "vm-configuration": {"secure-boot": secure_boot, "tpm-enabled": True, "vmUniqueId": _VM_ID},
+        "user-data": user_data.hex().upper(),
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def hcl_report(kind: Kind, hardware_report: bytes, runtime_data: bytes) -> bytes:

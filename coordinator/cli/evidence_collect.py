@@ -23,8 +23,9 @@ _HINT = (
 @click.command()
 @click.option("--report-data", type=Hex(64), help="Bind the evidence to this, filled up with zero bytes.")
 @click.option("--interface", "wanted", help="Take this interface, by a part of its name, instead of the first usable.")
+@click.option("--gpus", is_flag=True, help="Of this machine's NVIDIA GPUs too, each bound to the processor's evidence.")
 @reports
-def collect(output: Output, report_data: bytes | None, wanted: str | None) -> None:
+def collect(output: Output, report_data: bytes | None, wanted: str | None, gpus: bool) -> None:
     """Collect evidence of the hardware that this runs on, and say which interfaces were found.
 
     Without -o json the result is the evidence itself, as `evidence verify` reads it.
@@ -33,16 +34,18 @@ def collect(output: Output, report_data: bytes | None, wanted: str | None) -> No
     enclasp evidence collect --report-data 00ff --out evidence.bin
     enclasp evidence collect -o json
     enclasp evidence collect --interface nvidia --out gpu.bin
+    enclasp evidence collect --gpus --report-data 00ff --out composite.json
     """
     from attestation.binding import REPORT_DATA_BYTES
     from attestation.collect.finder import INTERFACES, ask
-    from attestation.issue import SIMULATION, find_issuer
+    from attestation.issue import GPUS, SIMULATION, find_issuer, with_gpus
 
     data = (report_data or b"").ljust(REPORT_DATA_BYTES, b"\0")
     if os.environ.get(SIMULATION):
         from coordinator.program import own_program
 
-        issuer = find_issuer(os.environ, own_program())
+        environ = {**os.environ, GPUS: "all"} if gpus else os.environ
+        issuer = find_issuer(environ, own_program())
         evidence = issuer.issue(data)
         output.remark(f"{SIMULATION}: SIMULATED evidence, it proves nothing about this machine")
         document = _document(SIMULATION, str(evidence.kind), evidence.raw, data, simulated=True)
@@ -59,7 +62,7 @@ def collect(output: Output, report_data: bytes | None, wanted: str | None) -> No
         data_of_problem = {"interfaces": [_said(answer, used="") for answer in answers]}
         message = "no interface to confidential computing hardware can be used"
         raise Problem(message, exit_codes.INVALID, "V129", _HINT, detail, data_of_problem)
-    evidence = found.issue(data)
+    evidence = (with_gpus(found) if gpus else found).issue(data)
     interfaces = [_said(answer, used=found.interface) for answer in answers]
     for interface in interfaces:
         output.remark(f"{interface['name']}: {interface['state']}" + (f": {r}" if (r := interface["reason"]) else ""))

@@ -41,6 +41,13 @@ def test_simulated_evidence_is_collected_and_verified(
     assert 0 == enclasp("evidence", "verify", file, "--report-data", "00ff", *flags).code
     assert 4 == enclasp("evidence", "verify", file, "--report-data", "00fe", *flags).code
 
+    both = tmp_path / "composite.json"
+    assert 0 == enclasp("evidence", "collect", "--gpus", "--report-data", "00ff", "--out", both).code
+    verified = enclasp("evidence", "verify", both, "--report-data", "00ff", *flags, "-o", "json")
+    assert (0, "composite") == (verified.code, verified.document["platform"])
+    assert "tdx nvidia-gpu" == verified.document["claims"]["parts"]
+    assert 4 == enclasp("evidence", "verify", both, "--report-data", "00fe", *flags).code
+
     document = enclasp("evidence", "collect", "-o", "json").document
     assert (True, "tdx", "00" * 64) == (document["simulated"], document["platform"], document["report_data"])
     assert b64decode(document["evidence"])[:2] == b"\x04\x00"
