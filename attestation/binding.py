@@ -75,6 +75,17 @@ def vtpm_nonce(report_data: bytes) -> bytes:
     return hashlib.sha256(report_data).digest()
 
 
+def of_replica(root_spki_der: bytes, challenge: bytes, recipient: bytes) -> Bound:
+    """Binding of a coordinator that asks its leader for the state's key.
+
+    SHA-512(label || SHA-256(the leader's root key, SPKI) || challenge || recipient).  challenge: 32 bytes of the
+    leader's, used once; recipient: the X25519 key, 32 bytes, for which the answer is encrypted.
+    """
+    label = b"enclasp replica key v1"
+    digest = hashlib.sha512(label + hashlib.sha256(root_spki_der).digest() + challenge + recipient).digest()
+    return Bound(digest, "SHA-512 of label, the leader's root key digest, its challenge and the recipient's key")
+
+
 def of_device(cpu_report_data: bytes) -> Bound:
     """Binding of a GPU's evidence to its processor's: the nonce is SHA-256(label || the processor's report data).
 

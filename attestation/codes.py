@@ -35,6 +35,7 @@ NO_DEVICE: Final = "V129"
 TCB_DATE: Final = "V140"
 MACHINE: Final = "V141"
 NO_PACKAGE: Final = "V293"
+LIKENESS: Final = "V142"
 TCB_EVALUATION: Final = "V303"
 REVOKED_MACHINE: Final = "V304"
 
@@ -114,6 +115,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "update the platform's firmware, or lower MinimumTCBDate in the manifest",
     ),
     MACHINE: ("the machine is not on the list of allowed ones", "add its hardware id, or use an allowed machine"),
+    LIKENESS: (
+        "this is not the same program on the same kind of platform",
+        "replicas must run one image, with one configuration of their machine, and without debug",
+    ),
     TCB_EVALUATION: (
         "the platform was judged by an older evaluation of its vendor than wanted",
         "fetch fresh collateral, or lower MinimumTCBEvaluationDataNumber in the manifest",

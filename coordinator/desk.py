@@ -12,15 +12,17 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from attestation.binding import of_certificate, of_root_key
+from attestation.errors import NoSealingKey
 from attestation.evidence import Evidence
 from attestation.issue import Issuer
 from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
 from coordinator.journal.archive import Kept
-from coordinator.journal.errors import JournalError
+from coordinator.journal.errors import JournalError, KeySourceFailed
 from coordinator.journal.journal import Journal
+from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Locked, Opened, Vault
-from coordinator.manifest.model import Secret
+from coordinator.manifest.model import Manifest, Secret
 from coordinator.observe import Observer
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
@@ -51,7 +53,8 @@ class TryAgain(Exception):
 class Environment:
     """What a Coordinator stands on.
 
-    names: its DNS names and addresses; snapshot_every: records between snapshots; setters: of the first manifest.
+    names: its DNS names and addresses; snapshot_every: records between snapshots; setters: of the first manifest;
+    replicas: whether others share its state.
     """
 
     issuer: Issuer
@@ -64,6 +67,7 @@ class Environment:
     compatible: bool
     snapshot_every: int
     setters: Setters = ANYONE
+    replicas: bool = False
 
 
 class Desk:
@@ -192,6 +196,11 @@ class Desk:
             return ()
         return [decode_kept(entry.body) for entry in await self.in_thread(lambda: journal.newest_kept(_RECENT))]
 
+    async def keep_key(self, name: str, wrapped: bytes) -> None:
+        """Keep a copy of the data key that another machine wrapped, durably.  Raises NotServing."""
+        assert self._journal is not None, "a phase that admits changes has a journal"
+        await self.durable(self._journal.keep_key(name, wrapped))
+
     async def failure(self) -> JournalError:
         """Wait until the journal of this Coordinator fails, perhaps for ever; the process should then stop."""
         return await self._failed
@@ -208,12 +217,22 @@ class Desk:
         if isinstance(found, Opened):
             self._journal = found.journal
             self._remember(found)
-            return self.read(found)
+            state = self.read(found)
+            if found.handed and state.deployment is not None:
+                self._seal_here(found, state.deployment.manifest)
+            return state
         if isinstance(found, Locked):
             self.locked = found
             self.env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
         phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
         return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b"", None))
+
+    def _seal_here(self, opened: Opened, manifest: Manifest) -> None:
+        """Another replica's key opened the state: from now on this machine's opens it too, if it has one."""
+        try:
+            self.env.vault.seal(opened, manifest.config.seal_mode.value, key_source_names(manifest))
+        except (NoSealingKey, KeySourceFailed) as cause:
+            self.env.observer.warning("nothing of this machine seals the state", reason=str(cause))
 
     def _remember(self, opened: Opened) -> None:
         """Which Evidence was admitted before, and how long the journal is."""

@@ -25,6 +25,8 @@ from coordinator.observe import Observer
 
 T = TypeVar("T")
 
+CLIENT_DOOR: Final = "client"
+MESH_DOOR: Final = "mesh"
 RENEW_DEADLINE: Final = DURATION * 2 / 3
 """Seconds without a renewal after which a leader ends, before anybody else may take the lease."""
 
@@ -32,7 +34,8 @@ RENEW_DEADLINE: Final = DURATION * 2 / 3
 class Replica:
     """A process's part in the election of one state's leader.
 
-    doors: listening sockets by name, its own from now on.
+    doors: listening sockets by name, its own from now on.  learn: called with the leader's client door now and then
+    while this replica follows; it blocks.
     """
 
     def __init__(
@@ -41,13 +44,14 @@ class Replica:
         name: str,
         doors: Mapping[str, socket.socket],
         *,
+        learn: Callable[[Target], None],
         observer: Observer,
         wall: Callable[[], datetime],
         entropy: Callable[[int], bytes],
     ) -> None:
         """Raises ClusterError if there is no way to the API server."""
         self.doors = doors
-        self._observer = observer
+        self._observer, self._learn = observer, learn
         self._api = ClusterApi(account)
         host = own_address(account)
         notes = {door: str(Address(host, listening.getsockname()[1])) for door, listening in doors.items()}
@@ -57,6 +61,7 @@ class Replica:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
         self._leader: Following | None = None
         self._known = asyncio.Condition()
+        self._learning: asyncio.Future[None] | None = None
 
     async def lead(self) -> None:
         """Pass connections on until this replica leads.  Errors of the API server are logged, and it tries again."""
@@ -109,7 +114,15 @@ class Replica:
                 self._observer.info("this replica follows", leader=answer.holder)
             self._leader = answer
             self._known.notify_all()
+        await self._learn_soon()
         return False
+
+    async def _learn_soon(self) -> None:
+        """Beside everything else: a leader that does not answer must not keep us from taking its place."""
+        if self._learning is None or self._learning.done():
+            with contextlib.suppress(OSError):
+                leader = await self._target(CLIENT_DOOR)
+                self._learning = asyncio.get_running_loop().run_in_executor(None, self._learn, leader)
 
     async def _target(self, door: str) -> Target:
         """Where the leader's door is, once there is one."""

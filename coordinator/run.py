@@ -3,24 +3,19 @@
 import asyncio
 import contextlib
 import gc
-import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 from OpenSSL import SSL
 
-from attestation.anchors import TrustAnchors
-from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import AttestationError
-from attestation.issue import Issuer, find_issuer
-from attestation.verify import Verifier
+from attestation.issue import Issuer
 from coordinator import startup
 from coordinator.cluster.account import Account, find_account
 from coordinator.cluster.api import ClusterApi
@@ -31,16 +26,13 @@ from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.doors.tls import serve as serve_tls
-from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
-from coordinator.journal.configured import key_sources
 from coordinator.journal.errors import JournalError
 from coordinator.journal.kubernetes import KubernetesStorage
 from coordinator.journal.sqlite import SqliteStorage
-from coordinator.journal.storage import Storage
 from coordinator.journal.vault import Vault
+from coordinator.machine import Machine, find_machine, make_vault
 from coordinator.observe import Observer, configure_logging
-from coordinator.program import own_program
-from coordinator.replica import Replica, listen
+from coordinator.replica import CLIENT_DOOR, MESH_DOOR, Replica, listen
 from coordinator.rest import app, metrics
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
@@ -49,6 +41,7 @@ from coordinator.setters import Setters, SettersInvalid, parse_setters
 from coordinator.state.events import EventFormatError
 from coordinator.state.model import Authority
 from coordinator.state.replay import ReplayFailed
+from coordinator.successor import Successor
 
 VERSION: Final = "0.1.0"
 _COLLECT_AFTER: Final = 10_000
@@ -57,8 +50,6 @@ this is some 200 connections, a few MB; with Python's 700 the collector takes 4 
 _FAILURES: Final = (AttestationError, ClusterError, JournalError)
 Where: TypeAlias = Address | socket.socket
 """An address to listen on, or a socket that listens."""
-CLIENT_DOOR: Final = "client"
-MESH_DOOR: Final = "mesh"
 EXIT_DONE: Final = 0
 EXIT_INPUT: Final = 3
 EXIT_STOPPED: Final = 6
@@ -104,32 +95,39 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(config: Config, environ: Mapping[str, str], observer: Observer) -> int:
+    machine = find_machine(config, environ, observer)
     if config.store == "sqlite":
-        return await _run(config, environ, observer, None)
-    replica = _replica(config, find_account(environ), observer)
+        vault = make_vault(config, machine, SqliteStorage(Path(config.state_dir)), None)
+        return await _run(config, machine, vault, None)
+    account = find_account(environ)
+    successor = Successor(machine)
+    replica = _replica(config, account, successor)
     try:
-        if await _leads_before_a_signal(replica):
-            return await _run(config, environ, observer, replica)
-        return EXIT_DONE
+        if not await _leads_before_a_signal(replica):
+            return EXIT_DONE
+        storage = KubernetesStorage(ClusterApi(account), config.state_name, machine.entropy)
+        vault = make_vault(config, machine, storage, successor.held)
+        return await _run(config, machine, vault, replica)
     finally:
         await replica.leave()
 
 
-async def _run(config: Config, environ: Mapping[str, str], observer: Observer, replica: Replica | None) -> int:
-    """Serve.  replica: which leads now, and whose doors and store are used; None for a state of one's own."""
-    issuer, endorsements = find_issuer(environ, own_program()), _endorsements(config)
+async def _run(config: Config, machine: Machine, vault: Vault, replica: Replica | None) -> int:
+    """Serve.  replica: which leads now, and whose doors are used; None for a state of one's own."""
+    observer = machine.observer
     coordinator = Coordinator(
         Environment(
-            issuer=issuer,
-            verifier=_verifier(config, endorsements),
-            vault=_vault(config, environ, issuer, replica),
+            issuer=machine.issuer,
+            verifier=machine.verifier,
+            vault=vault,
             observer=observer,
-            clock=_now,
-            entropy=os.urandom,  # noqa: TID251 - shell: draws entropy
+            clock=machine.clock,
+            entropy=machine.entropy,
             names=config.dns_names,
             compatible=config.compatible,
             snapshot_every=config.snapshot_every,
             setters=_setters(config),
+            replicas=replica is not None,
         )
     )
     startup.say_what_is_not_read(Path(config.state_dir), observer)
@@ -144,11 +142,11 @@ async def _run(config: Config, environ: Mapping[str, str], observer: Observer, r
         runners.append(metrics.make_runner(coordinator, observer))
         await runners[-1].setup()
         await web.TCPSite(runners[-1], config.prometheus.host or None, config.prometheus.port).start()
-    _announce(config, issuer, coordinator, observer)
+    _announce(config, machine.issuer, coordinator, observer)
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
     gc.enable()
-    watch = asyncio.create_task(watch_collateral(endorsements, observer, _now))
+    watch = asyncio.create_task(watch_collateral(machine.endorsements, observer, machine.clock))
     code = await _until_stopped(coordinator, replica, observer)
     watch.cancel()
     for server in servers:
@@ -158,17 +156,6 @@ async def _run(config: Config, environ: Mapping[str, str], observer: Observer, r
         await runner.cleanup()
     await coordinator.close()
     return code
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
-
-
-def _vault(config: Config, environ: Mapping[str, str], issuer: Issuer, replica: Replica | None) -> Vault:
-    folder, entropy = Path(config.state_dir), os.urandom  # noqa: TID251 - shell: draws entropy
-    retention = Retention(config.evidence_days, config.evidence_megabytes * 1_000_000)
-    archives = EvidenceFolder(folder / "evidence", retention, entropy) if retention.keeps else NO_ARCHIVES
-    return Vault(_storage(config, environ, replica), key_sources(config, issuer, entropy), entropy, archives)
 
 
 async def _until_stopped(coordinator: Coordinator, replica: Replica | None, observer: Observer) -> int:
@@ -198,14 +185,16 @@ async def _signal() -> None:
     await signalled.wait()
 
 
-def _replica(config: Config, account: Account, observer: Observer) -> Replica:
+def _replica(config: Config, account: Account, successor: Successor) -> Replica:
+    machine = successor.machine
     return Replica(
         account,
         config.state_name,
         {CLIENT_DOOR: listen(config.client), MESH_DOOR: listen(config.mesh)},
-        observer=observer,
-        wall=_now,
-        entropy=os.urandom,  # noqa: TID251 - shell: draws entropy
+        learn=lambda leader: successor.learn(*leader),
+        observer=machine.observer,
+        wall=machine.clock,
+        entropy=machine.entropy,
     )
 
 
@@ -218,27 +207,6 @@ async def _leads_before_a_signal(replica: Replica) -> bool:
     for wait in done:
         wait.result()
     return leads in done
-
-
-def _storage(config: Config, environ: Mapping[str, str], replica: Replica | None) -> Storage:
-    if replica is None:
-        return SqliteStorage(Path(config.state_dir))
-    api = ClusterApi(find_account(environ))
-    return KubernetesStorage(api, config.state_name, os.urandom)  # noqa: TID251 - shell: draws entropy
-
-
-def _endorsements(config: Config) -> Endorsements:
-    return parse_bundle(Path(config.collateral).read_bytes()) if config.collateral else Endorsements.none()
-
-
-def _verifier(config: Config, endorsements: Endorsements) -> Verifier:
-    anchors = TrustAnchors.genuine()
-    if config.trust:
-        anchors = anchors.with_simulated(Path(config.trust).read_bytes())
-    verifier = Verifier(anchors, endorsements)
-    if not config.trust:  # a simulated vendor's are ours, and all platforms' code would take 0.1 s
-        verifier.read_endorsements()
-    return verifier
 
 
 def _announce(config: Config, issuer: Issuer, coordinator: Coordinator, observer: Observer) -> None:

@@ -12,6 +12,7 @@ from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
 from coordinator.clerks.recovery import Recovery
+from coordinator.clerks.replicas import Replicas
 from coordinator.clerks.updates import Updates
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import NoSetter
@@ -36,6 +37,7 @@ class Coordinator:
         self._manifests = Manifests(self._desk)
         self.people = People(self._desk)
         self.recovery = Recovery(self._desk)
+        self.replicas = Replicas(self._desk)
         self.features = Features(self._desk)
         self.updates = Updates(self._desk, self._manifests)
 

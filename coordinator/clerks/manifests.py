@@ -14,8 +14,9 @@ from coordinator.desk import Desk, TryAgain
 from coordinator.journal.codes import CODES as JOURNAL_CODES
 from coordinator.journal.codes import NO_SEALING_KEY
 from coordinator.journal.errors import JournalError, KeySourceFailed, WriteUncertain
+from coordinator.journal.sources import key_source_names
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
-from coordinator.manifest.model import KeySource, Manifest, Secret
+from coordinator.manifest.model import Manifest, Secret
 from coordinator.recovery.prepare import Prepared, prepare
 from coordinator.state.events import encode_event
 from coordinator.state.model import Custody
@@ -116,14 +117,6 @@ def _custody(prepared: Prepared) -> Custody:
     return Custody(prepared.plan, prepared.envelopes, prepared.verifiers)
 
 
-def key_source_names(manifest: Manifest) -> tuple[str, ...]:
-    """What the vault calls the manifest's key sources."""
-    return tuple(_SOURCES[source] for source in manifest.config.key_sources)
-
-
 def wants_key_now(secret: Secret) -> bool:
     """True for a certificate that all marbles share: its key pair is made when the manifest is."""
     return secret.shared and not secret.user_defined and secret.type.is_certificate
-
-
-_SOURCES: Final = {KeySource.PLATFORM: "cce", KeySource.TPM: "tpm", KeySource.PKCS11: "pkcs11"}

@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attestation.errors import NoSealingKey
 from coordinator.authority import AuthorityKeys
-from coordinator.clerks.manifests import key_source_names
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import RecoveryRefused, ShareUnreadable
 from coordinator.decisions.recover import check_same_plan, recovered, rehearse
 from coordinator.desk import Desk, TryAgain
 from coordinator.journal.errors import JournalError, KeySourceFailed
+from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Opened
 from coordinator.recovery.errors import EnvelopeUnreadable, NoRecoveryKeys, RecoveryError
 from coordinator.recovery.gathering import Gathering, Submission

@@ -21,6 +21,7 @@ from coordinator.client.recovery import RecoveryStanding, read_standing, state_d
 from coordinator.client.transport import Exchange, Request
 from coordinator.recovery.statement import WaitingState
 from coordinator.wire.history import HistoryFormatError, parse_history
+from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy, encode_copy, encode_key_request
 
 PHASE_RECOVERY = 1
 PHASE_ACCEPTING_MANIFEST = 2
@@ -29,7 +30,7 @@ STRICT, COMPATIBLE = "strict", "compatible"
 """How a coordinator reads its manifest.  It says so only where it does as MarbleRun would."""
 _WRONG_STATE = "server is not in expected state"
 _NOT_PERMITTED = "U521"
-_CODED_MESSAGE = re.compile(r"(?P<code>[EVANRU][0-9]{3}) (?P<text>.+)", re.DOTALL)
+_CODED_MESSAGE = re.compile(r"(?P<code>[EVANRUK][0-9]{3}) (?P<text>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,24 @@ class CoordinatorClient:
     def rehearse_recovery(self, owner: str, proof: bytes) -> None:
         """Prove that an owner's share still opens."""
         self._post("/api/v2/recovery/rehearse", {"owner": owner, "proof": base64.b64encode(proof).decode()})
+
+    def replica_challenge(self) -> bytes:
+        """What the evidence of a replica that asks for the state's key must be over."""
+        match self._get("/api/v2/replica/challenge"):
+            case {"challenge": str(challenge)}:
+                return _base64(challenge, "challenge")
+        raise _unexpected("challenge", "challenge")
+
+    def replica_key(self, asked: KeyRequest) -> Handover:
+        """The state's key, encrypted for the request's recipient, and how the manifest wants it to be kept."""
+        match self._post("/api/v2/replica/key", encode_key_request(asked)):
+            case {"sealedKey": str(sealed), "sealMode": str(mode), "keySources": list(sources)}:
+                return Handover(_base64(sealed, "key"), mode, tuple(map(str, sources)))
+        raise _unexpected("key", "sealedKey, sealMode and keySources")
+
+    def replica_keep(self, copy: WrappedCopy) -> None:
+        """Leave a copy of the state's key that this machine wrapped."""
+        self._post("/api/v2/replica/copy", encode_copy(copy))
 
     def _post(self, path: str, document: Mapping[str, Any], *, bearer: str = "") -> Any:
         answer = self.exchange(Request("POST", path, json.dumps(document).encode(), bearer), pin=self.pin)

@@ -153,6 +153,13 @@ class SecretRefused(Refused):
     code = "U522"
 
 
+class ReplicaRefused(Refused):
+    """Somebody who asks for the state's key is no replica of this coordinator, or there is nothing to share."""
+
+    code = "R480"
+    hint = "replicas must run one image, on machines of one kind, with the same trust anchors and collateral"
+
+
 class RecoveryRefused(Refused):
     """A share, or a rehearsal's proof, is not what this state needs; `cause` says why."""
 
@@ -285,5 +292,6 @@ CODES = {
         "an approved manifest could not be put in force",
         "the text says why; correct the document, propose it again",
     ),
+    "R480": ("a replica was refused the state's key", ReplicaRefused.hint),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

@@ -205,6 +205,16 @@ class Journal:
         """The newest entries of the archive, at most so many, oldest first.  From any thread.  Raises JournalError."""
         return self._archive.newest(count)
 
+    def keep_key(self, name: str, wrapped: bytes) -> asyncio.Future[None]:
+        """Keep one more wrapped copy of the data key; the future is done when it is durable.
+
+        Raises the journal's failure if it is broken; the future raises JournalError if the copy was not kept.
+        """
+        if self._broken is not None:
+            raise self._broken.with_traceback(None)
+        meta = {_KEY_PREFIX + name: wrapped}
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._storage.put_meta, meta)
+
     async def failure(self) -> JournalError:
         """Wait until nothing can be appended any more, perhaps for ever; then say why."""
         while self._broken is None:

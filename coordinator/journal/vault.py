@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from attestation.errors import NoSealingKey
 from coordinator.journal.archive import NO_ARCHIVES, Archives
 from coordinator.journal.errors import JournalError, KeySourceFailed, KeyUnusable, StorageFailed, WriteUncertain
-from coordinator.journal.journal import Head, Journal, Keyring, NoJournal, read_keyring, unproven_head
+from coordinator.journal.handover import Held
+from coordinator.journal.journal import Head, Journal, NoJournal, read_keyring, unproven_head
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.record import Entropy
 from coordinator.journal.source import KeySource
+from coordinator.journal.sources import Sources
 from coordinator.journal.storage import Storage
 from coordinator.recovery.plan import encode_plan
 from coordinator.recovery.prepare import Prepared
@@ -22,11 +23,15 @@ _NONCE_BYTES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The journal and every body in it, in order."""
+    """The journal and every body in it, in order.
+
+    handed: True if another replica's key opened it, and no key source of this machine: seal it here too.
+    """
 
     journal: Journal
     bodies: list[bytes]
     data_key: DataKey = field(repr=False)
+    handed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,23 @@ class Vault:
 
     sources: those that are configured; the manifest says which of them keep a state, and each alone opens it again.
     archives: where admitted Evidence is kept beside the state.
+    handed: the key that another replica gave.  machine: its name where several share the storage.  held: the key of the
+    stored journal that is open; None before, and for one that is in memory only.
     """
 
     def __init__(
-        self, storage: Storage, sources: Sequence[KeySource], entropy: Entropy, archives: Archives = NO_ARCHIVES
+        self,
+        storage: Storage,
+        sources: Sequence[KeySource],
+        entropy: Entropy,
+        archives: Archives = NO_ARCHIVES,
+        handed: Held | None = None,
+        machine: str = "",
     ) -> None:
-        self._storage, self._sources = storage, tuple(sources)
+        self._storage, self._sources = storage, Sources(tuple(sources), machine)
         self._entropy, self._archives = entropy, archives
+        self._handed = handed
+        self.held: Held | None = None
 
     def open(self) -> Opened | Locked | NoJournal:
         """What is there.  Raises JournalError for a journal that is damaged, or a folder that cannot be used."""
@@ -62,17 +77,20 @@ class Vault:
         if isinstance(keyring, NoJournal):
             return keyring
         try:
-            data_key = self._unwrap(keyring)
+            data_key = self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id)
         except (KeyUnusable, KeySourceFailed) as reason:
+            if self._handed is not None and self._handed.journal_id == keyring.journal_id:
+                return self._open(keyring.journal_id, self._handed.data_key, handed=True)
             return Locked(reason, keyring.journal_id, unproven_head(self._storage), keyring.notes.get(RECOVERY, b""))
-        return self._open(data_key)
+        return self._open(keyring.journal_id, data_key)
 
     def recover(self, secret: bytes) -> Opened:
         """Open a locked journal with its owners' secret.  Raises JournalError."""
         keyring = read_keyring(self._storage)
         if isinstance(keyring, NoJournal) or RECOVERY not in keyring.wrapped_keys:
             raise KeyUnusable("key source", RECOVERY, "none")
-        return self._open(unwrap(keyring.wrapped_keys[RECOVERY], secret, keyring.journal_id))
+        data_key = unwrap(keyring.wrapped_keys[RECOVERY], secret, keyring.journal_id)
+        return self._open(keyring.journal_id, data_key)
 
     def seal(self, opened: Opened, mode: str, sources: Sequence[str]) -> None:
         """Wrap the data key of an open journal anew, durably, by these sources of this machine.
@@ -81,7 +99,7 @@ class Vault:
         """
         keyring = read_keyring(self._storage)
         assert not isinstance(keyring, NoJournal), "an open journal is there"
-        wrapped = self._wrap(opened.data_key, keyring.journal_id, mode, sources)
+        wrapped = self._sources.wrap(opened.data_key, keyring.journal_id, mode, sources)
         self._storage.put_meta({f"key/{name}": value for name, value in wrapped.items()})
 
     def check(self, mode: str, sources: Sequence[str]) -> None:
@@ -90,7 +108,7 @@ class Vault:
         Raises NoSealingKey, which says what to do instead, and KeySourceFailed.
         """
         if mode != "Disabled":
-            self._wrap(DataKey(bytes(DATA_KEY_BYTES)), JournalId(bytes(JOURNAL_ID_BYTES)), mode, sources)
+            self._sources.wrap(DataKey(bytes(DATA_KEY_BYTES)), JournalId(bytes(JOURNAL_ID_BYTES)), mode, sources)
 
     def found(
         self, bodies: Sequence[bytes], mode: str, sources: Sequence[str], recovery: Prepared | None = None
@@ -109,7 +127,7 @@ class Vault:
         notes: dict[str, bytes] = {}
         if mode != "Disabled":
             storage, archives = self._storage, self._archives
-            wrapped = self._wrap(data_key, journal_id, mode, sources)
+            wrapped = self._sources.wrap(data_key, journal_id, mode, sources)
             if recovery is not None:
                 nonce = self._entropy(_NONCE_BYTES)
                 wrapped[RECOVERY] = wrap(data_key, recovery.secret, RECOVERY, journal_id, nonce)
@@ -117,7 +135,7 @@ class Vault:
             if not isinstance(read_keyring(storage), NoJournal):
                 storage.move_aside()
         try:
-            return Journal.create(
+            journal = Journal.create(
                 storage,
                 data_key,
                 bodies,
@@ -130,36 +148,22 @@ class Vault:
         except StorageFailed as failure:
             _take_back(storage, journal_id, failure)
             raise
+        self.held = Held(journal_id, data_key) if mode != "Disabled" else None
+        return journal
+
+    def key_names(self) -> tuple[str, ...]:
+        """Under which names the data key is kept."""
+        keyring = read_keyring(self._storage)
+        return () if isinstance(keyring, NoJournal) else tuple(keyring.wrapped_keys)
 
     def close(self) -> None:
         """Let go of the storage."""
         self._storage.close()
 
-    def _open(self, data_key: DataKey) -> Opened:
+    def _open(self, journal_id: JournalId, data_key: DataKey, *, handed: bool = False) -> Opened:
         journal, bodies = Journal.open(self._storage, data_key, archives=self._archives, entropy=self._entropy)
-        return Opened(journal, bodies, data_key)
-
-    def _unwrap(self, keyring: Keyring) -> DataKey:
-        """By the first source that can.  Raises KeyUnusable or KeySourceFailed, of the first that wrapped it."""
-        reasons: list[JournalError] = []
-        for source in self._sources:
-            if (wrapped := keyring.wrapped_keys.get(source.name)) is not None:
-                try:
-                    return source.unwrap(wrapped, keyring.journal_id)
-                except (KeyUnusable, KeySourceFailed) as reason:
-                    reasons.append(reason)
-        if reasons:
-            raise reasons[0]
-        wanted = " or ".join(source.name for source in self._sources)
-        raise KeyUnusable("key source", wanted, ", ".join(keyring.wrapped_keys) or "none")
-
-    def _wrap(self, data_key: DataKey, journal_id: JournalId, mode: str, names: Sequence[str]) -> dict[str, bytes]:
-        """By each of these.  Raises NoSealingKey, KeySourceFailed."""
-        known = {source.name: source for source in self._sources}
-        for name in names:
-            if name not in known:
-                raise NoSealingKey(f"key source {name}: this coordinator's configuration has none")
-        return {name: known[name].wrap(data_key, mode, journal_id) for name in names}
+        self.held = Held(journal_id, data_key)
+        return Opened(journal, bodies, data_key, handed)
 
 
 def _take_back(storage: Storage, journal_id: JournalId, failure: StorageFailed) -> None:

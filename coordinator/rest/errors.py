@@ -6,6 +6,7 @@ from coordinator.decisions.errors import (
     GateClosed,
     NoPendingUpdate,
     Refused,
+    ReplicaRefused,
     ShareUnreadable,
     UnknownMarbleCertificate,
     UnknownUser,
@@ -46,7 +47,7 @@ def refused(refusal: Refused | BodyInvalid, version: int, refusal_v1: int) -> we
     text = f"{refusal.code} {text}"
     if isinstance(refusal, (UnknownUser, UnknownMarbleCertificate)):
         return error(401, text) if version == 1 else fail(401, text)
-    if isinstance(refusal, GateClosed):
+    if isinstance(refusal, (GateClosed, ReplicaRefused)):
         return error(403, text)
     if isinstance(refusal, ShareUnreadable):
         return fail(400, text)

@@ -18,7 +18,7 @@ from coordinator.rest import errors
 from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
-from coordinator.wire import features, hierarchy, recovery, secrets, update_log, updates, v1, v2
+from coordinator.wire import features, hierarchy, recovery, replicas, secrets, update_log, updates, v1, v2
 from coordinator.wire.history import history_document
 
 
@@ -267,6 +267,20 @@ def _approved_document(call: Call) -> tuple[bytes, tuple[ManifestSignature, ...]
     return raw, signatures
 
 
+async def _replica_challenge(coordinator: Coordinator, _call: Call) -> web.Response:
+    return errors.success(replicas.challenge(coordinator.replicas.challenge()))
+
+
+async def _replica_key(coordinator: Coordinator, call: Call) -> web.Response:
+    asked = replicas.decode_key_request(call.body)
+    return errors.success(replicas.handed_over(await coordinator.replicas.hand_over(asked)))
+
+
+async def _replica_copy(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.replicas.keep(replicas.decode_copy(call.body))
+    return errors.success(None)
+
+
 def _entries(coordinator: Coordinator) -> list[str]:
     return [update_log.entry(entry.time_ms, entry.update, entry.details) for entry in coordinator.update_log()]
 
@@ -327,4 +341,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "POST", "/api/v2/recovery/rehearse", Caller.ANYONE, _rehearse_recovery),
     Route(2, "POST", "/api/v2/sign-quote", Caller.ANYONE, _sign_quote, QUOTE_BYTES),
     Route(2, "POST", "/api/v2/monotonic-counter", Caller.MARBLE, _monotonic_counter),
+    Route(2, "GET", "/api/v2/replica/challenge", Caller.ANYONE, _replica_challenge),
+    Route(2, "POST", "/api/v2/replica/key", Caller.ANYONE, _replica_key),
+    Route(2, "POST", "/api/v2/replica/copy", Caller.ANYONE, _replica_copy),
 )

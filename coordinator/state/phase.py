@@ -31,6 +31,7 @@ class Ask(Enum):
     READ_LOG = "manifest log"
     RECOVER = "recovery"
     REHEARSE = "recovery rehearse"
+    HAND_OVER = "replica key"
     SIGN_QUOTE = "sign-quote"
     RAISE_COUNTER = "monotonic counter"
     UPDATE = "manifest update"
@@ -49,6 +50,7 @@ ADMITS: Final[Mapping[Phase, frozenset[Ask]]] = {
             Ask.WRITE_SECRETS,
             Ask.READ_LOG,
             Ask.REHEARSE,
+            Ask.HAND_OVER,
             Ask.SIGN_QUOTE,
             Ask.RAISE_COUNTER,
             Ask.UPDATE,

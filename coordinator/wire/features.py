@@ -3,7 +3,7 @@
 import base64
 from typing import Any, Final
 
-from coordinator.wire.go_json import bytes_field, fields, first_value, kind
+from coordinator.wire.go_json import bytes_field, fields_of, first_value, kind
 from coordinator.wire.v2 import BodyInvalid
 
 QUOTE_FIELD: Final = "sgxQuote"
@@ -11,7 +11,7 @@ QUOTE_FIELD: Final = "sgxQuote"
 
 def decode_sign_quote(body: bytes) -> bytes:
     """`{"sgxQuote": base64}`.  Raises BodyInvalid."""
-    return bytes_field(QUOTE_FIELD, _object(body).get(QUOTE_FIELD.casefold()))
+    return bytes_field(QUOTE_FIELD, fields_of("body", first_value(body)).get(QUOTE_FIELD.casefold()))
 
 
 def countersigned(tcb_status: str, signature: bytes) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def countersigned(tcb_status: str, signature: bytes) -> dict[str, Any]:
 
 def decode_counter(body: bytes) -> tuple[str, int]:
     """`{"name": text, "value": number}`; what is missing is "" and 0.  Raises BodyInvalid."""
-    document = _object(body)
+    document = fields_of("body", first_value(body))
     name, value = document.get("name"), document.get("value")
     if not isinstance(name, str | None):
         raise BodyInvalid(f"name: expected text, got {kind(name)}")
@@ -33,10 +33,3 @@ def decode_counter(body: bytes) -> tuple[str, int]:
 def counter(before: int) -> dict[str, Any]:
     """Answer to `POST /api/v2/monotonic-counter`."""
     return {"value": before}
-
-
-def _object(body: bytes) -> Any:
-    document = first_value(body)
-    if not isinstance(document, dict):
-        raise BodyInvalid(f"body: expected an object, got {kind(document)}")
-    return fields(document)

@@ -26,8 +26,10 @@ def first_value(body: bytes) -> Any:
     return value
 
 
-def fields(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """By name in lower case; the later of two counts."""
+def fields_of(where: str, document: object) -> Mapping[str, Any]:
+    """An object's fields by name in lower case; the later of two counts.  Raises BodyInvalid, which names `where`."""
+    if not isinstance(document, dict):
+        raise BodyInvalid(f"{where}: expected an object, got {kind(document)}")
     return {key.casefold(): value for key, value in document.items()}
 
 

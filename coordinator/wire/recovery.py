@@ -9,7 +9,7 @@ from coordinator.recovery.gathering import Submission
 from coordinator.recovery.owner_key import decode_owner_key, fingerprint
 from coordinator.recovery.plan import Plan
 from coordinator.recovery.statement import WaitingState
-from coordinator.wire.go_json import bytes_field, fields, first_value, kind
+from coordinator.wire.go_json import bytes_field, fields_of, first_value
 from coordinator.wire.v2 import BodyInvalid
 
 
@@ -19,7 +19,7 @@ def decode_submission(body: bytes) -> Submission:
     share: as sent, so perhaps still encrypted.  state: ours; `{"journal", "sequence", "link"}`, the first and the last
     in hex, of the state that the signature covers besides the share; null or absent for MarbleRun's signatures.
     """
-    document = _object("body", first_value(body))
+    document = fields_of("body", first_value(body))
     return Submission(
         bytes_field("recoverySecret", document.get("recoverysecret")),
         bytes_field("recoverySecretSignature", document.get("recoverysecretsignature")),
@@ -77,7 +77,7 @@ def state_document(state: WaitingState) -> dict[str, Any]:
 
 def decode_rehearsal(body: bytes) -> tuple[str, bytes]:
     """`{"owner", "proof"}`: name, and 32 bytes in base64.  Raises BodyInvalid."""
-    document = _object("body", first_value(body))
+    document = fields_of("body", first_value(body))
     owner = document.get("owner")
     if not isinstance(owner, str):
         raise BodyInvalid("body: expected the name of an owner")
@@ -87,7 +87,7 @@ def decode_rehearsal(body: bytes) -> tuple[str, bytes]:
 def _state(document: object) -> WaitingState | None:
     if document is None:
         return None
-    state = _object("state", document)
+    state = fields_of("state", document)
     journal, sequence, link = state.get("journal"), state.get("sequence"), state.get("link")
     if not isinstance(journal, str) or type(sequence) is not int or not isinstance(link, str):
         raise BodyInvalid("state: expected journal and link in hex, and a sequence number")
@@ -103,9 +103,3 @@ def _time(milliseconds: int | None) -> str | None:
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _object(where: str, document: object) -> Mapping[str, Any]:
-    if not isinstance(document, dict):
-        raise BodyInvalid(f"{where}: expected an object, got {kind(document)}")
-    return fields(document)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coordinator.wire.go_json import bytes_field, fields, first_value, kind
+from coordinator.wire.go_json import bytes_field, fields_of, first_value, kind
 from coordinator.wire.v2 import BodyInvalid
 
 
@@ -28,10 +28,7 @@ def decode_v1(body: bytes) -> Mapping[str, UserSecret]:
 
 def decode_v2(body: bytes) -> Mapping[str, UserSecret]:
     """`{"secrets": {name: UserSecret}}`.  Raises BodyInvalid; its text holds nothing of the body's values."""
-    document = first_value(body)
-    if not isinstance(document, dict):
-        raise BodyInvalid(f'body: expected an object with "secrets", got {kind(document)}')
-    return _secrets(fields(document).get("secrets"))
+    return _secrets(fields_of("body", first_value(body)).get("secrets"))
 
 
 def secret_document(
@@ -69,10 +66,8 @@ def _secrets(document: object) -> Mapping[str, UserSecret]:
 def _secret(name: str, document: object) -> UserSecret:
     if document is None:
         return UserSecret()
-    if not isinstance(document, dict):
-        raise BodyInvalid(f"secret '{name[:100]}': expected an object, got {kind(document)}")
-    present = fields(document)
     place = f"secret '{name[:100]}'"
+    present = fields_of(place, document)
     key, certificate, private = (
         bytes_field(f"{place}: {key}", present.get(key.lower())) for key in ("Key", "Cert", "Private")
     )

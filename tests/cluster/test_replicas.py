@@ -1,6 +1,8 @@
 """Three coordinators that share a state in the cluster, as real processes, against a real API server."""
 
+import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from tests.support.coordinator_process import CoordinatorProcess, start
 
 TAKEOVER_SECONDS = 30
 """A lease of 15 s, a try every 4 s, the start of a coordinator, and a busy machine."""
-Begin = Callable[[], CoordinatorProcess]
+Begin = Callable[..., CoordinatorProcess]
 
 
 def environ(account: Account) -> dict[str, str]:
@@ -28,12 +30,16 @@ def environ(account: Account) -> dict[str, str]:
 
 @pytest.fixture
 def begin(new_account: NewAccount, tmp_path: Path) -> Iterator[Begin]:
-    """Start one replica more of the same coordinator: one simulated machine's key, one namespace."""
+    """Start one replica more of the same coordinator, in one namespace; another_machine: whose sealing key differs."""
     account, started = new_account(), list[CoordinatorProcess]()
 
-    def begin() -> CoordinatorProcess:
+    def begin(*, another_machine: bool = False) -> CoordinatorProcess:
         folder = tmp_path / f"replica-{len(started)}"
-        if started and not folder.exists():
+        if another_machine:
+            shutil.copytree(started[0].folder / "simulation", folder / "simulation")
+            sealing = folder / "simulation" / "sealing.private.json"
+            sealing.write_text(json.dumps(json.loads(sealing.read_text()) | {"seal_secret": "5a" * 32}))
+        elif started:
             folder.mkdir()
             (folder / "simulation").symlink_to(started[0].folder / "simulation")
         started.append(start(folder, **environ(account)))
@@ -136,3 +142,20 @@ def test_a_leader_that_was_asleep_while_another_took_over_ends_and_changes_nothi
     assert "may not serve any longer" in sleeper.log
     crowd.wait()
     assert crowd.granted == 10
+
+
+def test_a_replica_on_another_machine_succeeds_a_leader_that_is_gone_for_good(begin: Begin, program: Path) -> None:
+    leader = begin()
+    assert wait_until(lambda: leads(leader), seconds=TAKEOVER_SECONDS)
+    second = begin(another_machine=True)
+    assert 200 == ask(second.client_address, "/manifest", document(program))[0]
+    seen = root(leader.client_address)
+    handed = "this replica can succeed it"
+    assert wait_until(lambda: handed in second.log, seconds=TAKEOVER_SECONDS), second.log
+    leader.kill()
+    assert wait_until(lambda: leads(second) and answers(second, 3), seconds=TAKEOVER_SECONDS)
+    assert root(second.client_address) == seen
+    second.kill()
+    third = begin(another_machine=True)
+    assert wait_until(lambda: answers(third, 3), seconds=TAKEOVER_SECONDS), "its machine opens the state by itself now"
+    assert root(third.client_address) == seen

@@ -85,6 +85,9 @@ CASES: Mapping[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/api/v2/monotonic-counter"): (
         Case({EVERYBODY: 401, "marble": 200, "marble of another type": 200}, b'{"name": "n", "value": 1}'),
     ),
+    ("GET", "/api/v2/replica/challenge"): (Case({EVERYBODY: 403}),),
+    ("POST", "/api/v2/replica/key"): (Case({EVERYBODY: 400}, b"{}"),),
+    ("POST", "/api/v2/replica/copy"): (Case({EVERYBODY: 400}, b"{}"),),
 }
 ASKED = [(method, path, number) for (method, path), cases in CASES.items() for number in range(len(cases))]
 

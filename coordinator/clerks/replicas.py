@@ -1,0 +1,116 @@
+"""Other replicas of this program: they get the state's key, so that each of them can lead when this one is gone."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final
+
+from attestation import binding
+from attestation.appraisal import Outcome, judge
+from attestation.checks import Status
+from attestation.errors import EvidenceFormatError
+from attestation.evidence import recognise
+from attestation.likeness import Alike
+from coordinator.decisions.decision import admit
+from coordinator.decisions.errors import ReplicaRefused
+from coordinator.desk import Desk
+from coordinator.journal.errors import JournalError
+from coordinator.journal.handover import Held, is_proof, seal_for
+from coordinator.journal.sources import key_source_names
+from coordinator.manifest.model import Manifest
+from coordinator.own_claims import OwnEvidenceRefused, own_claims
+from coordinator.state.phase import Ask
+from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy
+from pki.keys import spki_der
+
+_CHALLENGE_BYTES: Final = 32
+_MOST_CHALLENGES: Final = 64
+_CHALLENGE_LIVES: Final = timedelta(seconds=60)
+_MOST_COPIES: Final = 64
+"""Machines that can open the state by themselves."""
+
+
+class Replicas:
+    """Requests of replicas."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._challenges: dict[bytes, datetime] = {}
+        self._alike: asyncio.Future[Alike] | None = None
+
+    def challenge(self) -> bytes:
+        """32 bytes for one request within a minute.  Raises ReplicaRefused, WrongPhase, NotServing."""
+        self._held()
+        now = self._desk.env.clock()
+        self._challenges = {made: until for made, until in self._challenges.items() if until > now}
+        if len(self._challenges) >= _MOST_CHALLENGES:
+            raise ReplicaRefused("too many replicas ask at once; ask again in a minute")
+        made = self._desk.env.entropy(_CHALLENGE_BYTES)
+        self._challenges[made] = now + _CHALLENGE_LIVES
+        return made
+
+    async def hand_over(self, asked: KeyRequest) -> Handover:
+        """The data key, for another instance of this very program.  Raises ReplicaRefused, WrongPhase, NotServing."""
+        held = self._held()
+        desk, now = self._desk, self._desk.env.clock()
+        if self._challenges.pop(asked.challenge, now) <= now:
+            raise ReplicaRefused("expected a challenge that was given within the last minute and not used")
+        root_key = spki_der(desk.state.authority.root_key.public_key())
+        bound = binding.of_replica(root_key, asked.challenge, asked.recipient)
+        try:
+            evidence = recognise(asked.evidence)
+        except EvidenceFormatError as cause:
+            raise ReplicaRefused(f"expected evidence: {cause}") from cause
+        verdict = judge(desk.env.verifier.verify(evidence, bound, now=now), (await self._program(),))
+        if verdict.outcome is not Outcome.AFFIRMING:
+            wrong = [check for check in verdict.checks if check.status is not Status.PASSED]
+            desk.env.observer.warning("a replica was refused", checks=[f"{c.name}: {c.found}" for c in wrong])
+            raise ReplicaRefused("its evidence is not that of another instance of this program")
+        try:
+            sealed = seal_for(asked.recipient, held)
+        except JournalError as cause:
+            raise ReplicaRefused(str(cause)) from cause
+        desk.env.observer.info("a replica was given the state's key", hardware=verdict.claims.hardware_id)
+        manifest = self._manifest()
+        return Handover(sealed, manifest.config.seal_mode.value, key_source_names(manifest))
+
+    async def keep(self, copy: WrappedCopy) -> None:
+        """Keep a copy of the data key that another machine wrapped, durably, under the name of that machine.
+
+        Raises ReplicaRefused, WrongPhase, NotServing.
+        """
+        held = self._held()
+        if not is_proof(held, copy.name, copy.wrapped, copy.proof):
+            raise ReplicaRefused("expected a proof by a holder of the state's key")
+        names = self._desk.env.vault.key_names()
+        if copy.name not in names and len(names) >= _MOST_COPIES:
+            raise ReplicaRefused(f"expected at most {_MOST_COPIES} machines, got one more")
+        await self._desk.keep_key(copy.name, copy.wrapped)
+
+    def _held(self) -> Held:
+        desk = self._desk
+        desk.check_serving()
+        if not desk.env.replicas:
+            raise ReplicaRefused("this coordinator shares its state with nobody")
+        admit(desk.state, Ask.HAND_OVER)
+        held = desk.env.vault.held
+        if held is None:
+            raise ReplicaRefused("the manifest keeps the state in memory only (Config/SealMode: Disabled)")
+        return held
+
+    def _manifest(self) -> Manifest:
+        deployment = self._desk.state.deployment
+        assert deployment is not None, "the phase table admits this only with a deployment"
+        return deployment.manifest
+
+    async def _program(self) -> Alike:
+        """What this program is; found out once."""
+        if self._alike is None:
+            env = self._desk.env
+            self._alike = asyncio.ensure_future(
+                self._desk.in_thread(lambda: Alike(own_claims(env.issuer, env.verifier, now=env.clock())))
+            )
+        try:
+            return await asyncio.shield(self._alike)
+        except OwnEvidenceRefused as cause:
+            self._alike = None
+            raise ReplicaRefused(str(cause)) from cause

@@ -1,0 +1,72 @@
+"""All key sources of one machine, and under which names the storage keeps what they wrapped.
+
+Where replicas on several machines share a storage, each machine has slots of its own: `cce-1f2e…` beside `cce-77a0…`.
+"""
+
+import hashlib
+import hmac
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from attestation.errors import NoSealingKey
+from attestation.issue import Issuer
+from coordinator.journal.errors import JournalError, KeySourceFailed, KeyUnusable
+from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.source import KeySource
+from coordinator.manifest.model import KeySource as Kept
+from coordinator.manifest.model import Manifest
+
+
+def name_of_machine(issuer: Issuer) -> str:
+    """16 hex digits: the same as long as the environment's sealing key is, or where it has none, the host's name."""
+    for mode in ("ProductKey", "UniqueKey"):
+        try:
+            return hmac.digest(issuer.sealing_key(mode), _LABEL, "sha256")[:8].hex()
+        except NoSealingKey:
+            continue
+    return hashlib.sha256(_LABEL + socket.gethostname().encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """machine: what tells its slots from those of others; empty where it has the storage for itself."""
+
+    sources: tuple[KeySource, ...]
+    machine: str
+
+    def slot(self, name: str) -> str:
+        """What the storage calls the key that source `name` of this machine wrapped."""
+        return f"{name}-{self.machine}" if self.machine else name
+
+    def wrap(self, data_key: DataKey, journal_id: JournalId, mode: str, names: Sequence[str]) -> dict[str, bytes]:
+        """By each source of these names: slot to wrapped key.  Raises NoSealingKey, KeySourceFailed."""
+        known = {source.name: source for source in self.sources}
+        for name in names:
+            if name not in known:
+                raise NoSealingKey(f"key source {name}: this coordinator's configuration has none")
+        return {self.slot(name): known[name].wrap(data_key, mode, journal_id) for name in names}
+
+    def unwrap(self, wrapped_keys: Mapping[str, bytes], journal_id: JournalId) -> DataKey:
+        """By the first source that can.  Raises KeyUnusable or KeySourceFailed, of the first that wrapped it."""
+        reasons: list[JournalError] = []
+        for source in self.sources:
+            if (wrapped := wrapped_keys.get(self.slot(source.name))) is not None:
+                try:
+                    return source.unwrap(wrapped, journal_id)
+                except (KeyUnusable, KeySourceFailed) as reason:
+                    reasons.append(reason)
+        if reasons:
+            raise reasons[0]
+        wanted = " or ".join(self.slot(source.name) for source in self.sources)
+        raise KeyUnusable("key source", wanted, ", ".join(wrapped_keys) or "none")
+
+
+def key_source_names(manifest: Manifest) -> tuple[str, ...]:
+    """What the vault calls the manifest's key sources."""
+    return tuple(_SOURCES[source] for source in manifest.config.key_sources)
+
+
+_SOURCES: Final = {Kept.PLATFORM: "cce", Kept.TPM: "tpm", Kept.PKCS11: "pkcs11"}
+_LABEL: Final = b"enclasp name of a machine v1"

@@ -1,0 +1,74 @@
+"""What a coordinator stands on: the device, the verifier, keys that come back after a restart, clock and entropy."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attestation.anchors import TrustAnchors
+from attestation.endorsements import Endorsements, parse_bundle
+from attestation.issue import Issuer, find_issuer
+from attestation.verify import Verifier
+from coordinator.config import Config
+from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
+from coordinator.journal.configured import key_sources
+from coordinator.journal.handover import Held
+from coordinator.journal.source import KeySource
+from coordinator.journal.sources import name_of_machine
+from coordinator.journal.storage import Storage
+from coordinator.journal.vault import Vault
+from coordinator.observe import Observer
+from coordinator.program import own_program
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """name: of this machine among replicas; empty without.  clock: aware time.  entropy: gives so many random bytes."""
+
+    issuer: Issuer
+    endorsements: Endorsements
+    verifier: Verifier
+    sources: Sequence[KeySource]
+    name: str
+    observer: Observer
+    clock: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+
+
+def find_machine(config: Config, environ: Mapping[str, str], observer: Observer) -> Machine:
+    """The environment that we run in.  Raises AttestationError, OSError."""
+    issuer, endorsements = find_issuer(environ, own_program()), _endorsements(config)
+    entropy = os.urandom  # noqa: TID251 - shell: draws entropy
+    return Machine(
+        issuer=issuer,
+        endorsements=endorsements,
+        verifier=_verifier(config, endorsements),
+        sources=key_sources(config, issuer, entropy),
+        name="" if config.store == "sqlite" else name_of_machine(issuer),
+        observer=observer,
+        clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
+        entropy=entropy,
+    )
+
+
+def make_vault(config: Config, machine: Machine, storage: Storage, handed: Held | None) -> Vault:
+    """The vault on a storage.  handed: the state's key, if another replica gave it."""
+    retention = Retention(config.evidence_days, config.evidence_megabytes * 1_000_000)
+    folder = Path(config.state_dir) / "evidence"
+    archives = EvidenceFolder(folder, retention, machine.entropy) if retention.keeps else NO_ARCHIVES
+    return Vault(storage, machine.sources, machine.entropy, archives, handed, machine.name)
+
+
+def _endorsements(config: Config) -> Endorsements:
+    return parse_bundle(Path(config.collateral).read_bytes()) if config.collateral else Endorsements.none()
+
+
+def _verifier(config: Config, endorsements: Endorsements) -> Verifier:
+    anchors = TrustAnchors.genuine()
+    if config.trust:
+        anchors = anchors.with_simulated(Path(config.trust).read_bytes())
+    verifier = Verifier(anchors, endorsements)
+    if not config.trust:  # a simulated vendor's are ours, and all platforms' code would take 0.1 s
+        verifier.read_endorsements()
+    return verifier

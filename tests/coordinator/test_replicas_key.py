@@ -1,0 +1,270 @@
+"""The state's key goes to another instance of the same program, and to nobody else."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from attestation import binding
+from attestation.anchors import TrustAnchors
+from attestation.endorsements import parse_bundle
+from attestation.kinds import Kind
+from attestation.likeness import Alike
+from attestation.simulation import folder as simulation
+from attestation.simulation.device import SimulatedIssuer
+from attestation.verify import Verifier
+from coordinator.decisions.errors import ReplicaRefused, WrongPhase
+from coordinator.desk import Environment
+from coordinator.journal.errors import KeyUnusable
+from coordinator.journal.handover import Held, open_sealed, prove, seal_for
+from coordinator.journal.key import DATA_KEY_BYTES, DataKey, JournalId
+from coordinator.journal.source import Environment as KeyOfEnvironment
+from coordinator.journal.sources import Sources, name_of_machine
+from coordinator.journal.sqlite import SqliteStorage
+from coordinator.journal.vault import Vault
+from coordinator.observe import Observer
+from coordinator.own_claims import own_claims
+from coordinator.service import Coordinator
+from coordinator.state.phase import Phase
+from coordinator.wire.replicas import KeyRequest, WrappedCopy
+from pki.keys import spki_der
+
+draw = os.urandom  # noqa: TID251 - as a real coordinator does
+MANIFEST = b"""
+Packages:
+  web: {TDX: {MRTD: "%s"}}
+Marbles:
+  web: {Package: web}
+""" % (b"07" * 48)
+
+
+@dataclass
+class House:
+    """A simulated vendor's folder, two programs, and a clock that a test can move."""
+
+    folder: Path
+    now: datetime
+
+    def issuer(
+        self, program: str = "coordinator", kind: Kind = Kind.TDX, machine: str = "simulation"
+    ) -> SimulatedIssuer:
+        path = self.folder / f"{program}.py"
+        path.write_text(f"print({program!r})\n")
+        return SimulatedIssuer(self.folder / machine, kind, [str(path)])
+
+    def another_machine(self) -> str:
+        """The same vendor's, whose sealing key differs."""
+        shutil.copytree(self.folder / "simulation", self.folder / "other-machine")
+        sealing = self.folder / "other-machine" / "sealing.private.json"
+        sealing.write_text(json.dumps(json.loads(sealing.read_text()) | {"seal_secret": "5a" * 32}))
+        return "other-machine"
+
+    def verifier(self) -> Verifier:
+        anchors = TrustAnchors.genuine().with_simulated((self.folder / "simulation" / "trust.pem").read_bytes())
+        return Verifier(anchors, parse_bundle((self.folder / "simulation" / "collateral.json").read_bytes()))
+
+    def environment(self, issuer: SimulatedIssuer, handed: Held | None = None) -> Environment:
+        storage, sources = SqliteStorage(self.folder / "state"), (KeyOfEnvironment(issuer, draw),)
+        return Environment(
+            issuer=issuer,
+            verifier=self.verifier(),
+            vault=Vault(storage, sources, draw, handed=handed, machine=name_of_machine(issuer)),
+            observer=Observer("test"),
+            clock=lambda: self.now,
+            entropy=draw,
+            names=("localhost",),
+            compatible=False,
+            snapshot_every=1000,
+            replicas=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("vendor") / "simulation"
+    simulation.create(path, [Kind.TDX, Kind.SGX])
+    return path
+
+
+@pytest.fixture
+def house(vendor: Path, tmp_path: Path) -> House:
+    shutil.copytree(vendor, tmp_path / "simulation")
+    return House(tmp_path, datetime.now(UTC))  # noqa: TID251 - the vendor's certificates are of now
+
+
+@asynccontextmanager
+async def leader(house: House) -> AsyncIterator[Coordinator]:
+    coordinator = Coordinator(house.environment(house.issuer()))
+    await coordinator.set_manifest(MANIFEST)
+    try:
+        yield coordinator
+    finally:
+        await coordinator.close()
+
+
+def request(coordinator: Coordinator, issuer: SimulatedIssuer, challenge: bytes, key: X25519PrivateKey) -> KeyRequest:
+    recipient = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    root = spki_der(coordinator.authority.root_key.public_key())
+    evidence = issuer.issue(binding.of_replica(root, challenge, recipient).report_data)
+    return KeyRequest(challenge, recipient, evidence.raw)
+
+
+async def test_another_instance_gets_the_key_and_leads_on_a_machine_that_never_sealed_it(house: House) -> None:
+    key, second = X25519PrivateKey.generate(), house.issuer(machine=house.another_machine())
+    async with leader(house) as coordinator:
+        asked = request(coordinator, second, coordinator.replicas.challenge(), key)
+        handover = await coordinator.replicas.hand_over(asked)
+        root = coordinator.authority.root
+    held = open_sealed(key, handover.sealed)
+    assert ("ProductKey", ("cce",)) == (handover.mode, handover.sources)
+
+    without = Coordinator(house.environment(second))
+    assert without.phase is Phase.RECOVERY
+    await without.close()
+    successor = Coordinator(house.environment(second, held))
+    assert successor.phase is Phase.ACCEPTING_MARBLES
+    assert successor.authority.root == root
+    await successor.close()
+    again = Coordinator(house.environment(second))
+    assert again.phase is Phase.ACCEPTING_MARBLES, "its own sealing key keeps a copy from then on"
+    await again.close()
+
+
+Change = Callable[[House, KeyRequest], KeyRequest]
+
+
+@pytest.mark.parametrize(
+    ("program", "kind", "change", "words"),
+    [
+        ("intruder", Kind.TDX, None, "not that of another instance of this program"),
+        ("coordinator", Kind.SGX, None, "not that of another instance of this program"),
+        ("coordinator", Kind.TDX, lambda asked: replace(asked, recipient=b"\x09" * 32), "not that of another instance"),
+        ("coordinator", Kind.TDX, lambda asked: replace(asked, challenge=b"\x09" * 32), "expected a challenge"),
+        ("coordinator", Kind.TDX, lambda asked: replace(asked, evidence=b"no evidence"), "expected evidence"),
+        (
+            "coordinator",
+            Kind.TDX,
+            lambda asked: replace(asked, evidence=asked.evidence[:-1]),
+            "not that of another instance",
+        ),
+    ],
+    ids=["another program", "another platform", "another recipient", "an invented challenge", "no evidence", "cut off"],
+)
+async def test_who_is_not_another_instance_gets_nothing(
+    house: House, program: str, kind: Kind, change: Callable[[KeyRequest], KeyRequest] | None, words: str
+) -> None:
+    async with leader(house) as coordinator:
+        asked = request(
+            coordinator, house.issuer(program, kind), coordinator.replicas.challenge(), X25519PrivateKey.generate()
+        )
+        with pytest.raises(ReplicaRefused, match=words):
+            await coordinator.replicas.hand_over(change(asked) if change else asked)
+
+
+async def test_a_challenge_counts_once_and_for_a_minute(house: House) -> None:
+    async with leader(house) as coordinator:
+        key = X25519PrivateKey.generate()
+        asked = request(coordinator, house.issuer(), coordinator.replicas.challenge(), key)
+        await coordinator.replicas.hand_over(asked)
+        with pytest.raises(ReplicaRefused, match="not used"):
+            await coordinator.replicas.hand_over(asked)
+        late = request(coordinator, house.issuer(), coordinator.replicas.challenge(), key)
+        house.now += timedelta(seconds=60)
+        with pytest.raises(ReplicaRefused, match="within the last minute"):
+            await coordinator.replicas.hand_over(late)
+
+
+async def test_challenges_are_bounded_and_come_back_after_a_minute(house: House) -> None:
+    async with leader(house) as coordinator:
+        for _ in range(64):
+            coordinator.replicas.challenge()
+        with pytest.raises(ReplicaRefused, match="too many replicas"):
+            coordinator.replicas.challenge()
+        house.now += timedelta(seconds=60)
+        assert len(coordinator.replicas.challenge()) == 32
+
+
+async def test_a_wrapped_copy_is_kept_for_who_holds_the_key_and_for_nobody_else(house: House) -> None:
+    key, second = X25519PrivateKey.generate(), house.issuer(machine=house.another_machine())
+    async with leader(house) as coordinator:
+        asked = request(coordinator, second, coordinator.replicas.challenge(), key)
+        held = open_sealed(key, (await coordinator.replicas.hand_over(asked)).sealed)
+        ours = Sources((KeyOfEnvironment(second, draw),), name_of_machine(second))
+        ((slot, wrapped),) = ours.wrap(held.data_key, held.journal_id, "ProductKey", ["cce"]).items()
+        stranger = Held(held.journal_id, DataKey(bytes(DATA_KEY_BYTES)))
+        for wrong in (
+            WrappedCopy(slot, wrapped, prove(stranger, slot, wrapped)),
+            WrappedCopy(slot, b"\x00" + wrapped, prove(held, slot, wrapped)),
+            WrappedCopy("cce-other", wrapped, prove(held, slot, wrapped)),
+        ):
+            with pytest.raises(ReplicaRefused, match="expected a proof"):
+                await coordinator.replicas.keep(wrong)
+        await coordinator.replicas.keep(WrappedCopy(slot, wrapped, prove(held, slot, wrapped)))
+    successor = Coordinator(house.environment(second))
+    assert successor.phase is Phase.ACCEPTING_MARBLES, "with nobody to ask"
+    await successor.close()
+
+
+async def test_a_coordinator_that_shares_its_state_with_nobody_or_has_none_hands_over_nothing(house: House) -> None:
+    alone = Coordinator(replace(house.environment(house.issuer()), replicas=False))
+    await alone.set_manifest(MANIFEST)
+    with pytest.raises(ReplicaRefused, match="with nobody"):
+        alone.replicas.challenge()
+    await alone.close()
+    shutil.rmtree(house.folder / "state")
+    empty = Coordinator(house.environment(house.issuer()))
+    with pytest.raises(WrongPhase):
+        empty.replicas.challenge()
+    await empty.close()
+
+
+def test_a_program_is_alike_to_itself_and_every_measurement_and_detail_counts(house: House) -> None:
+    for kind in (Kind.TDX, Kind.SGX):
+        mine = own_claims(house.issuer(kind=kind), house.verifier(), now=house.now)
+        assert all(check.status == "passed" for check in Alike(mine).appraise(mine))
+        for name in mine.measurements:
+            other = replace(mine, measurements={**mine.measurements, name: b"\x00" * 32})
+            failed = [check.name for check in Alike(mine).appraise(other) if check.status != "passed"]
+            assert failed == [f"likeness.{name}"]
+        other = replace(mine, debuggable=True)
+        assert [c.name for c in Alike(mine).appraise(other) if c.status != "passed"] == ["likeness.debug"]
+
+
+def test_on_a_platform_without_a_rule_nobody_is_alike(house: House) -> None:
+    mine = replace(own_claims(house.issuer(), house.verifier(), now=house.now), kind=Kind.NITRO)
+    assert "likeness.rule" in [check.name for check in Alike(mine).appraise(mine) if check.status != "passed"]
+
+
+def test_a_sealed_key_opens_for_its_recipient_only() -> None:
+    held = Held(JournalId(b"j" * 16), DataKey(b"k" * 32))
+    key = X25519PrivateKey.generate()
+    recipient = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    assert open_sealed(key, seal_for(recipient, held)) == held
+    with pytest.raises(KeyUnusable):
+        open_sealed(X25519PrivateKey.generate(), seal_for(recipient, held))
+    with pytest.raises(KeyUnusable):
+        seal_for(b"short", held)
+    assert "k" * 32 not in repr(held)
+
+
+def test_requests_wait_for_the_same_answer_of_the_device(house: House) -> None:
+    """Two replicas at once: the leader asks what it is once, and both are served."""
+
+    async def story() -> None:
+        async with leader(house) as coordinator:
+            keys = [X25519PrivateKey.generate() for _ in range(2)]
+            asked = [request(coordinator, house.issuer(), coordinator.replicas.challenge(), key) for key in keys]
+            answers = await asyncio.gather(*(coordinator.replicas.hand_over(a) for a in asked))
+            opened = [open_sealed(key, answer.sealed) for key, answer in zip(keys, answers, strict=True)]
+            assert opened[0] == opened[1]
+
+    asyncio.run(story())
