@@ -18,18 +18,42 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--key", "key_file", type=FILE, required=True, help="The signer's private key: PEM, not encrypted.")
+@click.option("--key", "key_file", type=FILE, help="The signer's private key: PEM, not encrypted.")
+@click.option("--message", is_flag=True, help="Write the bytes to be signed instead, for openssl or a token.")
+@click.option("--made", type=FILE, help="A signature of those bytes that was made elsewhere; with --certificate.")
+@click.option("--certificate", type=FILE, help="The signer's certificate or public key, PEM; with --made.")
 @reports
-def sign(output: Output, file: Path, key_file: Path) -> None:
+def sign(
+    output: Output, file: Path, key_file: Path | None, message: bool, made: Path | None, certificate: Path | None
+) -> None:
     """Sign the exact bytes of a manifest. The signature is a small document of its own.
 
-    \b
-    enclasp manifest sign manifest.yaml --key alice.key --out manifest.yaml.alice.sig
-    enclasp manifest sign manifest.yaml --key alice.key -o json
-    """
-    from coordinator.manifest.signature import sign_manifest
+    A key that stays elsewhere signs what --message writes, with SHA-256 (RSA: PSS with a salt of 32 bytes; P-384:
+    SHA-384, P-521: SHA-512; Ed25519 as it is); --made makes the document of it.
 
-    document = sign_manifest(read_input(file), _private_key(key_file)).as_json()
+    \b
+    enclasp manifest sign manifest.yaml --key alice.key --out alice.sig
+    enclasp manifest sign manifest.yaml --message --out message.bin
+    enclasp manifest sign manifest.yaml --made signature.bin --certificate alice.pem --out alice.sig
+    """
+    from coordinator.manifest.signature import SignatureWrong, message_to_sign, sign_manifest, signed_elsewhere
+
+    raw = read_input(file)
+    if [key_file is not None, message, made is not None].count(True) != 1 or (made is None) != (certificate is None):
+        raise click.UsageError("give --key, or --message, or --made with --certificate")
+    if message:
+        to_sign = message_to_sign(raw)
+        output.result({"message": to_sign.hex()}, to_sign)
+        return
+    if key_file is not None:
+        document = sign_manifest(raw, _private_key(key_file)).as_json()
+    else:
+        assert made is not None
+        assert certificate is not None
+        try:
+            document = signed_elsewhere(raw, _public_key(certificate), read_input(made)).as_json()
+        except SignatureWrong as cause:
+            raise Problem(f"{made}: {cause}", exit_codes.REFUSED, "E018") from cause
     output.result(document, json.dumps(document, indent=2))
 
 

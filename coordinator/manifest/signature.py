@@ -15,6 +15,7 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from pki.keys import PrivateKey, PublicKey, fingerprint
 
@@ -71,6 +72,31 @@ def sign_manifest(raw: bytes, key: PrivateKey) -> ManifestSignature:
     else:
         signature = key.sign(message, _PSS, hashes.SHA256())
     return ManifestSignature(digest, fingerprint(key.public_key()), signature)
+
+
+def message_to_sign(raw: bytes) -> bytes:
+    """The bytes that a signature of this manifest is over, for those who sign elsewhere (openssl, a token)."""
+    return _LABEL + hashlib.sha256(raw).digest()
+
+
+def signed_elsewhere(raw: bytes, key: PublicKey, signature: bytes) -> ManifestSignature:
+    """A signature over `message_to_sign`, made elsewhere with the private half of `key`.
+
+    signature: as `openssl` writes it; of an EC key also r and s side by side, as tokens give it.
+    Raises SignatureWrong.
+    """
+    made = ManifestSignature(hashlib.sha256(raw).digest(), fingerprint(key), signature)
+    if isinstance(key, ec.EllipticCurvePublicKey) and len(signature) == 2 * (size := (key.curve.key_size + 7) // 8):
+        r, s = (int.from_bytes(half, "big") for half in (signature[:size], signature[size:]))
+        pair = ManifestSignature(made.manifest, made.key, encode_dss_signature(r, s))
+        try:
+            pair.verify(key)
+        except SignatureWrong:
+            pass  # it may be one of the other form that has this length by chance
+        else:
+            return pair
+    made.verify(key)
+    return made
 
 
 def parse_signature(raw: bytes) -> ManifestSignature:

@@ -1,10 +1,13 @@
 """`enclasp manifest sign|verify-signature`."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from pki.keys import private_pem, public_pem
 from tests.cli.conftest import Enclasp
@@ -57,3 +60,54 @@ def test_unreadable_keys_and_signatures_are_invalid_input(enclasp: Enclasp, sign
     (signed / "alice.key").write_text("-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n")
     ended = enclasp("manifest", "sign", signed / "m.yaml", "--key", signed / "alice.key")
     assert (3, False) == (ended.code, "secret" in ended.err)
+
+
+OPENSSL = {
+    "P-256": (["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], ["dgst", "-sha256", "-sign"]),
+    "P-384": (["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], ["dgst", "-sha384", "-sign"]),
+    "RSA": (
+        ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+        ["dgst", "-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32", "-sign"],
+    ),
+    "Ed25519": (["genpkey", "-algorithm", "ED25519"], ["pkeyutl", "-sign", "-rawin", "-inkey"]),
+}
+
+
+@pytest.mark.parametrize("kind", OPENSSL)
+def test_a_signature_that_openssl_made_counts(enclasp: Enclasp, signed: Path, kind: str) -> None:
+    make, sign = OPENSSL[kind]
+    key, message, made = signed / "key", signed / "message", signed / "made"
+    openssl(*make, "-out", str(key))
+    openssl("pkey", "-in", str(key), "-pubout", "-out", str(signed / "alice.pem"))
+    assert enclasp("manifest", "sign", signed / "m.yaml", "--message", "--out", message).code == 0
+    source = ("-in", str(message)) if sign[0] == "pkeyutl" else (str(message),)
+    openssl(*sign, str(key), "-out", str(made), *source)
+    wrap = ("manifest", "sign", signed / "m.yaml", "--made", made, "--certificate", signed / "alice.pem")
+    assert enclasp(*wrap, "--out", signed / "sig").code == 0
+    assert enclasp(*arguments(signed)).code == 0
+    made.write_bytes(made.read_bytes()[:-1] + b"x")
+    ended = enclasp(*wrap)
+    assert (4, b"", True) == (ended.code, ended.out, "error[E018]" in ended.err)
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def test_a_signature_in_the_form_of_tokens_counts(enclasp: Enclasp, signed: Path) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    (signed / "alice.pem").write_bytes(public_pem(key.public_key()))
+    message = enclasp("manifest", "sign", signed / "m.yaml", "--message").out
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA384())))
+    (signed / "made").write_bytes(r.to_bytes(48, "big") + s.to_bytes(48, "big"))
+    ended = enclasp(
+        "manifest", "sign", signed / "m.yaml", "--made", signed / "made", "--certificate", signed / "alice.pem",
+        "--out", signed / "sig",
+    )  # fmt: skip
+    assert ended.code == 0
+    assert enclasp(*arguments(signed)).code == 0
+
+
+def test_sign_takes_one_way_to_sign(enclasp: Enclasp, signed: Path) -> None:
+    for options in ((), ("--message", "--key", signed / "alice.key"), ("--made", signed / "sig")):
+        assert enclasp("manifest", "sign", signed / "m.yaml", *options).code == 2
