@@ -12,6 +12,7 @@ from coordinator.manifest.change import Change, Gravity
 from coordinator.manifest.diff_packages import package_changes, same_program
 from coordinator.manifest.diff_people import people_changes
 from coordinator.manifest.diff_recovery import recovery_changes
+from coordinator.manifest.diff_updates import update_changes
 from coordinator.manifest.document import step
 from coordinator.manifest.model import Manifest, Marble, Package, SealMode, Secret, TlsIncoming, TlsTag
 from coordinator.manifest.template.render import Template
@@ -30,6 +31,7 @@ def diff(before: Manifest, after: Manifest) -> tuple[Change, ...]:
         *compared.tags(),
         *people_changes(before.users, after.users),
         *recovery_changes(before, after),
+        *update_changes(before, after),
         *compared.config(),
     ]
     return tuple(sorted(changes, key=lambda change: change.gravity))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from coordinator.manifest.diff_people import power_words
 from coordinator.manifest.diff_recovery import who_recovers
+from coordinator.manifest.diff_updates import who_updates
 from coordinator.manifest.model import KeySource, Manifest, Marble, SealMode, Secret
 from coordinator.manifest.proof import proof
 from coordinator.manifest.schema import MANIFEST, Schema
@@ -196,7 +197,7 @@ def _for_all(manifest: Manifest) -> Iterator[str]:
     yield "evidence of simulated hardware counts only where the coordinator's operator configured its root"
     for user in manifest.users.values():
         yield f"user {user.name}, known by a certificate, may {', '.join(power_words(user)) or 'do nothing'}"
-    yield "nobody may change this manifest: updates come with a later version"
+    yield who_updates(manifest)
     yield who_recovers(manifest)
     yield from _keepers(manifest)
 

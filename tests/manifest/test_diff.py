@@ -1,7 +1,10 @@
 """What a change means: each kind of change has its gravity and its words, and its way back."""
 
 import copy
+import functools
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from coordinator.manifest.diff import diff, diff_json
 from coordinator.manifest.explain import explain
 from coordinator.manifest.model import Manifest
 from coordinator.manifest.parse import parse
+from tests.support.people import person
 
 Document = dict[str, Any]
 
@@ -214,3 +218,53 @@ def test_every_manifest_means_the_same_as_itself_and_every_change_is_seen(one: A
     first, second = manifest(with_change(one[0], one[1])), manifest(with_change(other[0], other[1]))
     assert diff(first, first) == ()
     assert bool(diff(first, second)) == bool(diff(second, first)) == (one[:2] != other[:2])
+
+
+def governed(config: Document, *updaters: str, **more: Any) -> Manifest:
+    """BASE, with these users who may update it."""
+    users = {name: {"Certificate": certificate(name), "Roles": ["updater"]} for name in updaters}
+    role = {"updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}}
+    return manifest({**BASE, "Users": users, "Roles": role, "Config": config, **more})
+
+
+@functools.cache
+def certificate(name: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        return person(Path(folder), name).pem
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gravity", "words"),
+    [
+        ({"UpdateThreshold": 2}, {"UpdateThreshold": 1}, G.WEAKENS, "1 of 3 users together may update"),
+        ({"UpdateThreshold": 2}, {}, G.NARROWS, "3 of 3 users together"),
+        ({}, {"UpdateOverlap": "1h"}, G.WEAKENS, "trusted for a longer time"),
+        ({"UpdateOverlap": "1d"}, {"UpdateOverlap": "1h"}, G.NARROWS, "trusted for a shorter time"),
+        ({}, {"UpdateExpiry": "1d"}, G.CHANGES, "waits for another time"),
+        ({}, {"RotateRootSecret": True}, G.CHANGES, "keys of all marbles are made anew"),
+    ],
+)
+def test_changes_of_updates_themselves_are_named(before: Document, after: Document, gravity: G, words: str) -> None:
+    names = ("alice", "bob", "carol")
+    style = {"UpdateExpiry": "7d"}
+    changes = diff(governed(style | before, *names), governed(style | after, *names))
+    assert [(gravity, True)] == [(found.gravity, words in found.meaning) for found in changes]
+
+
+def test_a_document_that_lets_a_security_version_fall_weakens() -> None:
+    before = governed({"UpdateExpiry": "7d"}, "alice")
+    after = governed({"UpdateExpiry": "7d"}, "alice", Update={"LowersSecurityVersion": ["old"]})
+    assert [(G.WEAKENS, "/Update/LowersSecurityVersion")] == [(c.gravity, c.path) for c in diff(before, after)]
+
+
+@pytest.mark.parametrize(
+    ("updaters", "config", "words"),
+    [
+        ((), {}, "nobody may change this manifest"),
+        (("alice",), {}, "alice may change this manifest"),
+        (("alice", "bob"), {}, "all of alice, bob together may change"),
+        (("alice", "bob"), {"UpdateThreshold": 1, "UpdateOverlap": "1h"}, "1 of alice, bob together may change"),
+    ],
+)
+def test_explain_says_who_may_change_the_manifest(updaters: tuple[str, ...], config: Document, words: str) -> None:
+    assert any(sentence.startswith(words) for sentence in explain(governed(config, *updaters))["for_all"])

@@ -1,0 +1,46 @@
+"""What changes about updates themselves: how many must approve, how long, and what is trusted after one; in words."""
+
+from collections.abc import Iterator
+
+from coordinator.manifest.approvers import needed, updaters
+from coordinator.manifest.change import Change, Gravity
+from coordinator.manifest.model import Manifest
+
+
+def update_changes(before: Manifest, after: Manifest) -> Iterator[Change]:
+    """Thresholds and times; and what the new document says of the step itself."""
+    old, new = before.config, after.config
+    one, two = needed(before), needed(after)
+    if one != two and one and two:
+        gravity = Gravity.WEAKENS if two < one else Gravity.NARROWS
+        meaning = f"{two} of {len(updaters(after))} users together may update the manifest"
+        yield Change(gravity, "/Config/UpdateThreshold", meaning, str(one), str(two))
+    if old.update_expiry != new.update_expiry:
+        meaning = "a proposed update waits for another time"
+        yield Change(Gravity.CHANGES, "/Config/UpdateExpiry", meaning, str(old.update_expiry), str(new.update_expiry))
+    if old.update_overlap != new.update_overlap:
+        longer = new.update_overlap > old.update_overlap
+        gravity = Gravity.WEAKENS if longer else Gravity.NARROWS
+        meaning = (
+            f"after an update certificates of before it are trusted for a {'longer' if longer else 'shorter'} time"
+        )
+        yield Change(gravity, "/Config/UpdateOverlap", meaning, str(old.update_overlap), str(new.update_overlap))
+    if new.rotate_root_secret and not old.rotate_root_secret:
+        meaning = "the keys of all marbles are made anew; marbles see the old ones as previous"
+        yield Change(Gravity.CHANGES, "/Config/RotateRootSecret", meaning, "false", "true")
+    for name in sorted(after.update.lowers - before.update.lowers):
+        meaning = f'the security version of package "{name}" falls to what this document says, if it was raised'
+        yield Change(Gravity.WEAKENS, "/Update/LowersSecurityVersion", meaning)
+
+
+def who_updates(manifest: Manifest) -> str:
+    """A sentence."""
+    names = [user.name for user in updaters(manifest)]
+    if not names:
+        return "nobody may change this manifest"
+    wanted = needed(manifest)
+    who = "all" if wanted == len(names) else str(wanted)
+    many = f"{who} of {', '.join(names)} together" if len(names) > 1 else names[0]
+    overlap = manifest.config.update_overlap
+    after = f"certificates of before an update are trusted for another {overlap}" if overlap else "no overlap"
+    return f"{many} may change this manifest, and so everything in it; {after}"
