@@ -21,9 +21,10 @@ from coordinator.journal.archive import Kept
 from coordinator.journal.errors import JournalError, KeySourceFailed
 from coordinator.journal.journal import Journal
 from coordinator.journal.sources import key_source_names
-from coordinator.journal.vault import Locked, Opened, Vault
+from coordinator.journal.vault import Locked, NewKeys, Opened, Vault
 from coordinator.manifest.model import Manifest, Secret
 from coordinator.observe import Observer
+from coordinator.recovery.prepare import Prepared
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
 from coordinator.setters import ANYONE, Setters
@@ -118,6 +119,26 @@ class Desk:
         for event in events:
             self.become(replay(self._state, event))
             self.roll.note(event)
+        return durable
+
+    async def new_keys(self, mode: str, sources: Sequence[str], recovery: Prepared | None) -> NewKeys:
+        """A new key of the state, kept as a manifest says, for `enact_under`.  Raises NoSealingKey, KeySourceFailed."""
+        journal_id, vault = self._open_journal().journal_id, self.env.vault
+        return await self.in_thread(lambda: vault.new_keys(journal_id, mode, sources, recovery))
+
+    def enact_under(self, keys: NewKeys, events: Sequence[Event]) -> "asyncio.Future[None]":
+        """As `enact`, and from then on the state is sealed under these keys only, all of it.  Raises NotServing."""
+        state = self._state
+        for event in events:
+            state = replay(state, event)
+            self.roll.note(event)
+        bodies = self._condensed(state)
+        try:
+            durable = self._open_journal().rekey(bodies, keys.data_key, keys.wrapped, keys.notes)
+        except JournalError as failure:
+            raise self.stop(failure) from failure
+        self._since_snapshot = len(bodies)
+        self.become(state)
         return durable
 
     def begin(self, journal: Journal, state: State) -> None:
@@ -247,25 +268,33 @@ class Desk:
                     self.used.add(digest)
 
     def _append(self, events: Sequence[Event], keep: Sequence[KeptEvidence]) -> "asyncio.Future[None]":
-        assert self._journal is not None, "a phase that admits changes has a journal"
+        journal = self._open_journal()
         try:
             kept = [Kept(entry.time_ms, encode_kept(entry)) for entry in keep]
-            durable = self._journal.append([encode_event(event) for event in events], kept)
+            durable = journal.append([encode_event(event) for event in events], kept)
         except JournalError as failure:
             raise self.stop(failure) from failure
         self._since_snapshot += len(events)
         return durable
 
     def _snapshot(self) -> None:
-        assert self._journal is not None, "only a journal grows"
-        events = (*condense(self._state), EvidenceRemembered(self.used.newest()), self.roll.kept())
-        self._since_snapshot = len(events)
+        bodies = self._condensed(self._state)
+        self._since_snapshot = len(bodies)
         try:
-            written = self._journal.replace([encode_event(event) for event in events])
+            written = self._open_journal().replace(bodies)
         except JournalError as failure:  # of somebody else's append; what led here is durable
             self.stop(failure)
             return
         written.add_done_callback(self._snapshot_written)
+
+    def _condensed(self, state: State) -> list[bytes]:
+        """What a journal begins with that says all of this."""
+        events = (*condense(state), EvidenceRemembered(self.used.newest()), self.roll.kept())
+        return [encode_event(event) for event in events]
+
+    def _open_journal(self) -> Journal:
+        assert self._journal is not None, "a phase that admits changes has a journal"
+        return self._journal
 
     def _snapshot_written(self, written: "asyncio.Future[None]") -> None:
         failure = None if written.cancelled() else written.exception()

@@ -57,8 +57,8 @@ class Manifests:
             manifest = await desk.in_thread(lambda: self.accept(raw))
             keys = {s.name: await desk.key_for(s) for s in manifest.secrets.values() if wants_key_now(s)}
             held = AuthorityKeys(desk.state.authority.root_key, desk.state.authority.intermediate_key)
-            prepared = await desk.in_thread(lambda: self._prepare(manifest)) if manifest.recovery_keys else None
-            custody = _custody(prepared) if prepared is not None else None
+            prepared = await self.prepare(manifest)
+            custody = custody_of(prepared) if prepared is not None else None
             now = env.clock()
             entry = first_entry(milliseconds(now), manifest.digest)
             mark = HistoryMark(1, next_link(GENESIS, entry.encode()), ())
@@ -86,9 +86,10 @@ class Manifests:
             env.observer.info("manifest set", fingerprint=manifest.fingerprint, marbles=len(manifest.marbles))
             return prepared.envelopes if prepared is not None else {}
 
-    def _prepare(self, manifest: Manifest) -> Prepared:
-        """A recovery key, split among the manifest's owners.  Slow."""
-        return prepare(manifest.recovery_keys, manifest.config.recovery_threshold, self._desk.env.entropy)
+    async def prepare(self, manifest: Manifest) -> Prepared | None:
+        """A recovery key, split among the manifest's owners; None if it has none."""
+        keys, threshold, entropy = manifest.recovery_keys, manifest.config.recovery_threshold, self._desk.env.entropy
+        return await self._desk.in_thread(lambda: prepare(keys, threshold, entropy)) if keys else None
 
     def _setter_done(self, _task: "asyncio.Task[Mapping[str, bytes]]") -> None:
         self._setters -= 1
@@ -113,7 +114,8 @@ class Manifests:
             raise ManifestInvalid("manifest", (finding,)) from cause
 
 
-def _custody(prepared: Prepared) -> Custody:
+def custody_of(prepared: Prepared) -> Custody:
+    """What the State knows of it."""
     return Custody(prepared.plan, prepared.envelopes, prepared.verifiers)
 
 

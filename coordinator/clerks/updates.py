@@ -7,12 +7,13 @@ turn itself decides anew on the State that is then.
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from attestation.errors import NoSealingKey
 from coordinator.authority import AuthorityKeys, retire
-from coordinator.clerks.manifests import Manifests, wants_key_now
+from coordinator.clerks.manifests import Manifests, custody_of, wants_key_now
 from coordinator.decisions.approvals import (
     Approver,
     approver,
@@ -23,19 +24,23 @@ from coordinator.decisions.approvals import (
 )
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import ManifestRefused, UnknownUser, UpdateFailed
-from coordinator.decisions.update_manifest import Materials, check_unchanged_sealing, update_manifest
+from coordinator.decisions.update_manifest import Materials, seals_anew, update_manifest
 from coordinator.decisions.update_packages import check_package_update, update_packages
 from coordinator.decisions.update_request import Standing, acknowledge, cancel, clear_way, propose, standing, waiting
 from coordinator.desk import Desk, TryAgain
+from coordinator.journal.errors import JournalError
+from coordinator.journal.sources import key_source_names
+from coordinator.journal.vault import NewKeys
 from coordinator.manifest.approvers import needed
 from coordinator.manifest.errors import ManifestInvalid
-from coordinator.manifest.model import Manifest
+from coordinator.manifest.model import Manifest, SealMode
 from coordinator.manifest.package_update import PackageUpdate, read_package_update
 from coordinator.manifest.signature import ManifestSignature
+from coordinator.recovery.prepare import Prepared
 from coordinator.state.events import Approval, UpdateApproved, UpdateWithdrawn, Version
 from coordinator.state.model import Deployment, PendingUpdate, State
 from coordinator.state.phase import Ask
-from coordinator.state.replay import replay
+from coordinator.state.replay import prepared_event, replay
 from coordinator.state.update_replay import FAILED, longer
 from coordinator.wire.history import RAISED, UPDATED, ApprovalEntry, HistoryEntry
 from pki.certificates import TemplateInvalid, serial_number
@@ -43,6 +48,14 @@ from pki.keys import generate_p384
 
 _MOST_WAITING: Final = 4
 """Documents that wait for their turn, the one whose turn it is included: each may be 8 MiB long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """standing: how the update stands.  recovery_secrets: encrypted shares by owner, where the update made new ones."""
+
+    standing: Standing
+    recovery_secrets: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class Updates:
         self._manifests = manifests
         self._waiting = 0
 
-    async def update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+    async def update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
         """A package update, or a proposal of another manifest; it is done if its approvals are complete.
 
         leaf: the certificate that the connection proved, or empty where only signatures speak.
@@ -69,7 +82,7 @@ class Updates:
         """
         return await self._whole(self._update(leaf, raw, signatures))
 
-    async def acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+    async def acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
         """Approve the pending manifest by its exact bytes; it is put in force if that was the last approval.
 
         Raises Refused (every kind of it), TryAgain, NotServing.
@@ -91,7 +104,7 @@ class Updates:
         deployment, update = waiting(self._desk.state, self._desk.env.clock())
         return Pending(update, standing(deployment, [approval.user for approval in update.approvals]))
 
-    async def _whole(self, work: Coroutine[Any, Any, Standing]) -> Standing:
+    async def _whole(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """One at a time, and to its end even if the caller hangs up: the journal and the State must not part."""
         if self._waiting == _MOST_WAITING:
             work.close()
@@ -99,14 +112,14 @@ class Updates:
         self._waiting += 1
         return await asyncio.shield(asyncio.ensure_future(self._in_turn(work)))
 
-    async def _in_turn(self, work: Coroutine[Any, Any, Standing]) -> Standing:
+    async def _in_turn(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         try:
             async with self._desk.changing:
                 return await work
         finally:
             self._waiting -= 1
 
-    async def _update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+    async def _update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
         desk, env = self._desk, self._desk.env
         desk.check_serving()
         admit(desk.state, Ask.UPDATE)
@@ -124,7 +137,7 @@ class Updates:
         if leaf:
             by_connection(self._deployment, leaf)
         manifest = await desk.in_thread(lambda: self._manifests.accept(raw))
-        check_unchanged_sealing(self._deployment.manifest, manifest)
+        seals_anew(self._deployment.manifest, manifest)
         approvers = self._approvers(leaf, manifest, signatures)
 
         def decide(state: State, now: datetime) -> Decision[Standing]:
@@ -132,7 +145,7 @@ class Updates:
 
         return await self._settle(decide, manifest)
 
-    async def _acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Standing:
+    async def _acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
         desk, digest = self._desk, hashlib.sha256(raw).digest()
         desk.check_serving()
         _, pending = waiting(desk.state, desk.env.clock())
@@ -143,7 +156,7 @@ class Updates:
 
         return await self._settle(decide, pending.manifest)
 
-    async def _settle(self, decide: Callable[[State, datetime], Decision[Standing]], manifest: Manifest) -> Standing:
+    async def _settle(self, decide: Callable[[State, datetime], Decision[Standing]], manifest: Manifest) -> Outcome:
         """Enact what was decided; and if no approval is missing then, put the manifest in force in the same record."""
         desk, env = self._desk, self._desk.env
         now = env.clock()
@@ -153,13 +166,18 @@ class Updates:
             fields = {"fingerprint": manifest.fingerprint, "missing": foreseen.reply.missing}
             desk.say_when(written, lambda: env.observer.info("update waits for approvals", **fields))
             await desk.durable(written)
-            return foreseen.reply
+            return Outcome(foreseen.reply)
         approvals = [event.approval for event in foreseen.events if isinstance(event, UpdateApproved)]
         pending = self._deployment.pending
         if pending is not None and pending.manifest.digest == manifest.digest:
             approvals = [*pending.approvals, *approvals]
         materials = await self._materials(manifest, self._entry(manifest, approvals, now), now)
         evidence = await desk.in_thread(lambda: desk.issue_for(materials.authority, b""))
+        prepared, keys = None, None
+        if seals_anew(self._deployment.manifest, manifest):
+            prepared = await self._manifests.prepare(manifest)
+            if manifest.config.seal_mode is not SealMode.DISABLED:
+                keys = await self._new_keys(manifest, prepared)
         decision = decide(desk.state, now)
         state = desk.state
         for event in decision.events:
@@ -171,13 +189,21 @@ class Updates:
             env.observer.error("update failed", fingerprint=manifest.fingerprint, reason=str(cause))
             await desk.durable(written)
             raise UpdateFailed(f"the approved manifest cannot be put in force: {cause}") from cause
-        written = desk.enact((*decision.events, *done.events))
+        events = (*decision.events, *done.events, *([prepared_event(custody_of(prepared))] if prepared else []))
+        written = desk.enact(events) if keys is None else desk.enact_under(keys, events)
         desk.root_evidence = evidence
         desk.say_when(written, lambda: env.observer.info("manifest updated", fingerprint=manifest.fingerprint))
         await desk.durable(written)
-        return decision.reply
+        return Outcome(decision.reply, prepared.envelopes if prepared is not None else {})
 
-    async def _raise_versions(self, leaf: bytes, update: PackageUpdate) -> Standing:
+    async def _new_keys(self, manifest: Manifest, prepared: Prepared | None) -> NewKeys:
+        try:
+            sources = key_source_names(manifest)
+            return await self._desk.new_keys(manifest.config.seal_mode.value, sources, prepared)
+        except (NoSealingKey, JournalError) as failure:
+            raise TryAgain(f"the state cannot be sealed anew, so nothing has changed: {failure}") from failure
+
+    async def _raise_versions(self, leaf: bytes, update: PackageUpdate) -> Outcome:
         desk, env = self._desk, self._desk.env
         if not leaf:
             raise UnknownUser("a package update wants the certificate of the user who raises the versions")
@@ -194,7 +220,7 @@ class Updates:
         fields = {"user": decision.reply, "versions": dict(update.versions)}
         desk.say_when(written, lambda: env.observer.info("security versions raised", **fields))
         await desk.durable(written)
-        return Standing(0, ())
+        return Outcome(Standing(0, ()))
 
     def _approvers(
         self, leaf: bytes, manifest: Manifest, signatures: Sequence[ManifestSignature]

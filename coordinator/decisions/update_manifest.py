@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from coordinator.decisions.approvals import milliseconds
 from coordinator.decisions.decision import Decision
 from coordinator.decisions.errors import SealingFixed
-from coordinator.manifest.model import Manifest, Secret
+from coordinator.manifest.model import Manifest, SealMode, Secret
 from coordinator.manifest.secret_fate import stays
 from coordinator.secrets.generate import Entropy, certify, draw_symmetric
 from coordinator.state.events import ManifestUpdated, StoredSecret, Version
@@ -61,14 +61,22 @@ def update_manifest(state: State, materials: Materials, *, now: datetime, entrop
     return Decision((event,), None)
 
 
-def check_unchanged_sealing(old: Manifest, new: Manifest) -> None:
-    """Raises SealingFixed for a change of who can open the state: an update does not seal it anew."""
-    if (old.recovery_keys, old.config.recovery_threshold) != (new.recovery_keys, new.config.recovery_threshold):
-        raise SealingFixed("an update cannot change RecoveryKeys or Config.RecoveryThreshold")
-    if old.config.seal_mode is not new.config.seal_mode:
-        raise SealingFixed("an update cannot change Config.SealMode")
-    if old.config.key_sources != new.config.key_sources:
-        raise SealingFixed("an update cannot change Config.KeySources")
+def seals_anew(old: Manifest, new: Manifest) -> bool:
+    """Whether others can open the sealed state after this update, so that it needs another key.
+
+    Raises SealingFixed for a change that cannot be done while the state is in use.
+    """
+    owners = (old.recovery_keys, old.config.recovery_threshold) != (new.recovery_keys, new.config.recovery_threshold)
+    disabled = SealMode.DISABLED in (old.config.seal_mode, new.config.seal_mode)
+    keepers = (old.config.seal_mode, old.config.key_sources) != (new.config.seal_mode, new.config.key_sources)
+    if old.config.seal_mode is not new.config.seal_mode and disabled:
+        raise SealingFixed("an update cannot change Config.SealMode from or to Disabled")
+    if keepers and new.recovery_keys and not owners:
+        raise SealingFixed(
+            "with Config.SealMode and Config.KeySources the key of the state changes, and so do all shares of it: "
+            "change RecoveryKeys or Config.RecoveryThreshold too, and have the new shares handed out"
+        )
+    return owners or keepers
 
 
 def make_shared(secret: Secret, materials: Materials, *, now: datetime, entropy: Entropy) -> StoredSecret:

@@ -9,6 +9,7 @@ broken for good: memory may be ahead of it, so the process must stop serving.
 """
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from typing import Final
 from coordinator.journal import record
 from coordinator.journal.archive import NO_ARCHIVES, Archive, Archives, Kept
 from coordinator.journal.errors import BrokenLink, JournalError, StorageFailed, WrongKey
-from coordinator.journal.key import JOURNAL_ID_BYTES, DataKey, JournalId
+from coordinator.journal.key import JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.record import Entropy, Flags, Position
 from coordinator.journal.storage import Storage
 
@@ -86,15 +87,15 @@ class Journal:
     def __init__(
         self,
         storage: Storage,
-        data_key: DataKey,
+        keys: "_Keys",
         archive: Archive,
         entropy: Entropy,
         position: Position,
         length: int,
     ) -> None:
         self._storage = storage
+        self._keys = keys
         self._archive = archive
-        self._data_key = data_key
         self._entropy = entropy
         self._position = position
         self._length = length
@@ -128,7 +129,8 @@ class Journal:
         records, position = _seal(data_key, start, Flags.NONE, bodies, entropy)
         meta = {_ID: journal_id, _CHECK: data_key.check_value(journal_id)}
         storage.create(meta | _with_prefix(_KEY_PREFIX, wrapped_keys) | _with_prefix(_NOTE_PREFIX, notes), records)
-        return cls(storage, data_key, archives.open(journal_id, data_key), entropy, position, len(records))
+        keys = _Keys(journal_id, data_key, data_key)
+        return cls(storage, keys, archives.open(journal_id, data_key), entropy, position, len(records))
 
     @classmethod
     def open(
@@ -163,8 +165,9 @@ class Journal:
             position = opened.after
         if flags & Flags.CONTINUES:
             raise BrokenLink(position.sequence, "record", "the rest of the append before it", "the journal's end")
-        archive = archives.open(journal_id, data_key)
-        return cls(storage, data_key, archive, entropy, position, len(bodies)), bodies
+        keys = _Keys(journal_id, data_key, _archive_key(stored.meta, data_key, journal_id))
+        archive = archives.open(journal_id, keys.archive)
+        return cls(storage, keys, archive, entropy, position, len(bodies)), bodies
 
     @property
     def length(self) -> int:
@@ -190,7 +193,7 @@ class Journal:
         wait, not the write.  Raises the journal's failure at once if it is broken; the future raises it if it
         breaks before these bodies are durable.
         """
-        return self._enqueue(bodies, keep, snapshot=False)
+        return self._enqueue(bodies, keep, None)
 
     def replace(self, bodies: Sequence[bytes]) -> asyncio.Future[None]:
         """A snapshot: put `bodies` (at least one) in the place of everything appended until now.
@@ -199,7 +202,36 @@ class Journal:
         """
         if not bodies:
             raise ValueError("a snapshot holds at least one record")
-        return self._enqueue(bodies, (), snapshot=True)
+        return self._enqueue(bodies, (), _Snapshot())
+
+    def rekey(
+        self,
+        bodies: Sequence[bytes],
+        data_key: DataKey,
+        wrapped_keys: Mapping[str, bytes],
+        notes: Mapping[str, bytes],
+    ) -> asyncio.Future[None]:
+        """A snapshot under another data key: from now on only these wrapped keys open the journal.
+
+        As whole and ordered as `replace`.  The archive keeps its key, which only the new data key opens.
+        """
+        if not bodies:
+            raise ValueError("a snapshot holds at least one record")
+        keys = self._keys
+        nonce = self._entropy(record.NONCE_BYTES)
+        archive = {_ARCHIVE: wrap(keys.archive, data_key.secret, _ARCHIVE, keys.journal_id, nonce)}
+        meta = {
+            _ID: keys.journal_id,
+            _CHECK: data_key.check_value(keys.journal_id),
+            **_with_prefix(_KEY_PREFIX, wrapped_keys),
+            **_with_prefix(_NOTE_PREFIX, {**notes, **archive}),
+        }
+        return self._enqueue(bodies, (), _Snapshot(data_key, meta))
+
+    @property
+    def journal_id(self) -> JournalId:
+        """Which journal this is."""
+        return self._keys.journal_id
 
     def newest_kept(self, count: int) -> Sequence[Kept]:
         """The newest entries of the archive, at most so many, oldest first.  From any thread.  Raises JournalError."""
@@ -230,7 +262,9 @@ class Journal:
         self._archive.close()
         self._storage.close()
 
-    def _enqueue(self, bodies: Sequence[bytes], keep: Sequence[Kept], *, snapshot: bool) -> asyncio.Future[None]:
+    def _enqueue(
+        self, bodies: Sequence[bytes], keep: Sequence[Kept], snapshot: "_Snapshot | None"
+    ) -> asyncio.Future[None]:
         if self._broken is not None:
             raise self._broken.with_traceback(None)
         unit = _Unit(tuple(bodies), tuple(keep), snapshot, asyncio.get_running_loop().create_future())
@@ -255,15 +289,19 @@ class Journal:
         start = position = self._position
         group: list[bytes] = []
         replaces = False
+        keys, meta = self._keys, None
         for unit in units:
-            if unit.snapshot:  # it contains what is in the group so far, none of which is stored yet
-                group, position, replaces = [], start, True
-            flags = Flags.SNAPSHOT if unit.snapshot else Flags.NONE
-            records, position = _seal(self._data_key, position, flags, unit.bodies, self._entropy)
+            flags = Flags.NONE
+            if unit.snapshot is not None:  # it contains what is in the group so far, none of which is stored yet
+                group, position, replaces, flags = [], start, True, Flags.SNAPSHOT
+                if unit.snapshot.data_key is not None:
+                    keys, meta = dataclasses.replace(keys, data=unit.snapshot.data_key), unit.snapshot.meta
+            records, position = _seal(keys.data, position, flags, unit.bodies, self._entropy)
             group.extend(records)
         self._archive.keep([entry for unit in units for entry in unit.keep])
         if replaces:
-            self._storage.replace(group, expected_head=start.sequence - 1)
+            self._storage.replace(group, expected_head=start.sequence - 1, meta=meta)
+            self._keys = keys
             return _Written(position, len(group))
         if group:
             self._storage.append(group, expected_head=start.sequence - 1)
@@ -295,12 +333,29 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True)
+class _Keys:
+    """data: of the records.  archive: of the archive, which stays when `data` changes."""
+
+    journal_id: JournalId
+    data: DataKey
+    archive: DataKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """Takes the place of everything before it; with another data key, if one is given, and its named values."""
+
+    data_key: DataKey | None = None
+    meta: Mapping[str, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Unit:
     """One `append` or `replace` on its way.  durable: done when it is; cancelled when nobody waits any more."""
 
     bodies: tuple[bytes, ...]
     keep: tuple[Kept, ...]
-    snapshot: bool
+    snapshot: "_Snapshot | None"
     durable: asyncio.Future[None]
 
 
@@ -323,6 +378,12 @@ def _seal(
         position = position.after(records[-1])
         flags = Flags.NONE
     return records, position
+
+
+def _archive_key(meta: Mapping[str, bytes], data_key: DataKey, journal_id: JournalId) -> DataKey:
+    """The key of the archive: the data key, unless that was changed since.  Raises KeyUnusable."""
+    wrapped = meta.get(_NOTE_PREFIX + _ARCHIVE)
+    return data_key if wrapped is None else unwrap(wrapped, data_key.secret, journal_id)
 
 
 def _journal_id(meta: Mapping[str, bytes]) -> JournalId:
@@ -351,5 +412,6 @@ def _as_journal_error(failure: BaseException) -> JournalError:
 
 _ID: Final = "journal-id"
 _CHECK: Final = "key-check"
+_ARCHIVE: Final = "archive"
 _KEY_PREFIX: Final = "key/"
 _NOTE_PREFIX: Final = "note/"

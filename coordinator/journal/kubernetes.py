@@ -91,11 +91,12 @@ class KubernetesStorage:
         chunks, tail = self._store(content.generation, content.chunks, content.tail + frame(records))
         self._commit(content, "write", head=expected_head + len(records), chunks=chunks, tail=tail)
 
-    def replace(self, records: Sequence[bytes], *, expected_head: int) -> None:
+    def replace(self, records: Sequence[bytes], *, expected_head: int, meta: Mapping[str, bytes] | None = None) -> None:
         """As `Storage.replace`."""
         content = self._demand_head(expected_head)
         chunks, tail = self._store(content.generation, (), frame(records))
-        self._commit(content, "write", head=expected_head + len(records), chunks=chunks, tail=tail)
+        head, named = expected_head + len(records), content.meta if meta is None else meta
+        self._commit(content, "write", head=head, chunks=chunks, tail=tail, meta=named)
         self._sweep()
 
     def put_meta(self, meta: Mapping[str, bytes]) -> None:

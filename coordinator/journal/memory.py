@@ -33,9 +33,10 @@ class MemoryStorage:
         self._records.extend(records)
         self._head += len(records)
 
-    def replace(self, records: Sequence[bytes], *, expected_head: int) -> None:
+    def replace(self, records: Sequence[bytes], *, expected_head: int, meta: Mapping[str, bytes] | None = None) -> None:
         """As `Storage.replace`."""
         self._demand_head(expected_head)
+        self._meta = self._meta if meta is None else dict(meta)
         self._records = list(records)
         self._head += len(records)
 

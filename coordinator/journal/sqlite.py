@@ -60,10 +60,13 @@ class SqliteStorage:
         with self._says("write"), self._transaction():
             self._insert(records, expected_head)
 
-    def replace(self, records: Sequence[bytes], *, expected_head: int) -> None:
+    def replace(self, records: Sequence[bytes], *, expected_head: int, meta: Mapping[str, bytes] | None = None) -> None:
         """As `Storage.replace`."""
         with self._says("write"), self._transaction():
             self._demand_head(expected_head)
+            if meta is not None:
+                self._database.execute("DELETE FROM meta")
+                self._upsert(meta)
             self._database.execute("DELETE FROM records WHERE number <= ?", (expected_head,))
             self._database.executemany(_INSERT, enumerate(records, expected_head + 1))
 

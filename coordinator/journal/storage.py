@@ -35,8 +35,11 @@ class Storage(Protocol):
     def append(self, records: Sequence[bytes], *, expected_head: int) -> None:
         """Add records behind number `expected_head`.  Raises Conflict if that is not the last one's number."""
 
-    def replace(self, records: Sequence[bytes], *, expected_head: int) -> None:
-        """Put records, numbered from `expected_head` + 1, in the place of all.  Raises Conflict as `append` does."""
+    def replace(self, records: Sequence[bytes], *, expected_head: int, meta: Mapping[str, bytes] | None = None) -> None:
+        """Put records, numbered from `expected_head` + 1, in the place of all.  Raises Conflict as `append` does.
+
+        meta: in the same write, in the place of all named values; None leaves those as they are.
+        """
 
     def put_meta(self, meta: Mapping[str, bytes]) -> None:
         """Set these named values; others stay."""

@@ -1,6 +1,6 @@
 """Open the journal of this Coordinator with a key source of this machine, or with its owners; or found a new one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +32,15 @@ class Opened:
     bodies: list[bytes]
     data_key: DataKey = field(repr=False)
     handed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewKeys:
+    """A data key, with who can open it (wrapped) and what stands in clear beside that (notes), by name."""
+
+    data_key: DataKey = field(repr=False)
+    wrapped: Mapping[str, bytes]
+    notes: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,19 @@ class Vault:
         wrapped = self._sources.wrap(opened.data_key, keyring.journal_id, mode, sources)
         self._storage.put_meta({f"key/{name}": value for name, value in wrapped.items()})
 
+    def new_keys(self, journal_id: JournalId, mode: str, sources: Sequence[str], recovery: Prepared | None) -> NewKeys:
+        """A data key that nobody had before, wrapped for this machine's sources and for the owners.
+
+        mode, sources: of the manifest; not Disabled.  Raises what `check` raises.
+        """
+        data_key = DataKey(self._entropy(DATA_KEY_BYTES))
+        wrapped, notes = self._sources.wrap(data_key, journal_id, mode, sources), dict[str, bytes]()
+        if recovery is not None:
+            nonce = self._entropy(_NONCE_BYTES)
+            wrapped[RECOVERY] = wrap(data_key, recovery.secret, RECOVERY, journal_id, nonce)
+            notes[RECOVERY] = encode_plan(recovery.plan)
+        return NewKeys(data_key, wrapped, notes)
+
     def check(self, mode: str, sources: Sequence[str]) -> None:
         """Whether these sources could keep a state of this seal mode here.
 
@@ -123,15 +145,12 @@ class Vault:
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))
         storage: Storage = MemoryStorage()
         archives: Archives = NO_ARCHIVES
-        wrapped: dict[str, bytes] = {}
-        notes: dict[str, bytes] = {}
+        wrapped: Mapping[str, bytes] = {}
+        notes: Mapping[str, bytes] = {}
         if mode != "Disabled":
             storage, archives = self._storage, self._archives
-            wrapped = self._sources.wrap(data_key, journal_id, mode, sources)
-            if recovery is not None:
-                nonce = self._entropy(_NONCE_BYTES)
-                wrapped[RECOVERY] = wrap(data_key, recovery.secret, RECOVERY, journal_id, nonce)
-                notes[RECOVERY] = encode_plan(recovery.plan)
+            keys = self.new_keys(journal_id, mode, sources, recovery)
+            data_key, wrapped, notes = keys.data_key, keys.wrapped, keys.notes
             if not isinstance(read_keyring(storage), NoJournal):
                 storage.move_aside()
         try:

@@ -198,8 +198,9 @@ async def _update_v1(coordinator: Coordinator, call: Call) -> web.Response:
 
 async def _update_v2(coordinator: Coordinator, call: Call) -> web.Response:
     raw, signatures = _approved_document(call)
-    standing = await coordinator.updates.update(call.user, raw, signatures)
-    return errors.success(updates.applied(standing.missing, standing.users))
+    outcome = await coordinator.updates.update(call.user, raw, signatures)
+    standing = outcome.standing
+    return errors.success(updates.applied(standing.missing, standing.users, outcome.recovery_secrets))
 
 
 async def _pending(coordinator: Coordinator, _call: Call) -> web.Response:
@@ -218,14 +219,15 @@ async def _pending(coordinator: Coordinator, _call: Call) -> web.Response:
 
 
 async def _acknowledge_v1(coordinator: Coordinator, call: Call) -> web.Response:
-    standing = await coordinator.updates.acknowledge(call.user, call.body, ())
-    return errors.success(updates.message(standing.missing))
+    outcome = await coordinator.updates.acknowledge(call.user, call.body, ())
+    return errors.success(updates.message(outcome.standing.missing))
 
 
 async def _acknowledge_v2(coordinator: Coordinator, call: Call) -> web.Response:
     raw, signatures = _approved_document(call)
-    standing = await coordinator.updates.acknowledge(call.user, raw, signatures)
-    return errors.success(updates.acknowledged(standing.missing, standing.users))
+    outcome = await coordinator.updates.acknowledge(call.user, raw, signatures)
+    standing = outcome.standing
+    return errors.success(updates.acknowledged(standing.missing, standing.users, outcome.recovery_secrets))
 
 
 async def _cancel_v1(coordinator: Coordinator, call: Call) -> web.Response:

@@ -128,6 +128,7 @@ def updated(deployment: Deployment, event: ManifestUpdated) -> Deployment:
         shared_secrets=kept | made,
         previous=before | replaced,
         raised=raised,
+        custody=deployment.custody if manifest.recovery_keys else None,
         pending=None,
         history=longer(deployment.history, event.version, deployment.manifest.digest, manifest.digest),
         log=(*deployment.log, entry),

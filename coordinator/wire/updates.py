@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,14 +20,21 @@ def message(missing: int) -> str:
     return f"{missing} more {'user has' if missing == 1 else 'users have'} to acknowledge"
 
 
-def applied(missing: int, users: Sequence[str]) -> dict[str, Any]:
-    """Answer to `POST /api/v2/update`.  users: who may give what is missing."""
-    return {"missingAcknowledgments": missing, "missingUsers": list(users) or None}
+def applied(missing: int, users: Sequence[str], recovery_secrets: Mapping[str, bytes]) -> dict[str, Any]:
+    """Answer to `POST /api/v2/update`.  users: who may give what is missing; recovery_secrets: by owner, if new."""
+    standing = {"missingAcknowledgments": missing, "missingUsers": list(users) or None}
+    return standing | _recovery(recovery_secrets)
 
 
-def acknowledged(missing: int, users: Sequence[str]) -> dict[str, Any]:
-    """Answer to `POST /api/v2/update-manifest`."""
-    return {"message": message(missing), "missingUsers": list(users) or None, "missingAcknowledgments": missing}
+def acknowledged(missing: int, users: Sequence[str], recovery_secrets: Mapping[str, bytes]) -> dict[str, Any]:
+    """Answer to `POST /api/v2/update-manifest`; see `applied`."""
+    standing = {"message": message(missing), "missingUsers": list(users) or None, "missingAcknowledgments": missing}
+    return standing | _recovery(recovery_secrets)
+
+
+def _recovery(secrets: Mapping[str, bytes]) -> dict[str, Any]:
+    encoded = {name: base64.b64encode(secret).decode() for name, secret in sorted(secrets.items())}
+    return {"recoverySecrets": encoded} if encoded else {}
 
 
 def pending(
