@@ -7,7 +7,7 @@ from typing import Final
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import SecretRefused
 from coordinator.decisions.users import find_user, require
-from coordinator.manifest.dry_run import dry_run, placeholder_context
+from coordinator.manifest.dry_run import dry_run, placeholder_context, secrets_beside
 from coordinator.manifest.model import Action, Secret
 from coordinator.secrets.user_defined import ValueUnfit, accept
 from coordinator.state.events import SecretsWritten, StoredSecret
@@ -63,9 +63,11 @@ def _check_size(deployment: Deployment, values: Mapping[str, StoredSecret]) -> N
 def _check_templates(state: State, deployment: Deployment, values: Mapping[str, StoredSecret]) -> None:
     manifest = deployment.manifest
     fresh = {name: secret_value(manifest.secrets[name], value) for name, value in values.items() if value.public}
-    known = {name: value for name, value in deployment.shared_secrets.items() if name not in values}
+    used = secrets_beside(manifest, frozenset(fresh))
+    there = deployment.shared_secrets
+    known = {name: there[name] for name in used if name in there and name not in values}
     certificate = der(state.authority.marble_root)
-    context = placeholder_context(manifest, certificate_der=certificate, known=known | fresh)
+    context = placeholder_context(manifest, certificate_der=certificate, known=known | fresh, only=used)
     findings = dry_run(manifest, context, using=frozenset(fresh))
     if findings:
         lines = [f"  {finding.path}: {finding.message}" for finding in findings[:_NAMED]]

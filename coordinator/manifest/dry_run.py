@@ -56,17 +56,30 @@ def dry_run(
     return tuple(findings)
 
 
+def secrets_beside(manifest: Manifest, names: frozenset[str]) -> frozenset[str]:
+    """Every secret that a marble may use which may use one of these: what a dry run `using` them can ask for."""
+    marbles = [marble for marble in manifest.marbles.values() if marble.secrets & (names | ALL_SECRETS)]
+    if any(marble.secrets >= ALL_SECRETS for marble in marbles):
+        return frozenset(manifest.secrets)
+    return names.union(*(marble.secrets for marble in marbles))
+
+
 def placeholder_context(
-    manifest: Manifest, *, certificate_der: bytes, known: Mapping[str, SecretValue] = MappingProxyType({})
+    manifest: Manifest,
+    *,
+    certificate_der: bytes,
+    known: Mapping[str, SecretValue] = MappingProxyType({}),
+    only: frozenset[str] | None = None,
 ) -> Mapping[str, Any]:
     """Values that look like those at an activation: right sizes for generated keys, one byte for what people set.
 
-    known: values that are there already, instead of placeholders.
+    known: values that are there already, instead of placeholders.  only: of these secrets alone.
     """
     public = x509.load_der_x509_certificate(certificate_der).public_key()
     public_der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     secrets: dict[str, SecretValue] = {}
-    for name, secret in manifest.secrets.items():
+    wanted = manifest.secrets if only is None else {name: manifest.secrets[name] for name in only}
+    for name, secret in wanted.items():
         is_key = secret.type in (SecretType.SYMMETRIC_KEY, SecretType.PASSWORD) and not secret.user_defined
         length = secret.password.length if secret.password else secret.size // 8
         key = _filler(length) if is_key else b"A"
