@@ -7,6 +7,7 @@ and nothing else.  To teach the machine another question: add a function to the 
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from coordinator.state.counters import counter_key
 from coordinator.state.phase import Phase
 from coordinator.wire.secrets import UserSecret
 from tests.support.in_process import World
+from tests.support.owners import OwnerOfShare, owner
 from tests.support.people import Person, person
 
 LIMIT = 4
@@ -61,8 +63,8 @@ class CrashingStorage(MemoryStorage):
     def append(self, records: Any, *, expected_head: int) -> None:
         self._write(lambda: MemoryStorage.append(self, records, expected_head=expected_head))
 
-    def replace(self, records: Any, *, expected_head: int) -> None:
-        self._write(lambda: MemoryStorage.replace(self, records, expected_head=expected_head))
+    def replace(self, records: Any, *, expected_head: int, meta: Any = None) -> None:
+        self._write(lambda: MemoryStorage.replace(self, records, expected_head=expected_head, meta=meta))
 
     def put_meta(self, meta: Any) -> None:
         self._write(lambda: self._keep(meta))
@@ -93,9 +95,13 @@ class Model:
     activations: int = 0
     counters: tuple[tuple[str, int], ...] = ()
     secret: bytes = b""
+    pending: str = ""
+    approved: tuple[str, ...] = ()
+    version: int = 0
+    steps: int = 0
 
     def set_manifest(self, fingerprint: str) -> "Model | None":
-        return None if self.manifest else Model(manifest=fingerprint)
+        return None if self.manifest else Model(manifest=fingerprint, steps=1)
 
     def activate(self) -> "Model | None":
         return replace(self, activations=self.activations + 1) if self.manifest and self.activations < LIMIT else None
@@ -109,6 +115,24 @@ class Model:
 
     def write_secret(self, value: bytes) -> "Model | None":
         return replace(self, secret=value) if self.manifest else None
+
+    def propose(self, who: str, fingerprint: str) -> "Model | None":
+        return None if self.pending or not self.manifest else replace(self, pending=fingerprint, approved=(who,))
+
+    def acknowledge(self, who: str, fingerprint: str) -> "Model | None":
+        if not self.pending or self.pending != fingerprint:
+            return None
+        if who in self.approved:
+            return self
+        return replace(self, manifest=fingerprint, pending="", approved=(), steps=self.steps + 1)
+
+    def cancel(self) -> "Model | None":
+        return replace(self, pending="", approved=()) if self.pending else None
+
+    def raise_version(self, version: int) -> "Model | None":
+        if self.pending or not self.manifest or version < max(1, self.version):
+            return None
+        return replace(self, version=version, steps=self.steps + 1)
 
 
 @dataclass(frozen=True)
@@ -124,6 +148,8 @@ class CoordinatorMachine(RuleBasedStateMachine):
 
     world: ClassVar[World]
     alice: ClassVar[Person]
+    bob: ClassVar[Person]
+    owner: ClassVar[OwnerOfShare]
 
     @initialize(snapshot_every=st.sampled_from([1, 3, 50]))
     def start(self, snapshot_every: int) -> None:
@@ -163,7 +189,12 @@ class CoordinatorMachine(RuleBasedStateMachine):
         deployment = self.coordinator.manifest()
         keys = {counter_key(ME.type, ME.uuid, name): name for name in ("a", "b")}
         secret = self.coordinator.people.read_secrets(self.alice.der, ["token"])["token"]
+        pending = deployment.pending
         return Model(
+            pending=pending.manifest.fingerprint if pending is not None else "",
+            approved=tuple(approval.user for approval in pending.approvals) if pending is not None else (),
+            version=deployment.raised.get("sgx", 0),
+            steps=len(deployment.history.versions),
             manifest=deployment.manifest.fingerprint,
             activations=deployment.activations.get("web", 0),
             counters=tuple(sorted((keys[key], value) for key, value in deployment.counters.items())),
@@ -191,18 +222,70 @@ class CoordinatorMachine(RuleBasedStateMachine):
                 self.possible = [model for model in granted if model is not None]
             assert self.possible, f"{outcome!r} is not what any model says"
 
+    def document(self, number: int) -> bytes:
+        """A manifest; with number 2 the state has an owner, so that an update to it or from it seals it anew."""
+        return self.world.manifest(
+            Packages={"tdx": self.world.package,
+                      "sgx": {"SignerID": "ab" * 32, "ProductID": 1, "SecurityVersion": 1}},
+            Marbles={"web": {"Package": "tdx", "MaxActivations": LIMIT}, f"spare{number}": {"Package": "sgx"}},
+            Secrets={"token": {"Type": "plain", "UserDefined": True},
+                     "site": {"Type": "cert-ecdsa", "Size": 256, "Shared": True}},
+            Users={"alice": self.alice.entry("clerk", "updater", "raiser"), "bob": self.bob.entry("updater")},
+            Roles={"clerk": {"ResourceType": "Secrets", "ResourceNames": ["token"],
+                             "Actions": ["ReadSecret", "WriteSecret"]},
+                   "updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]},
+                   "raiser": {"ResourceType": "Packages", "ResourceNames": ["sgx"],
+                              "Actions": ["UpdateSecurityVersion"]}},
+            RecoveryKeys={"owner": self.owner.pem} if number == 2 else {},
+            Config={"FeatureGates": ["MonotonicCounter"], "UpdateOverlap": "1h"},
+        )  # fmt: skip
+
     @rule(number=st.integers(0, 2))
     def set_manifest(self, number: int) -> None:
-        raw = self.world.manifest(
-            Marbles={"web": {"Package": "tdx", "MaxActivations": LIMIT}, f"spare{number}": {"Package": "tdx"}},
-            Secrets={"token": {"Type": "plain", "UserDefined": True}},
-            Users={"alice": self.alice.entry("clerk")},
-            Roles={"clerk": {"ResourceType": "Secrets", "ResourceNames": ["token"],
-                             "Actions": ["ReadSecret", "WriteSecret"]}},
-            Config={"FeatureGates": ["MonotonicCounter"]},
-        )  # fmt: skip
+        raw = self.document(number)
         fingerprint = hashlib.sha256(raw).hexdigest()
         self.ask(Question(lambda c: c.set_manifest(raw), lambda model: model.set_manifest(fingerprint)))
+
+    @rule(number=st.integers(0, 2), who=st.sampled_from(["alice", "bob"]))
+    def propose(self, number: int, who: str) -> None:
+        raw, leaf = self.document(number), getattr(self, who).der
+        fingerprint = hashlib.sha256(raw).hexdigest()
+        self.ask(Question(lambda c: c.updates.update(leaf, raw, ()), lambda model: model.propose(who, fingerprint)))
+
+    @rule(number=st.integers(0, 2), who=st.sampled_from(["alice", "bob"]))
+    def acknowledge(self, number: int, who: str) -> None:
+        raw, leaf = self.document(number), getattr(self, who).der
+        fingerprint = hashlib.sha256(raw).hexdigest()
+        self.ask(
+            Question(lambda c: c.updates.acknowledge(leaf, raw, ()), lambda model: model.acknowledge(who, fingerprint))
+        )
+
+    @rule(number=st.integers(0, 2), secret=st.sampled_from([b"one", b"two"]))
+    def update_while_others_ask(self, number: int, secret: bytes) -> None:
+        """Proposed and approved, with a secret written meanwhile."""
+        raw = self.document(number)
+        fingerprint = hashlib.sha256(raw).hexdigest()
+        self.ask(
+            Question(lambda c: c.updates.update(self.bob.der, raw, ()), lambda model: model.propose("bob", fingerprint))
+        )
+        if not self.crashed:
+            approval = Question(
+                lambda c: c.updates.acknowledge(self.alice.der, raw, ()),
+                lambda model: model.acknowledge("alice", fingerprint),
+            )
+            self.ask(approval, self.secret_question(secret))
+
+    @rule(who=st.sampled_from(["alice", "bob"]))
+    def cancel(self, who: str) -> None:
+        leaf = getattr(self, who).der
+        self.ask(Question(lambda c: c.updates.cancel(leaf), Model.cancel))
+
+    @rule(version=st.integers(0, 3))
+    def raise_version(self, version: int) -> None:
+        raw = json.dumps({"Packages": {"sgx": {"SecurityVersion": version}}}).encode()
+        self.ask(
+            Question(lambda c: c.updates.update(self.alice.der, raw, ()), lambda model: model.raise_version(version))
+        )
 
     @rule(count=st.integers(1, 3))
     def activate(self, count: int) -> None:
@@ -262,6 +345,8 @@ def test_no_crash_and_no_order_of_questions_leads_to_another_state_than_the_mode
     with TemporaryDirectory() as folder:
         CoordinatorMachine.world = World(Path(folder))
         CoordinatorMachine.alice = person(Path(folder), "alice")
+        CoordinatorMachine.bob = person(Path(folder), "bob")
+        CoordinatorMachine.owner = owner(Path(folder), "owner")
         run_state_machine_as_test(
             CoordinatorMachine,
             settings=settings(
