@@ -19,7 +19,6 @@ from coordinator.manifest.model import Manifest
 from coordinator.manifest.parse import parse
 from coordinator.manifest.signature import ManifestSignature, SignatureWrong
 from coordinator.wire.history import RAISED, UPDATED, ApprovalEntry, HistoryEntry, HistoryFormatError, parse_entry
-from pki.keys import fingerprint
 from pki.manifest_history import GENESIS, history_of, next_link
 
 
@@ -124,7 +123,7 @@ def _wrong(manifest: Manifest, entry: HistoryEntry, approval: ApprovalEntry) -> 
     if not approval.signature:
         return ""
     key = key_of(user)
-    if key is None or fingerprint(key) != approval.key:
+    if key is None or user.key_digest != approval.key:
         return f"the signature for '{approval.user}' is by another key"
     try:
         ManifestSignature(entry.digest, approval.key, approval.signature).verify(key)

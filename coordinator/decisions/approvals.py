@@ -12,7 +12,6 @@ from coordinator.manifest.signature import ManifestSignature, SignatureWrong
 from coordinator.state.events import Approval
 from coordinator.state.model import Deployment
 from coordinator.wire.history import parse_entry
-from pki.keys import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,7 @@ def by_connection(deployment: Deployment, leaf: bytes) -> Approver:
 
 def approver(user: User) -> Approver:
     """A user whose connection speaks.  A key of a kind that signs nothing here has no fingerprint: zeros."""
-    key = key_of(user)
-    return Approver(user, fingerprint(key) if key is not None else bytes(32), b"")
+    return Approver(user, user.key_digest or bytes(32), b"")
 
 
 def signers(deployment: Deployment, digest: bytes, signatures: Sequence[ManifestSignature]) -> tuple[Approver, ...]:
@@ -77,8 +75,7 @@ def milliseconds(moment: datetime) -> int:
 
 def _signer(manifest: Manifest, digest: bytes, signature: ManifestSignature) -> Approver:
     for user in manifest.users.values():
-        key = key_of(user)
-        if key is None or fingerprint(key) != signature.key:
+        if user.key_digest != signature.key or (key := key_of(user)) is None:
             continue
         if signature.manifest != digest:
             raise ApprovalRefused(

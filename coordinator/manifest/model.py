@@ -179,11 +179,15 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, known by exactly this certificate (DER).  Its issuer, names and dates mean nothing (contract 1.14)."""
+    """A person, known by exactly this certificate (DER).  Its issuer, names and dates mean nothing (contract 1.14).
+
+    key_digest: SHA-256 of the key's SubjectPublicKeyInfo; empty for a kind of key that signs nothing here.
+    """
 
     name: str
     certificate: bytes
     roles: tuple[Role, ...]
+    key_digest: bytes
 
     def may(self, action: Action, resource: str) -> bool:
         """Whether one of the user's roles allows this action on this resource."""

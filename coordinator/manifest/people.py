@@ -6,12 +6,15 @@ from difflib import get_close_matches
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from coordinator.manifest.document import Place, step
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Role, Secret, User
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
+from pki.certificates import CertificateFormatError, load_der
+from pki.keys import KeyFormatError, fingerprint, public_of_known_kind
 from pki.malformed import MALFORMED
 
 
@@ -61,7 +64,7 @@ def read_users(reading: Reading, manifest: View, roles: Mapping[str, Role]) -> M
             message = f'users "{first}" and "{member.key}" have the same certificate in other whitespace'
             reading.warn("E029", place, message, f'who shows it is "{first}", always; give each user one of their own')
         held = tuple(roles[name] for name in dict.fromkeys(view.texts("Roles")) if name in roles)
-        users[member.key] = User(member.key, certificate, held)
+        users[member.key] = User(member.key, certificate, held, _key_digest(certificate))
     return users
 
 
@@ -119,6 +122,13 @@ def check_name(reading: Reading, place: Place, who: str, name: str, defined: Ite
     listed = ", ".join(known[:12]) + (", …" if len(known) > 12 else "") if known else "none"
     reading.refuse("E020", place, f'{who} "{name}", which is not defined', f"{hint}defined {what}: {listed}")
     return False
+
+
+def _key_digest(certificate: bytes) -> bytes:
+    try:
+        return fingerprint(public_of_known_kind(load_der(certificate).public_key()))
+    except (CertificateFormatError, KeyFormatError, UnsupportedAlgorithm, ValueError):
+        return b""
 
 
 def _read_certificate(reading: Reading, user: str, text: str, place: Place) -> bytes | None:
