@@ -124,6 +124,7 @@ class Coordinator:
 
     async def close(self) -> None:
         """Finish what is being written, then let go of the state."""
+        self.updates.close()
         await self._desk.close()
 
     def _deployment(self, ask: Ask) -> Deployment:

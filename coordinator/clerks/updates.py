@@ -23,11 +23,20 @@ from coordinator.decisions.approvals import (
     signers,
 )
 from coordinator.decisions.decision import Decision, admit
-from coordinator.decisions.errors import ManifestRefused, UnknownUser, UpdateFailed
+from coordinator.decisions.errors import ManifestRefused, NoPendingUpdate, Refused, UnknownUser, UpdateFailed
 from coordinator.decisions.update_manifest import Materials, seals_anew, update_manifest
 from coordinator.decisions.update_packages import check_package_update, update_packages
-from coordinator.decisions.update_request import Standing, acknowledge, cancel, clear_way, propose, standing, waiting
-from coordinator.desk import Desk, TryAgain
+from coordinator.decisions.update_request import (
+    Standing,
+    acknowledge,
+    cancel,
+    clear_way,
+    mature,
+    propose,
+    stands,
+    waiting,
+)
+from coordinator.desk import Desk, NotServing, TryAgain
 from coordinator.journal.errors import JournalError
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import NewKeys
@@ -48,6 +57,10 @@ from pki.keys import generate_p384
 
 _MOST_WAITING: Final = 4
 """Documents that wait for their turn, the one whose turn it is included: each may be 8 MiB long."""
+
+
+_EVERY_SECONDS: Final = 15
+"""How often an approved update that waits for its time is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,8 @@ class Updates:
         self._desk = desk
         self._manifests = manifests
         self._waiting = 0
+        self._clock = asyncio.get_running_loop().call_later(_EVERY_SECONDS, self._tick)
+        self._due: asyncio.Future[None] | None = None
 
     async def update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
         """A package update, or a proposal of another manifest; it is done if its approvals are complete.
@@ -101,8 +116,34 @@ class Updates:
     def pending(self) -> Pending:
         """The manifest that waits for approvals.  Raises NoPendingUpdate, NotServing."""
         self._desk.check_serving()
-        deployment, update = waiting(self._desk.state, self._desk.env.clock())
-        return Pending(update, standing(deployment, [approval.user for approval in update.approvals]))
+        now = self._desk.env.clock()
+        deployment, update = waiting(self._desk.state, now)
+        return Pending(update, stands(deployment, update, now))
+
+    async def apply_due(self) -> None:
+        """Put in force what only time was missing to.  Who asked for it has had an answer; the log says the rest."""
+        desk = self._desk
+        try:
+            deployment, update = waiting(desk.state, now := desk.env.clock())
+            found = stands(deployment, update, now)
+            if found.missing == 0 and found.due is None:
+                await self._whole(self._mature())
+        except NoPendingUpdate:
+            return
+        except (Refused, TryAgain, NotServing) as reason:
+            desk.env.observer.error("an approved update is not in force", reason=str(reason))
+
+    def close(self) -> None:
+        """Look at the clock no more."""
+        self._clock.cancel()
+
+    def _tick(self) -> None:
+        self._due = asyncio.ensure_future(self.apply_due())
+        self._clock = asyncio.get_running_loop().call_later(_EVERY_SECONDS, self._tick)
+
+    async def _mature(self) -> Outcome:
+        _, update = waiting(self._desk.state, self._desk.env.clock())
+        return await self._settle(lambda state, now: mature(state, now=now), update.manifest)
 
     async def _whole(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """One at a time, and to its end even if the caller hangs up: the journal and the State must not part."""
@@ -161,10 +202,14 @@ class Updates:
         desk, env = self._desk, self._desk.env
         now = env.clock()
         foreseen = decide(desk.state, now)
-        if foreseen.reply.missing:
+        if foreseen.reply.missing or foreseen.reply.due is not None:
             written = desk.enact(foreseen.events)
-            fields = {"fingerprint": manifest.fingerprint, "missing": foreseen.reply.missing}
-            desk.say_when(written, lambda: env.observer.info("update waits for approvals", **fields))
+            fields = {
+                "fingerprint": manifest.fingerprint,
+                "missing": foreseen.reply.missing,
+                "due": foreseen.reply.due,
+            }
+            desk.say_when(written, lambda: env.observer.info("update waits", **fields))
             await desk.durable(written)
             return Outcome(foreseen.reply)
         approvals = [event.approval for event in foreseen.events if isinstance(event, UpdateApproved)]

@@ -204,12 +204,15 @@ def _report(output: Output, answer: "UpdateAnswer", recoverydata: Path | None, v
         write_file(recoverydata, json.dumps({"RecoverySecrets": secrets}, indent=2).encode() + b"\n", mode=0o600)
         output.remark(f"recovery secrets written to {recoverydata}; keep them where the coordinator is not")
         secrets = {}
-    if answer.missing == 0:
+    if answer.applies_at:
+        table = f"approved: the update is in force at {answer.applies_at}"
+    elif answer.missing == 0:
         table = "done: the update is in force"
     else:
         table = f"waiting: {answer.missing} more of {', '.join(answer.users)}"
     document = {
-        "applied": answer.missing == 0,
+        "applied": answer.missing == 0 and not answer.applies_at,
+        "appliesAt": answer.applies_at or None,
         "missingAcknowledgments": answer.missing,
         "missingUsers": list(answer.users),
         "RecoverySecrets": secrets,
@@ -230,4 +233,5 @@ def _plan_lines(plan: "Plan", active: str) -> list[str]:
     for title, entries in sections:
         lines += ["", title, *(printable(f"  {name}: {words}") for name, words in entries())]
     lines += ["", f"approvals: {plan.needed} of {', '.join(plan.approvers) or 'nobody: this manifest is final'}"]
+    lines += [f"in force {plan.delay} after it is proposed, at the earliest"] if plan.delay else []
     return [*lines, *(printable(f"note: {remark}") for remark in plan.remarks)]

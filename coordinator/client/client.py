@@ -75,11 +75,15 @@ class ActiveManifest:
 
 @dataclass(frozen=True, slots=True)
 class UpdateAnswer:
-    """missing: approvals that are wanted still, and of whom.  recovery_secrets: base64 by owner, if they are new."""
+    """missing: approvals that are wanted still, and of whom.  recovery_secrets: base64 by owner, if they are new.
+
+    applies_at: when it comes in force (RFC 3339), where it only waits for that; else empty.
+    """
 
     missing: int
     users: tuple[str, ...]
     recovery_secrets: Mapping[str, str]
+    applies_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +268,8 @@ class CoordinatorClient:
             case {"missingAcknowledgments": int(missing), "missingUsers": list() | None as users, **rest}:
                 secrets = rest.get("recoverySecrets")
                 given = {str(k): str(v) for k, v in secrets.items()} if isinstance(secrets, dict) else {}
-                return UpdateAnswer(missing, tuple(str(user) for user in users or ()), given)
+                applies_at = str(rest.get("appliesAt") or "")
+                return UpdateAnswer(missing, tuple(str(user) for user in users or ()), given, applies_at)
         raise _unexpected("update", "missingAcknowledgments and missingUsers")
 
     def _get(self, path: str) -> Any:

@@ -24,10 +24,14 @@ from coordinator.state.update_replay import CANCELLED, EXPIRED
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an update stands.  missing: approvals that are wanted still.  users: who may give them; empty for none."""
+    """How an update stands.  missing: approvals that are wanted still.  users: who may give them; empty for none.
+
+    due: when it comes in force, where nothing but time is missing; else None.
+    """
 
     missing: int
     users: tuple[str, ...]
+    due: datetime | None = None
 
 
 def waiting(state: State, now: datetime) -> tuple[Deployment, PendingUpdate]:
@@ -38,11 +42,26 @@ def waiting(state: State, now: datetime) -> tuple[Deployment, PendingUpdate]:
     return deployment, deployment.pending
 
 
-def standing(deployment: Deployment, approved: Sequence[str]) -> Standing:
-    """Who is missing, when these users have approved."""
+def standing(deployment: Deployment, approved: Sequence[str], *, proposed: datetime, now: datetime) -> Standing:
+    """Who is missing, when these users have approved what was proposed then."""
     missing = max(0, needed(deployment.manifest) - len(set(approved)))
-    users = (user.name for user in updaters(deployment.manifest) if user.name not in approved)
-    return Standing(missing, tuple(users) if missing else ())
+    if missing:
+        users = (user.name for user in updaters(deployment.manifest) if user.name not in approved)
+        return Standing(missing, tuple(users))
+    due = proposed + deployment.manifest.config.update_delay
+    return Standing(0, (), due if due > now else None)
+
+
+def stands(deployment: Deployment, pending: PendingUpdate, now: datetime) -> Standing:
+    """How the pending update stands."""
+    approved = [approval.user for approval in pending.approvals]
+    return standing(deployment, approved, proposed=pending.proposed, now=now)
+
+
+def mature(state: State, *, now: datetime) -> Decision[Standing]:
+    """Nobody says anything new: how does the pending update stand?  Raises NoPendingUpdate."""
+    deployment, pending = waiting(state, now)
+    return Decision((), stands(deployment, pending, now))
 
 
 def clear_way(state: State, ask: Ask, now: datetime) -> tuple[Deployment, tuple[Event, ...]]:
@@ -67,10 +86,11 @@ def propose(
     """
     deployment, ended = clear_way(state, Ask.UPDATE, now)
     check_successor(deployment, manifest)
-    expires = milliseconds(now + deployment.manifest.config.update_expiry)
+    config = deployment.manifest.config
+    expires = milliseconds(now + config.update_delay + config.update_expiry)
     proposer = approvers[0].user.name
     begun = UpdateProposed(milliseconds(now), proposer, manifest.raw, LANGUAGE_VERSION, compatible, expires)
-    approved, reply = _approve(deployment, (), approvers, now)
+    approved, reply = _approve(deployment, (), approvers, proposed=now, now=now)
     return Decision((*ended, begun, *approved), reply)
 
 
@@ -84,7 +104,7 @@ def acknowledge(state: State, digest: bytes, approvers: Sequence[Approver], *, n
         raise OtherDocument(f"another manifest is pending: expected {pending.manifest.fingerprint}, got {digest.hex()}")
     check_successor(deployment, pending.manifest)
     before = tuple(approval.user for approval in pending.approvals)
-    approved, reply = _approve(deployment, before, approvers, now)
+    approved, reply = _approve(deployment, before, approvers, proposed=pending.proposed, now=now)
     return Decision(approved, reply)
 
 
@@ -110,7 +130,12 @@ def check_successor(deployment: Deployment, manifest: Manifest) -> None:
 
 
 def _approve(
-    deployment: Deployment, before: tuple[str, ...], approvers: Sequence[Approver], now: datetime
+    deployment: Deployment,
+    before: tuple[str, ...],
+    approvers: Sequence[Approver],
+    *,
+    proposed: datetime,
+    now: datetime,
 ) -> tuple[tuple[Event, ...], Standing]:
     if not approvers:
         raise UnknownUser("nobody approves: expected a user's certificate or a detached signature")
@@ -119,6 +144,6 @@ def _approve(
     for approver in approvers:
         if approver.user.name not in names:
             names.append(approver.user.name)
-            then = standing(deployment, names)
+            then = standing(deployment, names, proposed=proposed, now=now)
             events.append(UpdateApproved(approver.approval(now), then.missing, then.users))
-    return tuple(events), standing(deployment, names)
+    return tuple(events), standing(deployment, names, proposed=proposed, now=now)

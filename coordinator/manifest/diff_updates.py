@@ -18,6 +18,11 @@ def update_changes(before: Manifest, after: Manifest) -> Iterator[Change]:
     if old.update_expiry != new.update_expiry:
         meaning = "a proposed update waits for another time"
         yield Change(Gravity.CHANGES, "/Config/UpdateExpiry", meaning, str(old.update_expiry), str(new.update_expiry))
+    if old.update_delay != new.update_delay:
+        sooner = new.update_delay < old.update_delay
+        gravity, time = (Gravity.WEAKENS, "shorter") if sooner else (Gravity.NARROWS, "longer")
+        meaning = f"people have a {time} time to see an update before it is in force"
+        yield Change(gravity, "/Config/UpdateDelay", meaning, str(old.update_delay), str(new.update_delay))
     if old.update_overlap != new.update_overlap:
         longer = new.update_overlap > old.update_overlap
         gravity = Gravity.WEAKENS if longer else Gravity.NARROWS

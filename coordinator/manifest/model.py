@@ -217,12 +217,14 @@ class Config:
     """`Config`, as far as this version acts on it.  recovery_threshold: 0 is all owners of recovery keys.
 
     update_threshold: how many users must approve an update; 0 is all who may.  update_expiry: how long a proposed one
-    waits for them.  update_overlap: how long the intermediate of before an update stays trusted.
+    waits for them.  update_delay: how long after its proposal it comes in force at the earliest.  update_overlap: how
+    long the intermediate of before an update stays trusted.
     """
 
     seal_mode: SealMode = SealMode.PRODUCT_KEY
     update_threshold: int = 0
     update_expiry: timedelta = timedelta(days=7)
+    update_delay: timedelta = timedelta(0)
     update_overlap: timedelta = timedelta(0)
     rotate_root_secret: bool = False
     recovery_threshold: int = 0

@@ -118,7 +118,10 @@ def _config(reading: Reading, view: View) -> Config:
     if threshold > updaters:
         message = f"UpdateThreshold {threshold} is more than the {updaters} users who may update the manifest"
         reading.refuse("E027", config.place("UpdateThreshold"), message, "give more users a Manifest role, or lower it")
-    expiry, overlap = (config.text(key) for key in ("UpdateExpiry", "UpdateOverlap"))
+    expiry, delay, overlap = (config.text(key) for key in ("UpdateExpiry", "UpdateDelay", "UpdateOverlap"))
+    if delay and parse_duration(delay) > MAX_DELAY:
+        message = f"an update cannot wait for {delay}"
+        reading.refuse("E027", config.place("UpdateDelay"), message, f"at most {MAX_DELAY.days}d")
     if overlap and parse_duration(overlap) > MAX_OVERLAP:
         message = f"after an update the old certificates cannot be trusted for {overlap}"
         reading.refuse("E027", config.place("UpdateOverlap"), message, f"at most {MAX_OVERLAP.days}d")
@@ -126,6 +129,7 @@ def _config(reading: Reading, view: View) -> Config:
         seal_mode=SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY),
         update_threshold=threshold,
         update_expiry=parse_duration(expiry or DEFAULT_EXPIRY),
+        update_delay=parse_duration(delay) if delay else timedelta(0),
         update_overlap=parse_duration(overlap) if overlap else timedelta(0),
         rotate_root_secret=config.flag("RotateRootSecret"),
         recovery_threshold=config.number("RecoveryThreshold") or 0,
@@ -162,4 +166,5 @@ _UNREADABLE = frozenset({"E001", "E003", "E007"})
 _GATES = {gate.value.lower(): gate for gate in FeatureGate}
 
 DEFAULT_EXPIRY: Final = "7d"
+MAX_DELAY: Final = timedelta(days=90)
 MAX_OVERLAP: Final = timedelta(days=90)

@@ -300,6 +300,13 @@ _CONFIG: Final = struct(
         ),
         "UpdateThreshold": whole(UINT64, "How many users must approve an update of the manifest; 0: all who may."),
         "UpdateExpiry": ours(duration_text("How long a proposed update waits for approvals. Default: 7d.", "7d")),
+        "UpdateDelay": ours(
+            duration_text(
+                "How long after its proposal an update comes in force at the earliest, so that people see it before; "
+                "at most 90d. Default: as soon as it is approved.",
+                "2d",
+            )
+        ),
         "UpdateOverlap": ours(
             duration_text(
                 "How long after an update certificates of before it are still trusted, so that marbles of both sides "

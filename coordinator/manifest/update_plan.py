@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from coordinator.manifest.approvers import needed, updaters
@@ -22,6 +23,7 @@ class Plan:
     people: tuple[Change, ...]
     needed: int
     approvers: tuple[str, ...]
+    delay: timedelta
     remarks: tuple[str, ...]
 
     @property
@@ -40,6 +42,7 @@ def plan_update(active: Manifest, new: Manifest, raised: Mapping[str, int]) -> P
         people=tuple(change for change in changes if change.path.startswith("/Users/")),
         needed=needed(active),
         approvers=tuple(user.name for user in updaters(active)),
+        delay=active.config.update_delay,
         remarks=tuple(_remarks(active, new, raised)),
     )
 
@@ -53,6 +56,7 @@ def plan_json(active: Manifest, new: Manifest, plan: Plan) -> dict[str, Any]:
         "marbles": dict(plan.marbles),
         "people": [{"path": change.path, "meaning": change.meaning} for change in plan.people],
         "approvals": {"needed": plan.needed, "users": list(plan.approvers)},
+        "delay_seconds": int(plan.delay.total_seconds()),
         "remarks": list(plan.remarks),
     }
 

@@ -200,7 +200,7 @@ async def _update_v2(coordinator: Coordinator, call: Call) -> web.Response:
     raw, signatures = _approved_document(call)
     outcome = await coordinator.updates.update(call.user, raw, signatures)
     standing = outcome.standing
-    return errors.success(updates.applied(standing.missing, standing.users, outcome.recovery_secrets))
+    return errors.success(updates.applied(standing.missing, standing.users, standing.due, outcome.recovery_secrets))
 
 
 async def _pending(coordinator: Coordinator, _call: Call) -> web.Response:
@@ -211,6 +211,7 @@ async def _pending(coordinator: Coordinator, _call: Call) -> web.Response:
             update.manifest.raw,
             pending.standing.missing,
             pending.standing.users,
+            pending.standing.due,
             proposed_by=update.proposed_by,
             approved=[(approval.user, approval.time_ms, bool(approval.signature)) for approval in update.approvals],
             expires=update.expires,
@@ -220,14 +221,16 @@ async def _pending(coordinator: Coordinator, _call: Call) -> web.Response:
 
 async def _acknowledge_v1(coordinator: Coordinator, call: Call) -> web.Response:
     outcome = await coordinator.updates.acknowledge(call.user, call.body, ())
-    return errors.success(updates.message(outcome.standing.missing))
+    return errors.success(updates.message(outcome.standing.missing, outcome.standing.due))
 
 
 async def _acknowledge_v2(coordinator: Coordinator, call: Call) -> web.Response:
     raw, signatures = _approved_document(call)
     outcome = await coordinator.updates.acknowledge(call.user, raw, signatures)
     standing = outcome.standing
-    return errors.success(updates.acknowledged(standing.missing, standing.users, outcome.recovery_secrets))
+    return errors.success(
+        updates.acknowledged(standing.missing, standing.users, standing.due, outcome.recovery_secrets)
+    )
 
 
 async def _cancel_v1(coordinator: Coordinator, call: Call) -> web.Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -68,9 +68,10 @@ class PendingUpdate:
     expires: datetime
     approvals: tuple[Approval, ...] = ()
 
-    def approved_by(self, user: str) -> bool:
-        """Whether this user has approved it."""
-        return any(approval.user == user for approval in self.approvals)
+    @property
+    def proposed(self) -> datetime:
+        """When it was."""
+        return datetime.fromtimestamp(self.proposed_ms / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)

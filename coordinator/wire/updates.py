@@ -13,23 +13,41 @@ CANCELLED: Final = "The pending update is cancelled"
 MOST_SIGNATURES: Final = 64
 
 
-def message(missing: int) -> str:
+def message(missing: int, due: datetime | None) -> str:
     """How an update stands; clients read the first word."""
+    if due is not None:
+        return f"All needed users have acknowledged, the update is applied at {_moment(due)}"
     if missing == 0:
         return "All needed users have acknowledged, the update is applied"
     return f"{missing} more {'user has' if missing == 1 else 'users have'} to acknowledge"
 
 
-def applied(missing: int, users: Sequence[str], recovery_secrets: Mapping[str, bytes]) -> dict[str, Any]:
-    """Answer to `POST /api/v2/update`.  users: who may give what is missing; recovery_secrets: by owner, if new."""
+def applied(
+    missing: int, users: Sequence[str], due: datetime | None, recovery_secrets: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Answer to `POST /api/v2/update`.  users: who may give what is missing; recovery_secrets: by owner, if new.
+
+    due: when it comes in force, if it only waits for that.
+    """
     standing = {"missingAcknowledgments": missing, "missingUsers": list(users) or None}
-    return standing | _recovery(recovery_secrets)
+    return standing | _applies(due) | _recovery(recovery_secrets)
 
 
-def acknowledged(missing: int, users: Sequence[str], recovery_secrets: Mapping[str, bytes]) -> dict[str, Any]:
+def acknowledged(
+    missing: int, users: Sequence[str], due: datetime | None, recovery_secrets: Mapping[str, bytes]
+) -> dict[str, Any]:
     """Answer to `POST /api/v2/update-manifest`; see `applied`."""
-    standing = {"message": message(missing), "missingUsers": list(users) or None, "missingAcknowledgments": missing}
-    return standing | _recovery(recovery_secrets)
+    text = message(missing, due)
+    standing = {"message": text, "missingUsers": list(users) or None, "missingAcknowledgments": missing}
+    return standing | _applies(due) | _recovery(recovery_secrets)
+
+
+def _applies(due: datetime | None) -> dict[str, Any]:
+    return {} if due is None else {"appliesAt": _moment(due)}
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _recovery(secrets: Mapping[str, bytes]) -> dict[str, Any]:
@@ -41,6 +59,7 @@ def pending(
     raw: bytes,
     missing: int,
     users: Sequence[str],
+    due: datetime | None,
     *,
     proposed_by: str,
     approved: Sequence[tuple[str, int, bool]],
@@ -52,13 +71,13 @@ def pending(
     """
     return {
         "manifest": base64.b64encode(raw).decode(),
-        "message": message(missing),
+        "message": message(missing, due),
         "missingUsers": list(users) or None,
         "missingAcknowledgments": missing,
         "proposedBy": proposed_by,
         "approvals": [{"user": user, "time": time, "signature": signed} for user, time, signed in approved],
-        "expires": expires.isoformat(timespec="seconds").replace("+00:00", "Z"),
-    }
+        "expires": _moment(expires),
+    } | _applies(due)
 
 
 def decode(body: bytes) -> tuple[bytes, tuple[bytes, ...]]:

@@ -239,6 +239,8 @@ def certificate(name: str) -> str:
         ({"UpdateThreshold": 2}, {"UpdateThreshold": 1}, G.WEAKENS, "1 of 3 users together may update"),
         ({"UpdateThreshold": 2}, {}, G.NARROWS, "3 of 3 users together"),
         ({}, {"UpdateOverlap": "1h"}, G.WEAKENS, "trusted for a longer time"),
+        ({}, {"UpdateDelay": "1d"}, G.NARROWS, "have a longer time to see an update"),
+        ({"UpdateDelay": "2d"}, {"UpdateDelay": "1d"}, G.WEAKENS, "have a shorter time to see an update"),
         ({"UpdateOverlap": "1d"}, {"UpdateOverlap": "1h"}, G.NARROWS, "trusted for a shorter time"),
         ({}, {"UpdateExpiry": "1d"}, G.CHANGES, "waits for another time"),
         ({}, {"RotateRootSecret": True}, G.CHANGES, "keys of all marbles are made anew"),

@@ -29,6 +29,10 @@ from marble.protocol import ActivationRequest, Parameters
 from tests.support import marble_client
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - a test's clock
+
+
 @dataclass
 class Marble:
     """One marble's certificate and request; each `quote` is new evidence of it."""
@@ -62,7 +66,9 @@ class World:
         """A manifest whose package `tdx` is the program."""
         return json.dumps({"Packages": {"tdx": self.package}} | parts).encode()
 
-    def coordinator(self, storage: Storage, *, snapshot_every: int = 4_000) -> Coordinator:
+    def coordinator(
+        self, storage: Storage, *, snapshot_every: int = 4_000, clock: Callable[[], datetime] = _now
+    ) -> Coordinator:
         """One that opens what is in `storage`; needs a running event loop."""
         draw = os.urandom  # noqa: TID251 - a test's entropy
         return Coordinator(
@@ -71,7 +77,7 @@ class World:
                 verifier=self._verifier,
                 vault=Vault(storage, [KeyOfEnvironment(self._issuer, draw)], draw),
                 observer=Observer("test"),
-                clock=lambda: datetime.now(UTC),  # noqa: TID251 - a test's clock
+                clock=clock,
                 entropy=draw,
                 names=("localhost",),
                 compatible=False,
