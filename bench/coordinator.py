@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from attestation.simulation.folder import create
 from bench.process import Usage, usage
 
 _START_SECONDS = 30.0
@@ -28,11 +29,13 @@ class Coordinator:
     """A dev coordinator on loopback with its state in `folder`; a context manager that ends it.
 
     profile: where cProfile's statistics of the coordinator's main thread go when it ends; None runs it as it is.
-    start_ms, start_cpu_ms: from the start of the process to its first answered status request.
+    start_ms, start_cpu_ms: from the start of the process to its first answered status request; the simulated vendors
+    are made before, since hardware has them.
     """
 
     def __init__(self, folder: Path, *, profile: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        create(folder / "simulation")
         self.folder = folder
         self.client_port, self.mesh_port = _free_ports(2)
         self._log = folder / "bench.log"

@@ -126,6 +126,40 @@ def _azure_vtpm(section: Section) -> ReferenceValues:
     return AzureVtpmReferenceValues(hardware=inner, pcrs=pcrs, sources=section.sources(fields))
 
 
+def read_together(whole: Section) -> list[ReferenceValues]:
+    """A processor and its GPUs: with each of the processors that one part of `AllOf` names, all of the GPUs.
+
+    Raises ReferenceFormatError unless there is one part of processors, and at least one of a GPU.
+    """
+    from attestation.composite.claims import CompositeReferenceValues
+
+    parts = [(part, part.known(frozenset({*PLATFORMS, _GPU})).keys()) for part in whole.sections(TOGETHER)]
+    gpus = [part.section(_GPU) for part, keys in parts if keys == {_GPU}]
+    processors = [part for part, keys in parts if keys != {_GPU}]
+    if len(processors) != 1 or not gpus:
+        found = f"{len(processors)} and {len(gpus)}"
+        whole.refuse(TOGETHER, f"one part of processors, and one for each GPU ({_GPU})", found)
+    [processor] = processors
+    kinds = processor.known(frozenset(PLATFORMS))
+    if not kinds:
+        processor.refuse("", f"one of {', '.join(PLATFORMS)}", "nothing")
+    devices = tuple(map(_nvidia_gpu, gpus))
+    return [CompositeReferenceValues((read_platform(kind, processor.section(kind)), *devices)) for kind in kinds]
+
+
+def _nvidia_gpu(section: Section) -> ReferenceValues:
+    """A GPU whose driver and VBIOS are as NVIDIA published them."""
+    from attestation.nvidia_gpu.claims import NvidiaGpuReferenceValues
+
+    fields = section.known(frozenset({"RIMs", "RequireRevocation"}))
+    if fields.get("RIMs") is not True or not isinstance(fields.get("RequireRevocation", False), bool):
+        section.refuse("", "RIMs true, and RequireRevocation true or false", f"{sorted(fields)}")
+    revocation = bool(fields.get("RequireRevocation", False))
+    return NvidiaGpuReferenceValues(revocation=revocation, sources=section.sources(fields))
+
+
+TOGETHER: Final = "AllOf"
+_GPU: Final = "NvidiaGPU"
 PLATFORMS: Final[Mapping[str, Callable[[Section], ReferenceValues]]] = {
     "TDX": _tdx,
     "SGX": _sgx,

@@ -1,6 +1,7 @@
 """What must the coordinator be?  A document of Reference Values, as strict as its use.
 
-Either one object per platform, `{"TDX": {"MRTD": "…"}, "SEVSNP": {"Measurement": "…"}}` (one of them is enough), or
+Either one object per platform, `{"TDX": {"MRTD": "…"}, "SEVSNP": {"Measurement": "…"}}`, of which one is enough, or a
+processor with its GPUs, `{"AllOf": [{"TDX": {"MRTD": "…"}}, {"NvidiaGPU": {"RIMs": true}}]}`, or
 MarbleRun's flat form for SGX, `{"UniqueID": "…"}` or `{"SignerID": "…", "ProductID": 1, "SecurityVersion": 2}`.
 JSON is read whole.  Of YAML only `plain_lines.py` is read, which is what a coordinator writes into its reference.yaml:
 a YAML reader would be a fourth dependency inside every workload.
@@ -12,7 +13,7 @@ from typing import Any, Final, NoReturn
 from attestation.claims import ReferenceValues, TcbStatus
 from attestation.sgx.claims import SgxReferenceValues
 from marble.plain_lines import parse_plain_lines
-from marble.platforms import PLATFORMS, read_platform
+from marble.platforms import PLATFORMS, TOGETHER, read_platform, read_together
 from marble.section import ReferenceFormatError, Section
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024
@@ -34,9 +35,11 @@ def parse_reference(raw: bytes, *, name: str) -> tuple[ReferenceValues, ...]:
         document = _json(text) if text.lstrip()[:1] in ("{", "[") else parse_plain_lines(text)
     except (ValueError, RecursionError) as cause:
         raise ReferenceFormatError(f"{name}: expected reference values in JSON or plain YAML: {cause}") from cause
-    if isinstance(document, dict) and document.keys() & PLATFORMS.keys():
+    if isinstance(document, dict) and document.keys() & {*PLATFORMS, TOGETHER}:
         whole = Section(document, name, "")
-        return tuple(read_platform(kind, whole.section(kind)) for kind in whole.known(frozenset(PLATFORMS)))
+        kinds = [kind for kind in whole.known(frozenset({*PLATFORMS, TOGETHER})) if kind != TOGETHER]
+        together = read_together(whole) if TOGETHER in document else []
+        return (*(read_platform(kind, whole.section(kind)) for kind in kinds), *together)
     return (_flat(Section(document, name, "")),)
 
 

@@ -63,6 +63,13 @@ class Section:
         found = ((number, self.measurement(name, length)) for number, name in names.items())
         return {number: value for number, value in found if value is not None}
 
+    def sections(self, key: str) -> "list[Section]":
+        """A list of objects inside.  Raises ReferenceFormatError if it is none."""
+        items = self._fields.get(key)
+        if not isinstance(items, list):
+            self.refuse(key, "a list of objects", type(items).__name__)
+        return [Section(item, self._name, f"{self._pointer}/{key}/{index}") for index, item in enumerate(items)]
+
     def section(self, key: str) -> "Section":
         """An object inside."""
         return Section(self._fields.get(key), self._name, f"{self._pointer}/{key}")

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from attestation.binding import Bound
 from attestation.claims import TcbStatus
 from attestation.endorsements import parse_bundle
 from attestation.errors import EndorsementFormatError, NoDevice
-from attestation.issue import Issuer, find_issuer
+from attestation.issue import SIMULATED_KINDS, Issuer, find_issuer
 from attestation.kinds import Kind
 from attestation.simulation.folder import SEALING_FILE, create
 from attestation.simulation.issue import QuotingEnclave, TrustDomain
@@ -80,6 +81,40 @@ def test_without_an_environment_it_says_what_was_looked_for(program: list[str], 
     with pytest.raises(NoDevice, match="expected tdx or sgx or sev-snp or nitro or cca or azure-vtpm, got 'riscv'"):
         issuer(folder, program, "riscv")
     assert Kind.TDX is find_issuer({"ENCLASP_SIMULATION": str(folder)}, program).kind
+
+
+@pytest.mark.parametrize("gpus", ["", "all"])
+@pytest.mark.parametrize("kind", SIMULATED_KINDS)
+def test_every_processor_issues_evidence_of_a_program_with_and_without_its_gpu(
+    folder: Path, program: list[str], kind: Kind, gpus: str
+) -> None:
+    anchors = TrustAnchors.genuine().with_simulated((folder / "trust.pem").read_bytes())
+    verifier = Verifier(anchors, parse_bundle((folder / "collateral.json").read_bytes()))
+    environ = {"ENCLASP_SIMULATION": str(folder), "ENCLASP_SIMULATION_KIND": kind.value, "ENCLASP_GPUS": gpus}
+    now = datetime.now(UTC)  # noqa: TID251 - the vendors, and Nitro's document, are of now
+
+    device = find_issuer(environ, program)
+    verification = verifier.verify(device.issue(b"\1" * 64), Bound(b"\1" * 64, "ones"), now=now)
+
+    assert (True, True, True) == (device.simulated, verification.simulated, verification.genuine)
+    assert (Kind.COMPOSITE if gpus else kind) is device.kind is verification.claims.kind
+    measured = measure_program(program)
+    wanted = {
+        Kind.SGX: ("mrenclave", measured.mrenclave),
+        Kind.TDX: ("mrtd", measured.mrtd),
+        Kind.SEV_SNP: ("measurement", measured.measurement),
+        Kind.NITRO: ("pcr0", measured.pcr0),
+        Kind.CCA: ("rim", measured.rim),
+        Kind.AZURE_VTPM: ("pcr11", measured.pcr11),
+    }
+    name, value = wanted[kind]
+    assert value == verification.claims.measurements[f"{kind}.{name}" if gpus else name]
+    assert 32 == len(device.sealing_key("UniqueKey"))
+
+
+def test_gpus_are_all_or_none(folder: Path, program: list[str]) -> None:
+    with pytest.raises(NoDevice, match="ENCLASP_GPUS: expected 'all', or nothing, got '1'"):
+        find_issuer({"ENCLASP_SIMULATION": str(folder), "ENCLASP_GPUS": "1"}, program)
 
 
 @pytest.mark.parametrize("kind", [Kind.SGX, Kind.TDX])

@@ -180,8 +180,8 @@ def test_a_coordinator_on_any_platform_is_verified_and_joined(
             "EDG_MARBLE_UUID_FILE": str(tmp_path / "uuid"),
             "ENCLASP_MARBLE_TIMEOUT": "30",
         }
-        expected = {} if environ else reference(running)
-        joined = enclasp("marble", "run", "--type", "nitro", "--", sys.executable, program, **marble, **expected)
+        launch = ("marble", "run", "--type", "nitro", "--", sys.executable, program)
+        joined = enclasp(*launch, **marble, **reference(running))
         assert (0, "to nitro\n") == (joined.returncode, joined.stdout), joined.stderr
     finally:
         running.stop()

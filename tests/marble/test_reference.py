@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from attestation.azure_vtpm.claims import AzureVtpmReferenceValues
 from attestation.cca.claims import CcaReferenceValues
 from attestation.claims import TcbPolicy, TcbStatus
+from attestation.composite.claims import CompositeReferenceValues
 from attestation.nitro.claims import NitroReferenceValues
+from attestation.nvidia_gpu.claims import NvidiaGpuReferenceValues
 from attestation.sev_snp.claims import SevSnpReferenceValues
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
@@ -67,6 +69,16 @@ def test_every_processor_has_its_section() -> None:
     assert (measurement, {11: rim}) == (azure.hardware.mrtd, azure.pcrs)
 
 
+def test_a_processor_and_its_gpu_are_demanded_together() -> None:
+    gpu = {"NvidiaGPU": {"RIMs": True, "RequireRevocation": True}}
+    one, two = parse({"AllOf": [{"TDX": {"MRTD": MRTD}, "SEVSNP": {"Measurement": MRTD}}, gpu]})
+    for values, kind in ((one, "tdx"), (two, "sev-snp")):
+        assert isinstance(values, CompositeReferenceValues)
+        assert [kind, "nvidia-gpu"] == [part.kind for part in values.all_of]
+        assert isinstance(values.all_of[1], NvidiaGpuReferenceValues)
+        assert (True, True) == (values.all_of[1].rims, values.all_of[1].revocation)
+
+
 def test_marbleruns_flat_form_has_marbleruns_defaults() -> None:
     (found,) = parse({"SignerID": ENCLAVE, "ProductID": 0, "SecurityVersion": 3, "Debug": True})
     assert isinstance(found, SgxReferenceValues)
@@ -112,6 +124,17 @@ def test_a_new_style_section_accepts_only_platforms_that_are_up_to_date() -> Non
         ({"AzureVTPM": {"SEVSNP": {"Measurement": MRTD}}}, "at least one PCR"),
         ({"AzureVTPM": {"SEVSNP": {}, "PCR11": ENCLAVE}}, "r.json /AzureVTPM/SEVSNP: expected Measurement"),
         ({"AzureVTPM": {"SEVSNP": 5, "PCR11": ENCLAVE}}, "r.json /AzureVTPM/SEVSNP: expected an object"),
+        ({"AllOf": {}}, "r.json /AllOf: expected a list of objects, got dict"),
+        ({"AllOf": []}, "expected one part of processors, and one for each GPU"),
+        ({"AllOf": [{"TDX": {"MRTD": MRTD}}]}, "r.json /AllOf: expected one part of processors"),
+        ({"AllOf": [{"NvidiaGPU": {"RIMs": True}}]}, "r.json /AllOf: expected one part of processors"),
+        ({"AllOf": [{}, {"NvidiaGPU": {"RIMs": True}}]}, "r.json /AllOf/0: expected one of TDX, SGX"),
+        (
+            {"AllOf": [{"TDX": {"MRTD": MRTD}}, {"NvidiaGPU": {"RIMs": False}}]},
+            "/AllOf/1/NvidiaGPU: .*RIMs true",
+        ),
+        ({"AllOf": [{"TDX": {"MRTD": MRTD}}, {"NvidiaGPU": {"Models": []}}]}, "/NvidiaGPU/Models: .*unknown key"),
+        ({"AllOf": [{"TDX": {}}, {"NvidiaGPU": {"RIMs": True}}]}, "r.json /AllOf/0/TDX/MRTD: expected a measurement"),
         ({"UniqueID": ENCLAVE, "Debug": "no"}, "r.json /Debug: expected true or false"),
         ({"Debug": True}, "expected TDX, SGX, SEVSNP, Nitro, CCA, AzureVTPM, UniqueID"),
     ],
