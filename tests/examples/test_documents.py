@@ -26,7 +26,7 @@ def typed_commands(text: str) -> Iterator[str]:
     """Every `enclasp …` in a shell block, continuation lines joined, comments and what follows a pipe left out."""
     for block in re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
-            if found := re.match(r"\s*(?:\$ )?(?:[A-Z_]+=\S*\s+)*(enclasp .*)", line):
+            if found := re.search(r"(?:^|\|)\s*(?:\$ )?(?:[A-Z_]+=\S*\s+)*(enclasp .*)", line):
                 yield re.split(r"\s#\s|\s\|\s", found[1])[0].strip()
 
 
