@@ -74,9 +74,7 @@ def read_facts(tools: "Tools") -> "Facts":
     from coordinator.kubernetes.preflight import RIGHTS, Facts
 
     version = tools.json("version")["serverVersion"]["gitVersion"]
-    nodes, runtimes, storages = (
-        (tools.get(kind) or {}).get("items", []) for kind in ("nodes", "runtimeclasses", "storageclasses")
-    )
+    nodes, runtimes, storages = (tools.items(kind) for kind in ("nodes", "runtimeclasses", "storageclasses"))
     return Facts(version, nodes, runtimes, storages, {right: tools.may(*right) for right in RIGHTS})
 
 

@@ -115,15 +115,20 @@ def uninstall(output: Output, namespace: str) -> int:
     enclasp kubernetes uninstall
     enclasp kubernetes uninstall --namespace confidential
     """
+    from coordinator.journal.head_object import JOURNAL_LABEL
     from coordinator.kubernetes.tools import ToolFailed, Tools
 
     try:
         tools = Tools.find()
         tools.run_helm("uninstall", RELEASE, "--namespace", namespace, "--ignore-not-found", "--wait")
-        secrets = tools.get("secrets", "--all-namespaces", "--selector", _selector())["items"]
+        secrets = tools.items("secrets", "--all-namespaces", "--selector", _selector())
         places = [each["metadata"]["namespace"] for each in secrets]
         for place in places:
             tools.delete("--namespace", place, "secret", "--selector", _selector())
+        states = tools.items("--namespace", namespace, "secrets", "--selector", JOURNAL_LABEL)
+        for name in {each["metadata"]["labels"][JOURNAL_LABEL] for each in states}:
+            tools.delete("--namespace", namespace, "lease", name)
+            tools.delete("--namespace", namespace, "secret", "--selector", f"{JOURNAL_LABEL}={name}")
         found = tools.get("namespace", namespace)
         made = found is not None and (found["metadata"].get("labels") or {}).items() >= _MADE_HERE.items()
         if made:

@@ -43,6 +43,11 @@ class Tools:
         raw = self._run(self.kubectl, ("get", *arguments, "--ignore-not-found", "-o", "json"))
         return json.loads(raw) if raw.strip() else None
 
+    def items(self, *arguments: str) -> list[dict[str, Any]]:
+        """The objects of a kind; none is no failure.  Raises ToolFailed."""
+        listed: list[dict[str, Any]] = (self.get(*arguments) or {}).get("items", [])
+        return listed
+
     def json(self, *arguments: str) -> Any:
         """What another kubectl command says with `-o json`.  Raises ToolFailed."""
         return json.loads(self._run(self.kubectl, (*arguments, "-o", "json")))

@@ -52,6 +52,11 @@ seccompProfile: {type: RuntimeDefault}
 {{ join "," $names }}
 {{- end }}
 
+{{/* Whether the state is in Secrets of the namespace, which several replicas share; "true" or empty. */}}
+{{- define "enclasp.inCluster" -}}
+{{- if or (gt (int .Values.coordinator.replicas) 1) .Values.coordinator.distributedDeployment }}true{{ end -}}
+{{- end }}
+
 {{/* One webhook configuration for each release and namespace: the object is the cluster's. */}}
 {{- define "enclasp.webhookName" -}}
 marble-injector-{{ .Release.Namespace }}
