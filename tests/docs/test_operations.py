@@ -1,18 +1,20 @@
 """The stories in docs/operations.md happen as they are written."""
 
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
-from tests.support.coordinator_process import start
+from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.transcript import commands, run, section
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
-def test_the_story_of_updates(tmp_path: Path) -> None:
-    running = start(tmp_path / "dev")
-    environ = {
+def environ_of(running: CoordinatorProcess) -> dict[str, str]:
+    """What the commands of a story find set."""
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "ENCLASP_COORDINATOR": running.client_address,
@@ -22,8 +24,30 @@ def test_the_story_of_updates(tmp_path: Path) -> None:
         "EDG_MARBLE_COORDINATOR_ADDR": running.mesh_address,
         "ENCLASP_SIMULATION": str(running.folder / "simulation"),
     }
+
+
+def test_the_story_of_updates(tmp_path: Path) -> None:
+    running = start(tmp_path / "dev")
+    environ = environ_of(running)
     try:
         for command in commands(*section(PAGE, "Updates")):
             assert "" == run(command, tmp_path, environ)
     finally:
         running.kill()
+
+
+def test_the_story_of_recovery(tmp_path: Path) -> None:
+    """The story stops its coordinator and starts another one in its place."""
+    running, pid = start(tmp_path / "dev"), tmp_path / "dev.pid"
+    pid.write_text(str(running.process.pid))
+    addresses = {
+        "EDG_COORDINATOR_CLIENT_ADDR": running.client_address,
+        "EDG_COORDINATOR_MESH_ADDR": running.mesh_address,
+    }
+    try:
+        for command in commands(*section(PAGE, "Recovery")):
+            assert "" == run(command, tmp_path, environ_of(running) | addresses)
+    finally:
+        running.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
