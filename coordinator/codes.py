@@ -103,6 +103,10 @@ _COMMAND_LINE: Final[RoomCodes] = {
         "the configuration is refused",
         "the text names the setting, what was expected and what was got",
     ),
+    "U561": (
+        "a PKCS#11 token does not answer",
+        "check the library, the labels of token and key, the PIN, and that the token may decrypt and sign",
+    ),
     "U508": (
         "the message code is not known",
         "codes look like V130; `enclasp explain --all` prints all of them",

@@ -38,10 +38,6 @@ _MOST_RSA_BITS: Final = 16384
 class Opener(Protocol):
     """An owner's private key, wherever it lives."""
 
-    @property
-    def public_key(self) -> OwnerKey:
-        """Its public half."""
-
     def open(self, envelope: bytes) -> bytes:
         """The share in an envelope.  Raises EnvelopeUnreadable."""
 
@@ -112,11 +108,6 @@ class KeyInMemory:
             raise OwnerKeyInvalid(f"expected an RSA, EC or X25519 key, got {type(key).__name__}")
         _known(key.public_key())
         return cls(key)
-
-    @property
-    def public_key(self) -> OwnerKey:
-        """Its public half."""
-        return self._key.public_key()
 
     def open(self, envelope: bytes) -> bytes:
         """The share in an envelope.  Raises EnvelopeUnreadable."""

@@ -1,7 +1,9 @@
 """Owners of recovery shares at the command line, against a real coordinator whose machine is lost in between."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from attestation.simulation.folder import create
 from tests.cli.conftest import Enclasp, Ended
+from tests.support import key_devices
 from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.owners import OwnerOfShare, owner
 
@@ -191,3 +194,56 @@ def test_a_state_that_waits_is_replaced_only_by_who_says_so(enclasp: Enclasp, de
     assert 8 == enclasp("manifest", "set", manifest, made.address, *made.flags).code
     assert 0 == enclasp("manifest", "set", manifest, made.address, *made.flags, "--replace").code
     assert (made.running.folder / "state" / "journal.db.old").exists()
+
+
+def test_a_key_on_a_token_opens_signs_and_recovers(enclasp: Enclasp, deployment: Deployment) -> None:
+    """In processes of their own: a PKCS#11 library reads its configuration once."""
+    made = deployment
+    environ, pin = key_devices.token(made.folder / "hsm", "owners")
+    keypair = made.folder / "ada.pkcs8"
+    keypair.write_bytes(made.owners["ada"].key.read_bytes())
+    label = ("--token", "owners", "--label", "ada", "--id", "01", "--pin", key_devices.PIN)
+    load = ["softhsm2-util", "--import", str(keypair), *label]
+    subprocess.run(load, env={**os.environ, **environ}, check=True, capture_output=True, timeout=30)
+    assert 0 == deploy(enclasp, made).code
+
+    def with_token(*arguments: str | Path, key: str = "ada", pin_file: Path = pin) -> subprocess.CompletedProcess[str]:
+        options = ("--pkcs11-module", key_devices.SOFTHSM, "--pkcs11-token", "owners", "--pkcs11-key", key)
+        command = [
+            sys.executable,
+            "-m",
+            "coordinator",
+            *arguments,
+            *options,
+            "--pkcs11-pin-file",
+            pin_file,
+            *made.flags,
+        ]
+        return subprocess.run(
+            [str(part) for part in command],
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    checked = with_token("recovery", "verify-share", made.file, made.address)
+    assert (0, True) == (checked.returncode, checked.stdout.startswith("OK  this is the share of ada")), checked.stderr
+    refused = with_token("recovery", "verify-share", made.file, made.address, key="nobody's")
+    assert (3, True) == (refused.returncode, "error[U561]" in refused.stderr), refused.stderr
+    wrong = made.folder / "wrong-pin"
+    wrong.write_text("9999")
+    refused = with_token("recovery", "verify-share", made.file, made.address, pin_file=wrong)
+    assert (3, False) == (refused.returncode, "9999" in refused.stderr), refused.stderr
+    made.lose_the_machine()
+    assert 0 == (first := with_token("recover", made.file, made.address)).returncode, first.stderr
+    last = enclasp("recover", made.file, made.address, *made.key("bo"), *made.flags, "-o", "json")
+    assert (0, True) == (last.code, last.document["recovered"]), last.err
+
+
+def test_no_key_at_all_is_a_mistake_of_the_command_line(enclasp: Enclasp, tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.write_bytes(bytes(32))
+    ended = enclasp("recovery", "sign-share", share, "--out", tmp_path / "share.sig")
+    assert (2, True) == (ended.code, "--pkcs11-module" in ended.err)
