@@ -22,7 +22,7 @@ from coordinator.recovery.plan import Plan, decode_plan
 from coordinator.recovery.statement import WaitingState
 from coordinator.state.events import EventFormatError, encode_event
 from coordinator.state.model import Authority, Custody, State
-from coordinator.state.phase import Ask, Phase
+from coordinator.state.phase import Ask
 from coordinator.state.replay import ReplayFailed, replay
 from pki.keys import generate_rsa
 
@@ -54,6 +54,7 @@ class Recovery:
         self._ephemeral: asyncio.Future[rsa.RSAPrivateKey] | None = None
         self._nonce = desk.env.entropy(_NONCE_BYTES)
         self._gathering: Gathering | None = None
+        self._finishing = False
         self._start()
 
     def standing(self) -> Standing:
@@ -91,11 +92,14 @@ class Recovery:
         admit(self._desk.state, Ask.RECOVER)
         if self._gathering is None:
             raise RecoveryRefused(NoRecoveryKeys("the state that waits here names no owners"))
+        if self._finishing:
+            raise TryAgain("recovery: enough shares are there, and the state is being opened")
         try:
             self._gathering = self._gathering.accept(given)
         except RecoveryError as cause:
             raise RecoveryRefused(cause) from cause
         if self._gathering.remaining == 0:
+            self._finishing = True
             await asyncio.shield(asyncio.ensure_future(self._finish(self._gathering)))
             return 0
         return self._gathering.remaining
@@ -139,29 +143,32 @@ class Recovery:
 
     async def _finish(self, gathering: Gathering) -> None:
         """The whole of it, even if the caller hangs up.  Whatever fails, all shares are welcome again."""
+        try:
+            async with self._desk.changing:
+                await self._recover(gathering)
+        except RecoveryError as cause:
+            raise RecoveryRefused(cause) from cause
+        except (JournalError, EventFormatError, ReplayFailed) as cause:
+            self._desk.env.observer.error("the state was not recovered", reason=str(cause))
+            text = f"recovery: the state cannot be opened, and all shares must be given again: {cause}"
+            raise TryAgain(text) from cause
+        finally:
+            self._finishing = False
+            self._start()
+
+    async def _recover(self, gathering: Gathering) -> None:
         desk = self._desk
-        async with desk.changing:
-            if desk.state.phase is not Phase.RECOVERY or self._gathering is not gathering:
-                raise TryAgain("recovery: somebody else has just recovered or replaced the state")
-            try:
-                opened, state = await desk.in_thread(lambda: self._open(gathering))
-                root = await desk.in_thread(lambda: self._new_root(state))
-                events = recovered(state, root, gathering, now=desk.env.clock())
-                await opened.journal.append([encode_event(event) for event in events])
-                await self._seal(opened, state)
-            except RecoveryError as cause:
-                self._start()
-                raise RecoveryRefused(cause) from cause
-            except (JournalError, EventFormatError, ReplayFailed) as cause:
-                self._start()
-                desk.env.observer.error("the state was not recovered", reason=str(cause))
-                text = f"recovery: the state cannot be opened, and all shares must be given again: {cause}"
-                raise TryAgain(text) from cause
-            for event in events:
-                state = replay(state, event)
-            desk.resume(opened, state, len(events))
-            self._gathering, self._ephemeral = None, None
-            desk.env.observer.info("state recovered", owners=sorted(gathering.given))
+        admit(desk.state, Ask.RECOVER)
+        opened, state = await desk.in_thread(lambda: self._open(gathering))
+        root = await desk.in_thread(lambda: self._new_root(state))
+        events = recovered(state, root, gathering, now=desk.env.clock())
+        await opened.journal.append([encode_event(event) for event in events])
+        await self._seal(opened, state)
+        for event in events:
+            state = replay(state, event)
+        desk.resume(opened, state, len(events))
+        self._ephemeral = None
+        desk.env.observer.info("state recovered", owners=sorted(gathering.given))
 
     def _open(self, gathering: Gathering) -> tuple[Opened, State]:
         """Open, read, and compare what the journal says of its owners with what stood beside it.  Slow."""

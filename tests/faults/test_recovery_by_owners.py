@@ -1,19 +1,23 @@
 """A state whose machine is gone: its owners recover it, whatever else is sent meanwhile, and whenever it is killed."""
 
+import base64
 import json
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.compat.test_rest_contract import curl
 from tests.faults.clients import ask, data, document, marbles_of, phase, root
 from tests.faults.test_recovery import move_to_another_machine
 from tests.support import marble_client
 from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.owners import OwnerOfShare, owner
+from tests.support.people import person
 
 Begin = Callable[..., CoordinatorProcess]
 
@@ -138,3 +142,40 @@ def test_a_plan_that_somebody_changed_recovers_nothing_and_the_right_one_still_d
         connection.execute("UPDATE meta SET value = ? WHERE name = 'note/recovery'", (plan,))
     running = begin(tmp_path / "dev")
     assert (200, 0) == recover(running, owners["ada"].submission(shares["ada"]))
+
+
+def test_more_shares_than_are_needed_at_one_moment_recover_once(
+    tmp_path: Path, program: Path, begin: Begin, owners: dict[str, OwnerOfShare]
+) -> None:
+    running = begin(tmp_path / "dev")
+    shares = deploy(running, program, owners, RecoveryThreshold=2)
+    running.kill()
+    move_to_another_machine(running.folder)
+    running = begin(tmp_path / "dev")
+    bodies = [one.submission(shares[name]) for name, one in owners.items()]
+    with ThreadPoolExecutor(6) as crowd:
+        answers = list(crowd.map(lambda body: recover(running, body), bodies * 2))
+    assert (3, 1) == (phase(running.client_address), answers.count((200, 0))), answers
+    assert {200, 500, 503} >= {status for status, _ in answers}
+    assert 1 == data(running.client_address, "/update").count("state recovered")
+
+
+def test_after_an_update_the_owners_of_before_recover_the_manifest_of_after(
+    tmp_path: Path, program: Path, begin: Begin, owners: dict[str, OwnerOfShare]
+) -> None:
+    running, updater = begin(tmp_path / "dev"), person(tmp_path, "updater")
+    keys = {"RecoveryKeys": {"ada": owners["ada"].pem}}
+    people = {
+        "Users": {"updater": updater.entry("updater")},
+        "Roles": {"updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}},
+    }
+    body = ask(running.client_address, "/manifest", document(program, **keys, **people))[1]
+    share = json.loads(body)["data"]["RecoverySecrets"]["ada"]
+    second = document(program, **keys, **people, Marbles={"other": {"Package": "tdx"}})
+    assert 200 == curl(running.client_address, "/update", *updater.curl, body=second).status
+    running.kill()
+    move_to_another_machine(running.folder)
+    running = begin(tmp_path / "dev")
+    assert (200, 0) == recover(running, owners["ada"].submission(share))
+    assert second == base64.b64decode(data(running.client_address, "/manifest")["Manifest"])
+    assert 2 == len(data(running.client_address, "/api/v2/history")["history"])
