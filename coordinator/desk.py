@@ -19,7 +19,8 @@ from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
 from coordinator.journal.archive import Kept
 from coordinator.journal.errors import JournalError, KeySourceFailed
-from coordinator.journal.journal import Journal
+from coordinator.journal.journal import Head, Journal
+from coordinator.journal.key import JournalId
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Locked, NewKeys, Opened, Vault
 from coordinator.manifest.model import Manifest, Secret
@@ -28,11 +29,18 @@ from coordinator.recovery.prepare import Prepared
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
 from coordinator.setters import ANYONE, Setters
-from coordinator.state.events import Event, EvidenceRemembered, MarbleActivated, decode_event, encode_event
+from coordinator.state.events import (
+    Event,
+    EvidenceRemembered,
+    MarbleActivated,
+    StateRestored,
+    decode_event,
+    encode_event,
+)
 from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_kept
 from coordinator.state.model import Authority, Retired, State
 from coordinator.state.phase import Phase
-from coordinator.state.replay import condense, replay, replay_all
+from coordinator.state.replay import STATE_RESTORED, condense, replay, replay_all
 from coordinator.state.roll import Roll
 from coordinator.state.single_use import SingleUse
 from pki.certificates import der, serial_number
@@ -71,6 +79,15 @@ class Environment:
     replicas: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What tells a journal, and a moment of it, from all others.  link_before: 32 bytes, or empty: not known."""
+
+    journal_id: JournalId
+    head: Head
+    link_before: bytes
+
+
 class Desk:
     """What the clerks share.  state: replaced as a whole, by `become` alone.
 
@@ -93,6 +110,7 @@ class Desk:
         self.env.observer.phase(self._state.phase.value)
         self.texts = AuthorityTexts(self._state.authority)
         self.root_evidence = self.issue_for(self._state.authority, b"")
+        self._say_restoration()
 
     @property
     def state(self) -> State:
@@ -154,6 +172,7 @@ class Desk:
         self._remember(opened)
         self._since_snapshot += appended
         self.begin(opened.journal, state)
+        self._say_restoration()
 
     def read(self, opened: Opened) -> State:
         """What an open journal says.  Slow.  Raises EventFormatError, ReplayFailed."""
@@ -210,6 +229,13 @@ class Desk:
         """Do slow work beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._slow, work)
 
+    def standing(self, sequence: int | None) -> Standing | None:
+        """Where the journal ends, and its link at an earlier record; None without a journal."""
+        journal = self._journal
+        if journal is None:
+            return None
+        return Standing(journal.journal_id, journal.head, b"" if sequence is None else journal.link_at(sequence))
+
     async def recent(self) -> Sequence[KeptEvidence]:
         """Evidence of the newest activations that is kept, oldest first.  Raises JournalError."""
         journal = self._journal
@@ -254,6 +280,18 @@ class Desk:
             self.env.vault.seal(opened, manifest.config.seal_mode.value, key_source_names(manifest))
         except (NoSealingKey, KeySourceFailed) as cause:
             self.env.observer.warning("nothing of this machine seals the state", reason=str(cause))
+
+    def _say_restoration(self) -> None:
+        """Write into the journal, once, that its state was put back from a backup: people and clients see it there."""
+        note, deployment = self.env.vault.restoration(), self._state.deployment
+        if note is None or deployment is None:
+            return
+        if any(e.update == STATE_RESTORED and e.details.get("restored") == note.time_ms for e in deployment.log):
+            return
+        now_ms = int(self.env.clock().timestamp() * 1000)
+        said = self.enact((StateRestored(now_ms, note.time_ms, note.sequence, note.reason),))
+        warn = self.env.observer.warning
+        self.say_when(said, lambda: warn(STATE_RESTORED, reason=note.reason, sequence=note.sequence))
 
     def _remember(self, opened: Opened) -> None:
         """Which Evidence was admitted before, and how long the journal is."""

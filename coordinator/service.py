@@ -5,6 +5,9 @@ A clerk is a file of questions that belong together; what changes the State goes
 
 from collections.abc import Mapping, Sequence
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from attestation.evidence import with_open_enclave_header
 from attestation.kinds import Kind
 from coordinator.clerks.activation import Activation
@@ -23,6 +26,7 @@ from coordinator.state.events import LogEntry
 from coordinator.state.kept_evidence import KeptEvidence
 from coordinator.state.model import Authority, Deployment, History
 from coordinator.state.phase import Ask, Phase
+from coordinator.wire.standing import Standing, signed_bytes
 from marble.protocol import ActivationRequest, Parameters
 from pki.certificates import pem
 
@@ -112,6 +116,18 @@ class Coordinator:
         Raises Refused (every kind of it), NotServing.
         """
         return await self._activation.activate(request, leaf)
+
+    def journal_standing(self, nonce: bytes, sequence: int | None) -> tuple[Standing, bytes]:
+        """Where the journal stands, and its link at an earlier record, signed together with the nonce by the root key.
+
+        Raises WrongPhase, NotServing.
+        """
+        self._deployment(Ask.READ_LOG)
+        found = self._desk.standing(sequence)
+        assert found is not None, "a deployment has a journal"
+        standing = Standing(found.journal_id, found.head.sequence, found.head.link, sequence, found.link_before)
+        signature = self.authority.root_key.sign(signed_bytes(standing, nonce), ec.ECDSA(hashes.SHA256()))
+        return standing, signature
 
     async def recent_activations(self) -> Sequence[KeptEvidence]:
         """The newest that are kept, oldest first; none without a manifest.  Raises NotServing, JournalError."""

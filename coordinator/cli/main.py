@@ -21,6 +21,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "recover": "coordinator.cli.recover",
     "recover-with-signature": "coordinator.cli.recover",
     "recovery": "coordinator.cli.recovery",
+    "journal": "coordinator.cli.journal",
     "evidence": "coordinator.cli.evidence",
     "collateral": "coordinator.cli.collateral",
     "simulate": "coordinator.cli.simulate",

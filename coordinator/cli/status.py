@@ -1,25 +1,31 @@
 """`enclasp status ENDPOINT`: in which phase is the coordinator?"""
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from coordinator.cli import exit_codes
-from coordinator.cli.command import reports
-from coordinator.cli.output import Output
-from coordinator.cli.visit import Visit, endpoint_argument, unverified_client, visits
+from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.output import PRIVATE, Output, write_file
+from coordinator.cli.problems import Problem
+from coordinator.cli.visit import Visit, endpoint_argument, say_verified, unverified_client, visits
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from coordinator.client.client import CoordinatorClient
 
 
 @click.command()
 @endpoint_argument
 @visits
+@click.option("--seen", type=FILE, help="Remember the state in this file; refuse one that does not go on from it.")
 @reports
-def status(output: Output, endpoint: str, visit: Visit) -> int:
-    """Print the coordinator's phase, and after an update who still has certificates of before it.
+def status(output: Output, endpoint: str, visit: Visit, seen: Path | None) -> int:
+    """Print the coordinator's phase, where its journal stands, and after an update who has certificates of before it.
 
     Exit code 8 if it waits for recovery.
 
@@ -28,11 +34,19 @@ def status(output: Output, endpoint: str, visit: Visit) -> int:
     \b
     enclasp status localhost:4433
     enclasp status localhost:4433 -o json
+    enclasp status localhost:4433 --reference reference.yaml --seen seen.json
     """
     from coordinator.client.client import COMPATIBLE, PHASE_ACCEPTING_MARBLES, PHASE_RECOVERY
 
     verified = visit.reference is not None
-    if verified:
+    if seen is not None and not verified:
+        raise Problem("--seen needs a verified coordinator: give --reference", exit_codes.USAGE, "U504")
+    root = None
+    if verified and not visit.insecure:
+        deployment, client = visit.verified(endpoint)
+        say_verified(deployment, output)
+        root = deployment.root
+    elif verified:
         client = visit.client(endpoint, output)
     else:
         client = unverified_client(endpoint, output, "no --reference was given")
@@ -41,8 +55,40 @@ def status(output: Output, endpoint: str, visit: Visit) -> int:
     how = "; it reads the manifest in MarbleRun's way (compatible)" if answer.mode == COMPATIBLE else ""
     found = _hierarchy(client) if answer.code == PHASE_ACCEPTING_MARBLES else None
     lines = [f"{answer.code}: {answer.message}{how}", *(_lines(found) if found is not None else ())]
-    output.result(document | ({"hierarchy": dict(found)} if found is not None else {}), "\n".join(lines))
+    document |= {"hierarchy": dict(found)} if found is not None else {}
+    if root is not None and answer.code == PHASE_ACCEPTING_MARBLES:
+        journal, words = _journal(client, root, seen)
+        document["journal"] = journal
+        lines.append(words)
+    output.result(document, "\n".join(lines))
     return exit_codes.RECOVERY if answer.code == PHASE_RECOVERY else exit_codes.DONE
+
+
+def _journal(
+    client: "CoordinatorClient", root: "x509.Certificate", file: Path | None
+) -> tuple[Mapping[str, Any] | None, str]:
+    """Where the journal stands, for programs and in words; a file is compared with it, and written."""
+    from coordinator.client.errors import ClientError
+    from coordinator.client.standing import Seen, SeenFormatError, ask_standing, decode_seen, encode_seen, follows
+
+    try:
+        before = decode_seen(read_input(file)) if file is not None and file.exists() else None
+    except SeenFormatError as cause:
+        raise Problem(f"{file}: {cause}", exit_codes.INVALID, "U501") from cause
+    nonce = os.urandom(_NONCE_BYTES)  # noqa: TID251 - shell: draws the nonce
+    try:
+        now = ask_standing(client, root, nonce, before)
+    except ClientError:
+        if file is not None:
+            raise
+        return None, "journal: the coordinator does not say where it stands"
+    words = f"journal: {now.journal.hex()} at record {now.sequence}, link {now.link.hex()}"
+    document = {"id": now.journal.hex(), "sequence": now.sequence, "link": now.link.hex(), "seen": None}
+    if file is not None:
+        document["seen"] = "first" if before is None else "follows" if follows(now, before) else "too-far-back"
+        words += "; " + _SEEN[str(document["seen"])]
+        write_file(file, encode_seen(Seen(now.journal, now.sequence, now.link)), mode=PRIVATE)
+    return document, words
 
 
 def _hierarchy(client: "CoordinatorClient") -> Mapping[str, Any] | None:
@@ -71,3 +117,11 @@ def _names(marbles: Sequence[Mapping[str, Any]]) -> str:
 
     named = (f"{marble.get('type')} ({marble.get('count')})" for marble in marbles)
     return printable(", ".join(named)) or "no marble uses it"
+
+
+_NONCE_BYTES: Final = 32
+_SEEN: Final = {
+    "first": "remembered; nothing was seen before",
+    "follows": "it goes on from what was seen last",
+    "too-far-back": "what was seen last is too far back to be compared with its link, and not later",
+}

@@ -167,6 +167,10 @@ class CoordinatorClient:
         """Set user-defined secrets, all or none (contract 1.11).  The transport must show a user."""
         self._post("/api/v2/secrets", {"secrets": secrets})
 
+    def journal(self, query: str) -> Any:
+        """The signed standing of the journal, as it is; `standing.py` knows what it means."""
+        return self._get("/api/v2/journal?" + query)
+
     def recovery_standing(self) -> RecoveryStanding:
         """Whose shares recover this coordinator's state, and what is known of them."""
         return read_standing(self._get("/api/v2/recovery"))

@@ -86,4 +86,13 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "no manifest is set",
         "set it with `enclasp manifest set FILE ENDPOINT`, then verify again",
     ),
+    "U570": (
+        "where the journal stands cannot be read, or is not signed by the coordinator",
+        "a coordinator of MarbleRun's or of an older version does not say it; else somebody changed the answer",
+    ),
+    "U571": (
+        "the coordinator's state is older than one that was seen, or another one",
+        "`enclasp manifest log` says whether it was restored from a backup, and why; "
+        "if you accept that, delete the file that --seen names",
+    ),
 }

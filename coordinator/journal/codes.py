@@ -39,6 +39,14 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "a write failed, and nobody knows whether it was kept",
         "repair the disk and restart the coordinator: its state then says what was kept",
     ),
+    "R452": (
+        "a backup cannot be used here",
+        "take a file that `enclasp journal backup` wrote; where a state is there already, --replace keeps it aside",
+    ),
+    "R453": (
+        "a journal's records make no state that this version knows",
+        "use the version of Enclasp that wrote it, or a newer one",
+    ),
     "R450": (
         "kept evidence is missing or was changed",
         "restore the evidence folder from a backup; the journal itself, and what it decides, is not touched by this",

@@ -88,6 +88,30 @@ class ArchiveBroken(JournalError):
 
 
 @dataclass(eq=False)
+class JournalUnreadable(JournalError):
+    """Every record is authentic, and they make no state that this version knows."""
+
+    code = "R453"
+    reason: str
+
+    def __str__(self) -> str:
+        return self._text(self.reason)
+
+
+@dataclass(eq=False)
+class BackupRefused(JournalError):
+    """A backup cannot be used, or not here."""
+
+    code = "R452"
+    place: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return self._text(f"{self.place}: expected {self.expected}, got {self.got}")
+
+
+@dataclass(eq=False)
 class Conflict(JournalError):
     """The storage has moved on under us.  expected, got: numbers of the last record, -1 for none."""
 

@@ -11,6 +11,7 @@ broken for good: memory may be ahead of it, so the process must stop serving.
 import asyncio
 import dataclasses
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,8 +54,11 @@ class NoJournal:
 def read_keyring(storage: Storage) -> Keyring | NoJournal:
     """Which keys may open the journal in `storage`.  Raises StorageFailed, and BrokenLink if it names no journal id."""
     meta = storage.read_meta()
-    if not meta:
-        return NoJournal()
+    return keyring_of(meta) if meta else NoJournal()
+
+
+def keyring_of(meta: Mapping[str, bytes]) -> Keyring:
+    """The same of named values that were read already.  Raises BrokenLink if they name no journal id."""
     return Keyring(
         _journal_id(meta),
         _without_prefix(_KEY_PREFIX, meta),
@@ -99,6 +103,7 @@ class Journal:
         self._entropy = entropy
         self._position = position
         self._length = length
+        self._links: deque[bytes] = deque(maxlen=_LINKS_KNOWN)
         self._waiting: list[_Unit] = []
         self._broken: JournalError | None = None
         self._idle = asyncio.Event()
@@ -126,11 +131,13 @@ class Journal:
         if not bodies:
             raise ValueError("a journal begins with at least one record")
         start = record.genesis(journal_id)
-        records, position = _seal(data_key, start, Flags.NONE, bodies, entropy)
+        records, links, position = _seal(data_key, start, Flags.NONE, bodies, entropy)
         meta = {_ID: journal_id, _CHECK: data_key.check_value(journal_id)}
         storage.create(meta | _with_prefix(_KEY_PREFIX, wrapped_keys) | _with_prefix(_NOTE_PREFIX, notes), records)
         keys = _Keys(journal_id, data_key, data_key)
-        return cls(storage, keys, archives.open(journal_id, data_key), entropy, position, len(records))
+        journal = cls(storage, keys, archives.open(journal_id, data_key), entropy, position, len(records))
+        journal._links.extend(links)
+        return journal
 
     @classmethod
     def open(
@@ -155,6 +162,7 @@ class Journal:
             raise BrokenLink(0, "record", "the first record", "an empty journal")
         position = record.first_position(journal_id, stored.records[0])
         bodies: list[bytes] = []
+        links = [position.previous]
         flags = Flags.NONE
         for sealed in stored.records:
             opened = record.open_record(data_key, position, sealed)
@@ -163,11 +171,24 @@ class Journal:
                 raise BrokenLink(position.sequence, "place", "nothing before a snapshot", f"{len(bodies)} records")
             bodies.append(opened.body)
             position = opened.after
+            links.append(position.previous)
         if flags & Flags.CONTINUES:
             raise BrokenLink(position.sequence, "record", "the rest of the append before it", "the journal's end")
-        keys = _Keys(journal_id, data_key, _archive_key(stored.meta, data_key, journal_id))
+        keys = _Keys(journal_id, data_key, archive_key(stored.meta, data_key, journal_id))
         archive = archives.open(journal_id, keys.archive)
-        return cls(storage, keys, archive, entropy, position, len(bodies)), bodies
+        journal = cls(storage, keys, archive, entropy, position, len(bodies))
+        journal._links.extend(links)
+        return journal, bodies
+
+    @property
+    def journal_id(self) -> JournalId:
+        """Which journal it is."""
+        return self._position.journal_id
+
+    def link_at(self, sequence: int) -> bytes:
+        """The link of this durable record, 32 bytes; empty where it is too far back to be known, or is not there."""
+        back = self.head.sequence - sequence
+        return self._links[-1 - back] if 0 <= back < len(self._links) else b""
 
     @property
     def length(self) -> int:
@@ -288,30 +309,33 @@ class Journal:
         """In the committer thread: seal in order, and write in one transaction."""
         start = position = self._position
         group: list[bytes] = []
+        links: list[bytes] = []
         replaces = False
         keys, meta = self._keys, None
         for unit in units:
             flags = Flags.NONE
             if unit.snapshot is not None:  # it contains what is in the group so far, none of which is stored yet
-                group, position, replaces, flags = [], start, True, Flags.SNAPSHOT
+                group, links, position, replaces, flags = [], [], start, True, Flags.SNAPSHOT
                 if unit.snapshot.data_key is not None:
                     keys, meta = dataclasses.replace(keys, data=unit.snapshot.data_key), unit.snapshot.meta
-            records, position = _seal(keys.data, position, flags, unit.bodies, self._entropy)
+            records, after, position = _seal(keys.data, position, flags, unit.bodies, self._entropy)
             group.extend(records)
+            links.extend(after)
         self._archive.keep([entry for unit in units for entry in unit.keep])
         if replaces:
             self._storage.replace(group, expected_head=start.sequence - 1, meta=meta)
             self._keys = keys
-            return _Written(position, len(group))
+            return _Written(position, len(group), links)
         if group:
             self._storage.append(group, expected_head=start.sequence - 1)
-        return _Written(position, self._length + len(group))
+        return _Written(position, self._length + len(group), links)
 
     def _finish(self, units: "Sequence[_Unit]", write: "asyncio.Future[_Written]") -> None:
         """In the event loop again: tell those who wait, and write for those who came meanwhile."""
         failure = write.exception()
         if failure is None:
             self._position, self._length = write.result().position, write.result().length
+            self._links.extend(write.result().links)
             for unit in units:
                 if not unit.durable.done():
                     unit.durable.set_result(None)
@@ -361,26 +385,28 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """After a write.  position: of the next record.  length: number of records stored."""
+    """After a write.  position: of the next record.  length: number of records stored.  links: of those written."""
 
     position: Position
     length: int
+    links: Sequence[bytes]
 
 
 def _seal(
     data_key: DataKey, position: Position, flags: Flags, bodies: Sequence[bytes], entropy: Entropy
-) -> tuple[list[bytes], Position]:
-    """The records of one append, and the position behind them.  flags: of the first one."""
-    records = []
+) -> tuple[list[bytes], list[bytes], Position]:
+    """The records of one append, their links, and the position behind them.  flags: of the first one."""
+    records, links = [], []
     for left, body in zip(range(len(bodies) - 1, -1, -1), bodies, strict=True):
         here = flags | Flags.CONTINUES if left else flags
         records.append(record.seal_record(data_key, position, here, body, entropy(record.NONCE_BYTES)))
         position = position.after(records[-1])
+        links.append(position.previous)
         flags = Flags.NONE
-    return records, position
+    return records, links, position
 
 
-def _archive_key(meta: Mapping[str, bytes], data_key: DataKey, journal_id: JournalId) -> DataKey:
+def archive_key(meta: Mapping[str, bytes], data_key: DataKey, journal_id: JournalId) -> DataKey:
     """The key of the archive: the data key, unless that was changed since.  Raises KeyUnusable."""
     wrapped = meta.get(_NOTE_PREFIX + _ARCHIVE)
     return data_key if wrapped is None else unwrap(wrapped, data_key.secret, journal_id)
@@ -410,6 +436,7 @@ def _as_journal_error(failure: BaseException) -> JournalError:
     return error
 
 
+_LINKS_KNOWN: Final = 4_096
 _ID: Final = "journal-id"
 _CHECK: Final = "key-check"
 _ARCHIVE: Final = "archive"

@@ -93,16 +93,23 @@ def open_record(data_key: DataKey, position: Position, record: bytes) -> Opened:
     Raises BrokenLink, which names the first field that is not what this place demands.
     """
     header, nonce, ciphertext = _parse(record, position.sequence)
-    _demand(position.sequence, "version", str(VERSION), str(header[0]))
-    _demand(position.sequence, "unknown flags", "00", f"{header[1] & ~_KNOWN_FLAGS:02x}")
-    _demand(position.sequence, "sequence", str(position.sequence), str(_sequence_of(header)))
-    _demand(position.sequence, "previous link", position.previous.hex(), header[10:].hex())
+    _demand_place(position, header)
     try:
         body = _cipher(data_key, position).decrypt(nonce, ciphertext, header)
     except InvalidTag:
         expected = "a body sealed for this place with the journal's key"
         raise BrokenLink(position.sequence, "seal", expected, "one that is not authentic") from None
     return Opened(Flags(header[1]), body, position.after(record))
+
+
+def read_place(position: Position, record: bytes) -> Flags:
+    """What the record that must stand at `position` is to its neighbours; without a key, so nothing of it is proven.
+
+    Raises BrokenLink as `open_record` does, but for the seal.
+    """
+    header, _, _ = _parse(record, position.sequence)
+    _demand_place(position, header)
+    return Flags(header[1])
 
 
 def first_position(journal_id: JournalId, record: bytes) -> Position:
@@ -121,6 +128,13 @@ def _parse(record: bytes, sequence: int) -> tuple[bytes, bytes, bytes]:
     if len(record) < _MIN_BYTES:
         raise BrokenLink(sequence, "length", f"at least {_MIN_BYTES} bytes", f"{len(record)} bytes")
     return record[:_HEADER_BYTES], record[_HEADER_BYTES:_NONCE_END], record[_NONCE_END:]
+
+
+def _demand_place(position: Position, header: bytes) -> None:
+    _demand(position.sequence, "version", str(VERSION), str(header[0]))
+    _demand(position.sequence, "unknown flags", "00", f"{header[1] & ~_KNOWN_FLAGS:02x}")
+    _demand(position.sequence, "sequence", str(position.sequence), str(_sequence_of(header)))
+    _demand(position.sequence, "previous link", position.previous.hex(), header[10:].hex())
 
 
 def _demand(record: int, field: str, expected: str, got: str) -> None:

@@ -87,6 +87,26 @@ class SqliteStorage:
             sync_folder(self._folder)
         self._database = self._open()
 
+    def settle(self) -> None:
+        """Move all into the one database file, and let go."""
+        with self._says("write"):
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._database.execute("PRAGMA journal_mode = DELETE").fetchall()
+        self.close()
+        (self._folder / LOCK_NAME).unlink(missing_ok=True)
+
+    def adopt(self, database: Path) -> None:
+        """Take the journal in this file, on the same file system, in the place of an empty one.
+
+        Raises StorageFailed.  A crash in between leaves either nothing, or the journal.
+        """
+        with self._says("bring a journal back"):
+            self._demand_head(EMPTY_HEAD)
+            self._database.close()
+            database.replace(self._path)
+            sync_folder(self._folder)
+        self._database = self._open()
+
     def close(self) -> None:
         """As `Storage.close`."""
         if self._lock != _RELEASED:

@@ -11,6 +11,7 @@ from coordinator.journal.journal import Head, Journal, NoJournal, read_keyring, 
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.record import Entropy
+from coordinator.journal.restoration import RESTORED, Restoration, decode_restoration
 from coordinator.journal.source import KeySource
 from coordinator.journal.sources import Sources
 from coordinator.journal.storage import Storage
@@ -174,6 +175,11 @@ class Vault:
         """Under which names the data key is kept."""
         keyring = read_keyring(self._storage)
         return () if isinstance(keyring, NoJournal) else tuple(keyring.wrapped_keys)
+
+    def restoration(self) -> Restoration | None:
+        """What the note says that a restored state bears; None for a state that was not.  Raises StorageFailed."""
+        raw = self._storage.read_meta().get(RESTORED)
+        return None if raw is None else decode_restoration(raw)
 
     def close(self) -> None:
         """Let go of the storage."""

@@ -18,7 +18,7 @@ from coordinator.rest import errors
 from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
-from coordinator.wire import features, hierarchy, recovery, replicas, secrets, update_log, updates, v1, v2
+from coordinator.wire import features, hierarchy, recovery, replicas, secrets, standing, update_log, updates, v1, v2
 from coordinator.wire.history import history_document
 
 
@@ -175,6 +175,12 @@ async def _recovery_standing(coordinator: Coordinator, _call: Call) -> web.Respo
 async def _rehearse_recovery(coordinator: Coordinator, call: Call) -> web.Response:
     await coordinator.recovery.rehearse(*recovery.decode_rehearsal(call.body))
     return errors.success(None)
+
+
+async def _journal_standing(coordinator: Coordinator, call: Call) -> web.Response:
+    nonce = standing.decode_short_nonce(v2.decode_nonce(call.query.get("nonce", "")))
+    sequence = standing.decode_sequence(call.query.get("sequence", ""))
+    return errors.success(standing.document(*coordinator.journal_standing(nonce, sequence)))
 
 
 async def _sign_quote(coordinator: Coordinator, call: Call) -> web.Response:
@@ -344,6 +350,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "GET", "/api/v2/recover/public-key", Caller.ANYONE, _recovery_public_key),
     Route(2, "GET", "/api/v2/recovery", Caller.ANYONE, _recovery_standing),
     Route(2, "POST", "/api/v2/recovery/rehearse", Caller.ANYONE, _rehearse_recovery),
+    Route(2, "GET", "/api/v2/journal", Caller.ANYONE, _journal_standing),
     Route(2, "POST", "/api/v2/sign-quote", Caller.ANYONE, _sign_quote, QUOTE_BYTES),
     Route(2, "POST", "/api/v2/monotonic-counter", Caller.MARBLE, _monotonic_counter),
     Route(2, "GET", "/api/v2/replica/challenge", Caller.ANYONE, _replica_challenge),

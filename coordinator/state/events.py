@@ -252,6 +252,18 @@ class CounterRaised(msgspec.Struct, frozen=True, tag="counter-raised"):
     value: int
 
 
+class StateRestored(msgspec.Struct, frozen=True, tag="state-restored"):
+    """The state was put back from a backup, whose last record was `sequence`.  restored_ms: when, as the note says it.
+
+    reason: in the words of who did it.
+    """
+
+    time_ms: int
+    restored_ms: int
+    sequence: int
+    reason: str
+
+
 class CountersKept(msgspec.Struct, frozen=True, tag="counters-kept"):
     """What a snapshot keeps of many CounterRaised: the values, by the key that `state.counters` makes."""
 
@@ -279,6 +291,7 @@ Event: TypeAlias = (
     | LogKept
     | CounterRaised
     | CountersKept
+    | StateRestored
 )
 
 LANGUAGE_VERSION = 1

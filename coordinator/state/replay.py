@@ -36,6 +36,7 @@ from coordinator.state.events import (
     RetiredIssued,
     SecretsWritten,
     StateRecovered,
+    StateRestored,
     UpdateApproved,
     UpdateProposed,
     UpdatesKept,
@@ -52,6 +53,7 @@ from pki.keys import KeyFormatError, load_private, private_der
 
 MANIFEST_SET: Final = "initial manifest set"
 SECRET_SET: Final = "secret set"
+STATE_RESTORED: Final = "state restored from a backup"
 STATE_RECOVERED: Final = "state recovered"
 REHEARSED: Final = "recovery rehearsed"
 
@@ -87,6 +89,13 @@ def replay(state: State, event: Event) -> State:
         case LogKept():
             deployment = _deployed(state)
             return replace(state, deployment=replace(deployment, log=(*deployment.log[:1], *event.entries)))
+        case StateRestored():
+            entry = LogEntry(
+                event.time_ms,
+                STATE_RESTORED,
+                {"reason": event.reason, "sequence": event.sequence, "restored": event.restored_ms},
+            )
+            return replace(state, deployment=_logged(_deployed(state), entry))
         case CounterRaised():
             return _counters(state, {counter_key(event.marble, event.uuid, event.name): event.value})
         case CountersKept():

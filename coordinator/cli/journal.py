@@ -1,0 +1,213 @@
+"""`enclasp journal …`: the sealed state at rest, checked, saved and brought back."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import reports
+from coordinator.cli.output import Output
+from coordinator.cli.problems import Problem
+from coordinator.cli.trust import current_moment
+
+if TYPE_CHECKING:
+    from coordinator.journal.chain import Chain
+    from coordinator.journal.check import Inside
+
+STATE = click.Path(path_type=Path)
+
+
+@click.group()
+def journal() -> None:
+    """Check, back up and restore the sealed state of a coordinator."""
+
+
+@journal.command()
+@click.argument("place", type=STATE)
+@click.option("--structure", is_flag=True, help="Follow the chain only; do not look for a key that opens the records.")
+@reports
+def check(output: Output, place: Path, structure: bool) -> None:
+    """Follow a journal's chain, and open every record where this machine has its key.
+
+    PLACE is a state directory (its coordinator may be running), a development folder, or a backup. Without the key
+    only what stands in clear is checked: that every record follows the one before it. Exit code 4 at the first that
+    does not.
+
+    \b
+    enclasp journal check /var/lib/enclasp
+    enclasp journal check backup.tar --structure -o json
+    """
+    from coordinator.journal.copy import read_chain
+    from coordinator.journal.errors import JournalError
+
+    with _said(), _files(place) as (folder, environ):
+        chain = read_chain(folder)
+        inside, reason = None, "not asked for"
+        if not structure:
+            try:
+                inside, reason = _look_inside(folder, environ), ""
+            except _Closed as closed:
+                reason = str(closed)
+            except JournalError as problem:
+                raise _refused(problem) from problem
+    output.result(_document(chain, inside, reason), lambda: _table(chain, inside, reason))
+
+
+@journal.command()
+@click.argument("state", type=STATE)
+@click.argument("backup", type=STATE)
+@reports
+def backup(output: Output, state: Path, backup: Path) -> None:
+    """Save the state in the directory STATE to the file BACKUP, while its coordinator runs or not.
+
+    The backup stays sealed as the state is: it needs no secret here, and opens where the state would, or with the
+    owners of the manifest's recovery keys.
+
+    \b
+    enclasp journal backup /var/lib/enclasp /backups/monday.tar
+    """
+    from coordinator.journal.backup import back_up
+
+    with _said():
+        made = back_up(_state_of(state), backup)
+    document = _place(made.chain) | {"file": str(backup), "evidence_bytes": made.evidence_bytes}
+    output.result(document, f"{backup}: {_words(made.chain)}; {made.evidence_bytes} bytes of kept evidence")
+
+
+@journal.command()
+@click.argument("backup", type=STATE)
+@click.argument("state", type=STATE)
+@click.option("--reason", required=True, help="Why; it is written into the journal, where people and clients read it.")
+@click.option("--replace", is_flag=True, help="Keep the state that is there aside; what BACKUP has not is lost.")
+@reports
+def restore(output: Output, backup: Path, state: Path, reason: str, replace: bool) -> None:
+    """Put the file BACKUP in the place of the state in the directory STATE. Its coordinator must not be running.
+
+    What happened after the backup is lost: secrets that were set, counters, limits that were used up. So it is never
+    silent: the coordinator writes the reason into its journal, and clients that saw a later state refuse this one.
+
+    \b
+    enclasp journal restore /backups/monday.tar /var/lib/enclasp --reason "disk of host 7 broke"
+    """
+    from coordinator.journal.backup import opened
+    from coordinator.journal.backup import restore as bring_back
+    from coordinator.journal.copy import read_chain
+    from coordinator.journal.restoration import LONGEST_REASON, Restoration
+
+    if not reason.strip() or len(reason) > LONGEST_REASON:
+        raise Problem(f"--reason: expected 1 to {LONGEST_REASON} characters", exit_codes.USAGE)
+    with _said():
+        with opened(backup) as fresh:
+            sequence = read_chain(fresh).head.sequence
+        time_ms = int(current_moment().timestamp() * 1000)
+        chain = bring_back(backup, state, Restoration(reason, time_ms, sequence), replace=replace)
+    output.result(_place(chain) | {"state": str(state), "reason": reason}, f"{state}: {_words(chain)}")
+
+
+class _Closed(Exception):
+    """No key of this machine opens the journal; the text says why."""
+
+
+def _look_inside(folder: Path, environ: Mapping[str, str]) -> "Inside":
+    """Every record and all kept evidence.  Raises _Closed, JournalError."""
+    from attestation.errors import AttestationError
+    from attestation.issue import find_issuer
+    from coordinator.journal.check import look_inside
+    from coordinator.journal.errors import KeyUnusable
+    from coordinator.journal.source import Environment
+    from coordinator.program import own_program
+
+    try:
+        issuer = find_issuer(environ, own_program())
+        return look_inside(folder, [Environment(issuer, os.urandom)])  # noqa: TID251 - shell: draws nothing here
+    except (AttestationError, KeyUnusable) as cause:
+        raise _Closed(str(cause).partition("\n")[0]) from cause
+
+
+@contextmanager
+def _files(place: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """A copy of the state's files to look at, and the environment in which its key may be."""
+    from coordinator.journal.backup import opened
+    from coordinator.journal.copy import copy_state
+
+    if place.is_file():
+        with opened(place) as folder:
+            yield folder, os.environ
+        return
+    environ = dict(os.environ)
+    if (place / "simulation").is_dir():
+        environ = {"ENCLASP_SIMULATION": str(place / "simulation"), **environ}
+    with tempfile.TemporaryDirectory(prefix="enclasp-check-") as name:
+        copy_state(_state_of(place), Path(name))
+        yield Path(name), environ
+
+
+def _state_of(place: Path) -> Path:
+    """The state directory; of a development folder the one in it."""
+    return place / "state" if (place / "state").is_dir() and (place / "simulation").is_dir() else place
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What is wrong with a journal, as a problem with its code."""
+    from coordinator.journal.errors import JournalError
+
+    try:
+        yield
+    except JournalError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: Any) -> Problem:
+    from coordinator.journal.errors import ArchiveBroken, BrokenLink
+
+    broken = isinstance(error, BrokenLink | ArchiveBroken)
+    message = str(error).partition("\n")[0]
+    return Problem(message, exit_codes.REFUSED if broken else exit_codes.INVALID, error.code, error.hint)
+
+
+def _place(chain: "Chain") -> dict[str, Any]:
+    return {
+        "journal": chain.journal_id.hex(),
+        "records": chain.records,
+        "first": chain.first,
+        "sequence": chain.head.sequence,
+        "link": chain.head.link.hex(),
+    }
+
+
+def _document(chain: "Chain", inside: "Inside | None", reason: str) -> dict[str, Any]:
+    opened = None
+    if inside is not None:
+        opened = {
+            "events": dict(inside.events),
+            "evidence": {"kept": inside.kept, "missing": [digest.hex() for digest in inside.missing]},
+        }
+    sources = sorted(chain.keyring.wrapped_keys)
+    return _place(chain) | {"chain": "holds", "key_sources": sources, "opened": opened, "not_opened": reason or None}
+
+
+def _words(chain: "Chain") -> str:
+    return f"journal {chain.journal_id.hex()} up to record {chain.head.sequence}, link {chain.head.link.hex()}"
+
+
+def _table(chain: "Chain", inside: "Inside | None", reason: str) -> str:
+    lines = [
+        f"{_words(chain)}",
+        f"chain: holds over {chain.records} records from record {chain.first} on"
+        + (" (a snapshot stands for what was before)" if chain.first else ""),
+        f"sealed for: {', '.join(sorted(chain.keyring.wrapped_keys)) or 'nobody'}",
+    ]
+    if inside is None:
+        lines.append(f"records: NOT opened: {reason}. Without the key nothing in them is proven")
+    else:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(inside.events.items()))
+        lines.append(f"records: all authentic, and they make a state: {counts}")
+        lost = f"; {len(inside.missing)} that the journal names are not kept any more" if inside.missing else ""
+        lines.append(f"evidence: {inside.kept} activations kept, all authentic{lost}")
+    return "\n".join(lines)
