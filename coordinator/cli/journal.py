@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.cli import exit_codes
-from coordinator.cli.command import reports
+from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.trust import current_moment
@@ -30,8 +30,9 @@ def journal() -> None:
 @journal.command()
 @click.argument("place", type=STATE)
 @click.option("--structure", is_flag=True, help="Follow the chain only; do not look for a key that opens the records.")
+@click.option("--config", "config_file", type=FILE, help="The coordinator's settings, where they name a TPM or a token.")
 @reports
-def check(output: Output, place: Path, structure: bool) -> None:
+def check(output: Output, place: Path, structure: bool, config_file: Path | None) -> None:
     """Follow a journal's chain, and open every record where this machine has its key.
 
     PLACE is a state directory (its coordinator may be running), a development folder, or a backup. Without the key
@@ -50,7 +51,7 @@ def check(output: Output, place: Path, structure: bool) -> None:
         inside, reason = None, "not asked for"
         if not structure:
             try:
-                inside, reason = _look_inside(folder, environ), ""
+                inside, reason = _look_inside(folder, environ, config_file), ""
             except _Closed as closed:
                 reason = str(closed)
             except JournalError as problem:
@@ -113,18 +114,22 @@ class _Closed(Exception):
     """No key of this machine opens the journal; the text says why."""
 
 
-def _look_inside(folder: Path, environ: Mapping[str, str]) -> "Inside":
+def _look_inside(folder: Path, environ: Mapping[str, str], config_file: Path | None) -> "Inside":
     """Every record and all kept evidence.  Raises _Closed, JournalError."""
     from attestation.errors import AttestationError
     from attestation.issue import find_issuer
+    from coordinator.config import ConfigInvalid, load
     from coordinator.journal.check import look_inside
+    from coordinator.journal.configured import key_sources
     from coordinator.journal.errors import KeyUnusable
-    from coordinator.journal.source import Environment
     from coordinator.program import own_program
 
     try:
+        config = load(None if config_file is None else read_input(config_file), environ)
         issuer = find_issuer(environ, own_program())
-        return look_inside(folder, [Environment(issuer, os.urandom)])  # noqa: TID251 - shell: draws nothing here
+        return look_inside(folder, key_sources(config, issuer, os.urandom))  # noqa: TID251 - shell: draws nothing here
+    except ConfigInvalid as cause:
+        raise Problem(str(cause), exit_codes.INVALID, "U507") from cause
     except (AttestationError, KeyUnusable) as cause:
         raise _Closed(str(cause).partition("\n")[0]) from cause
 
