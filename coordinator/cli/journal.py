@@ -30,7 +30,9 @@ def journal() -> None:
 @journal.command()
 @click.argument("place", type=STATE)
 @click.option("--structure", is_flag=True, help="Follow the chain only; do not look for a key that opens the records.")
-@click.option("--config", "config_file", type=FILE, help="The coordinator's settings, where they name a TPM or a token.")
+@click.option(
+    "--config", "config_file", type=FILE, help="The coordinator's settings, where they name a TPM or a token."
+)
 @reports
 def check(output: Output, place: Path, structure: bool, config_file: Path | None) -> None:
     """Follow a journal's chain, and open every record where this machine has its key.

@@ -180,11 +180,6 @@ class Journal:
         journal._links.extend(links)
         return journal, bodies
 
-    @property
-    def journal_id(self) -> JournalId:
-        """Which journal it is."""
-        return self._position.journal_id
-
     def link_at(self, sequence: int) -> bytes:
         """The link of this durable record, 32 bytes; empty where it is too far back to be known, or is not there."""
         back = self.head.sequence - sequence
