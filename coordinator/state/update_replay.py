@@ -35,7 +35,7 @@ INITIATED_WAITING: Final = "full update initiated, waiting for acknowledgments"
 ACKNOWLEDGED: Final = "full update acknowledged"
 UPDATED: Final = "manifest updated"
 RAISED: Final = "security version increased"
-HISTORY_BYTES: Final = 32 * 1024 * 1024
+HISTORY_BYTES: Final = 8 * 1024 * 1024
 """Of documents that the history keeps; of older ones it keeps the entry."""
 
 

@@ -1,7 +1,9 @@
 """`enclasp manifest sign|verify-signature`."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from pki.keys import private_pem, public_pem
 from tests.cli.conftest import Enclasp
+from tests.support.key_devices import PIN, SOFTHSM, token
 
 
 @pytest.fixture
@@ -111,3 +114,32 @@ def test_a_signature_in_the_form_of_tokens_counts(enclasp: Enclasp, signed: Path
 def test_sign_takes_one_way_to_sign(enclasp: Enclasp, signed: Path) -> None:
     for options in ((), ("--message", "--key", signed / "alice.key"), ("--made", signed / "sig")):
         assert enclasp("manifest", "sign", signed / "m.yaml", *options).code == 2
+
+
+IN_TOKEN = """
+import hashlib, sys
+from pathlib import Path
+import pkcs11
+from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
+library, pin, message, signature, public = sys.argv[1:]
+with pkcs11.lib(library).get_token(token_label="approver").open(rw=True, user_pin=pin) as session:
+    curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
+    parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
+    shown, kept = parameters.generate_keypair(store=True, label="approvals")
+    digest = hashlib.sha256(Path(message).read_bytes()).digest()
+    Path(signature).write_bytes(kept.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
+    Path(public).write_bytes(encode_ec_public_key(shown))
+"""
+
+
+def test_a_signature_whose_key_never_leaves_a_token_counts(enclasp: Enclasp, signed: Path) -> None:
+    pytest.importorskip("pkcs11", reason="needs python-pkcs11")
+    environ, _ = token(signed / "hsm", "approver")
+    message, made, public = signed / "message", signed / "made", signed / "public.der"
+    assert enclasp("manifest", "sign", signed / "m.yaml", "--message", "--out", message).code == 0
+    command = [sys.executable, "-c", IN_TOKEN, str(SOFTHSM), PIN, str(message), str(made), str(public)]
+    subprocess.run(command, env={**os.environ, **environ}, check=True, timeout=60)
+    openssl("pkey", "-pubin", "-inform", "DER", "-in", str(public), "-out", str(signed / "alice.pem"))
+    wrap = ("manifest", "sign", signed / "m.yaml", "--made", made, "--certificate", signed / "alice.pem")
+    assert enclasp(*wrap, "--out", signed / "sig").code == 0
+    assert enclasp(*arguments(signed)).code == 0
