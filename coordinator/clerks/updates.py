@@ -57,8 +57,6 @@ from pki.keys import generate_p384
 
 _MOST_WAITING: Final = 4
 """Documents that wait for their turn, the one whose turn it is included: each may be 8 MiB long."""
-
-
 _EVERY_SECONDS: Final = 15
 """How often an approved update that waits for its time is looked at."""
 

@@ -164,6 +164,7 @@ def cancel(output: Output, endpoint: str, visit: Visit) -> None:
 
     \b
     enclasp manifest update cancel localhost:4433 --user-cert alice.pem --user-key alice.key --reference reference.yaml
+    enclasp manifest update cancel localhost:4433 -c alice.pem -k alice.key --reference reference.yaml -o json
     """
     visit.client(endpoint, output).update_cancel()
     output.result({"cancelled": True, "verified": not visit.insecure}, "the pending update is cancelled")
