@@ -62,6 +62,7 @@ def current_moment() -> datetime:
 def read_anchors(*trust: Path | None) -> "TrustAnchors":
     """The built-in roots, and what the user gave: simulated roots (PEM), keys of NVIDIA's service (JWKS)."""
     from attestation.anchors import TrustAnchors
+    from attestation.jws import parse_keys
 
     anchors = TrustAnchors.genuine()
     for path in trust:
@@ -69,6 +70,7 @@ def read_anchors(*trust: Path | None) -> "TrustAnchors":
             continue
         raw = read_input(path)
         if raw.lstrip().startswith(b"{"):
+            parse_keys(raw)  # refused here, and not when a token comes
             anchors = anchors.with_nras_keys(raw)
         else:
             anchors = anchors.with_simulated(raw)
