@@ -1,7 +1,7 @@
 """`Secrets.<name>.Cert`: Go's certificate fields to ours (contract, 3.6)."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Final
@@ -9,10 +9,10 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from coordinator.manifest.document import ListNode, MapNode, Node, ScalarNode
+from coordinator.manifest.certificate_extensions import numbers, read_extensions
+from coordinator.manifest.document import ListNode, ScalarNode
 from coordinator.manifest.model import CertificateTemplate, SecretType
 from coordinator.manifest.reading import Reading
-from coordinator.manifest.schema import LATER_CERTIFICATE_FIELDS
 from coordinator.manifest.view import View
 from pki.malformed import MALFORMED
 
@@ -25,10 +25,9 @@ def read_certificate(reading: Reading, secret: View, kind: SecretType) -> Certif
     view = secret.view("Cert")
     if not kind.is_certificate and view.keys():
         reading.remark("E025", view.owner, f"a secret of type {kind} has no certificate", "remove Cert")
-    for field in LATER_CERTIFICATE_FIELDS:
-        if _is_filled(view.node(field)):
-            message = f"{field} comes with a later version of Enclasp"
-            reading.refuse("E095", view.place(field), message, "leave it out for now")
+    if view.number("SignatureAlgorithm") in _OTHER_HASHES:
+        message = "certificates are signed with ECDSA and SHA-384 here, which is algorithm 11"
+        reading.remark("E025", view.place("SignatureAlgorithm"), message, "write 11, or remove it")
     is_ca, path_length = view.flag("IsCA"), view.number("MaxPathLen") or 0
     zero = path_length == 0 and view.flag("MaxPathLenZero")
     if (path_length > 0 or zero) and not is_ca:
@@ -46,6 +45,7 @@ def read_certificate(reading: Reading, secret: View, kind: SecretType) -> Certif
         is_ca=is_ca,
         max_path_length=path_length if path_length > 0 or zero else None,
         not_after=_not_after(reading, view),
+        further=read_extensions(reading, view),
     )
 
 
@@ -64,21 +64,31 @@ def _read_preset(reading: Reading, secret: View) -> None:
 
 def _subject(reading: Reading, view: View) -> x509.Name:
     """RDNs in the order in which Go's pkix.Name encodes them; a list is one RDN of several values."""
-    if _is_filled(view.node("ExtraNames")):
-        reading.refuse(
-            "E095", view.place("ExtraNames"), "ExtraNames comes with a later version of Enclasp", "leave it out"
-        )
+    extra = [*_extra_names(reading, view)]
+    overridden = {name.oid for name in extra}
     parts: list[x509.RelativeDistinguishedName] = []
     for field, oid in _SUBJECT:
         values = view.texts(field) or ((view.text(field),) if view.text(field) else ())
         try:
-            if values:
+            if values and oid not in overridden:
                 unique = dict.fromkeys(values)
                 parts.append(x509.RelativeDistinguishedName([x509.NameAttribute(oid, value) for value in unique]))
         except ValueError as cause:
             message = f"Subject.{field} cannot be encoded: {str(cause).lower().rstrip('.')}"
             reading.refuse("E025", view.place(field), message, "see RFC 5280, appendix A, for the limits")
-    return x509.Name(parts)
+    return x509.Name([*parts, *(x509.RelativeDistinguishedName([name]) for name in extra)])
+
+
+def _extra_names(reading: Reading, subject: View) -> Iterator[x509.NameAttribute[str]]:
+    """Further attributes by their object identifiers; they override the others of their kind, as in Go."""
+    for item in subject.items("ExtraNames"):
+        part = View(item, item.place)
+        dotted = ".".join(map(str, numbers(part.items("Type"))))
+        try:
+            yield x509.NameAttribute(x509.ObjectIdentifier(dotted), part.text("Value"))
+        except ValueError:
+            message = f'ExtraNames: a value of type "{dotted}" cannot be encoded'
+            reading.refuse("E025", item.place, message, "see RFC 5280, appendix A, for the limits")
 
 
 def _names(
@@ -138,19 +148,15 @@ def _usages(reading: Reading, view: View) -> tuple[str, ...] | None:
     """Extended key usages as dotted object identifiers."""
     if not view.has("ExtKeyUsage") and not view.has("UnknownExtKeyUsage"):
         return None
-    usages = [_EXTENDED[number] for number in _numbers(view.items("ExtKeyUsage"))]
+    usages = [_EXTENDED[number] for number in numbers(view.items("ExtKeyUsage"))]
     for item in view.items("UnknownExtKeyUsage"):
-        dotted = ".".join(str(number) for number in _numbers(item.items)) if isinstance(item, ListNode) else ""
+        dotted = ".".join(str(number) for number in numbers(item.items)) if isinstance(item, ListNode) else ""
         try:
             usages.append(x509.ObjectIdentifier(dotted).dotted_string)
         except ValueError:
             message = f'UnknownExtKeyUsage: "{dotted}" is no object identifier'
             reading.refuse("E025", item.place, message, "write it as a list such as [1, 3, 6, 1, 5, 5, 7, 3, 1]")
     return tuple(usages)
-
-
-def _numbers(items: Sequence[Node]) -> list[int]:
-    return [item.value for item in items if isinstance(item, ScalarNode) and isinstance(item.value, int)]
 
 
 def _not_after(reading: Reading, view: View) -> str | None:
@@ -172,14 +178,8 @@ def _not_after(reading: Reading, view: View) -> str | None:
     return None if moment.year == 1 else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _is_filled(node: Node | None) -> bool:
-    if isinstance(node, ScalarNode):
-        return node.value not in (None, "", False)
-    if isinstance(node, ListNode):
-        return bool(node.items)
-    return isinstance(node, MapNode) and bool(node.members)
-
-
+# ECDSA with SHA-256 and with SHA-512, in Go's numbers.
+_OTHER_HASHES: Final = frozenset({10, 12})
 _SUBJECT: Final = (
     ("Country", NameOID.COUNTRY_NAME),
     ("Organization", NameOID.ORGANIZATION_NAME),

@@ -70,7 +70,9 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "the value of a user-defined secret stands in the manifest",
         "remove it, and set it with `enclasp secret set`; everybody may read a manifest",
     ),
-    "E094": ("infrastructures come with a later version of Enclasp", "leave Infrastructures out for now"),
-    "E095": ("this certificate field comes with a later version of Enclasp", "leave it out for now"),
+    "E094": (
+        "infrastructures are not enforced",
+        "demand it of the platform in the package: AcceptedTCBStatuses, MinimumTCBDate, PPIDs",
+    ),
     **{code: waivers.CODES[code] for code in (waivers.WAIVER_ENDS, waivers.WAIVER_EXPIRED)},
 }

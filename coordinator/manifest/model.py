@@ -85,7 +85,7 @@ class Marble:
 @dataclass(frozen=True, slots=True)
 class CertificateTemplate:
     """`Secrets.<name>.Cert`: what a generated certificate says.  None = not given, so the default applies;
-    an empty tuple suppresses the default (contract 3.6)."""
+    an empty tuple suppresses the default (contract 3.6).  further: more extensions, and whether each is critical."""
 
     subject: x509.Name = field(default_factory=lambda: x509.Name([]))
     dns_names: tuple[str, ...] | None = None
@@ -97,6 +97,7 @@ class CertificateTemplate:
     is_ca: bool = False
     max_path_length: int | None = None
     not_after: str | None = None
+    further: tuple[tuple[x509.ExtensionType, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from coordinator.manifest.schema_parts import (
     map_of,
     ours,
     struct,
+    switch,
     texts,
     whole,
 )
@@ -87,24 +88,32 @@ _MARBLE: Final = struct(
     required=["Package"],
 )
 
-_LATER_CERTIFICATE_LISTS: Final = (
-    "SubjectKeyId",
-    "OCSPServer",
-    "IssuingCertificateURL",
-    "CRLDistributionPoints",
-    "PermittedDNSDomains",
-    "ExcludedDNSDomains",
-    "PermittedIPRanges",
-    "ExcludedIPRanges",
-    "PermittedEmailAddresses",
-    "ExcludedEmailAddresses",
-    "PermittedURIDomains",
-    "ExcludedURIDomains",
-    "PolicyIdentifiers",
-    "Policies",
-    "ExtraExtensions",
-)
-LATER_CERTIFICATE_FIELDS: Final = (*_LATER_CERTIFICATE_LISTS, "PermittedDNSDomainsCritical")
+_IDENTIFIER: Final[Schema] = {
+    "type": "array",
+    "description": "An object identifier, number by number.",
+    "items": {"type": "integer", "minimum": 0, "maximum": UINT32},
+}
+_RANGES: Final[Schema] = {
+    "type": "object",
+    "description": "A range of IP addresses.",
+    "properties": {
+        "IP": {"type": "string", "description": "The first address.", "examples": ["192.0.2.0"]},
+        "Mask": {"type": "string", "description": "The mask, in base64.", "examples": ["////AA=="]},
+    },
+    "additionalProperties": False,
+}
+
+
+def _constraints(side: str, who: str) -> Schema:
+    """Names below which an authority may, or may not, issue (RFC 5280, 4.2.1.10)."""
+    return {
+        f"{side}DNSDomains": texts(f"DNS domains that {who} certify."),
+        f"{side}IPRanges": texts(f"IP addresses that {who} certify.", _RANGES),
+        f"{side}EmailAddresses": texts(f"Mailboxes, hosts or domains of e-mail that {who} certify."),
+        f"{side}URIDomains": texts(f"Hosts or domains of URIs that {who} certify."),
+    }
+
+
 _SUBJECT_LISTS: Final = (
     "Country",
     "Organization",
@@ -123,7 +132,19 @@ _CERTIFICATE: Final = struct(
                 **{name: texts(f"{name}.") for name in _SUBJECT_LISTS},
                 "SerialNumber": {"type": "string", "description": "The subject's serial number."},
                 "CommonName": {"type": "string", "description": "Common name."},
-                "ExtraNames": {"type": ["array", "null"], "description": "Not yet supported."},
+                "ExtraNames": texts(
+                    "Further attributes, which override others of their type.",
+                    {
+                        "type": "object",
+                        "description": "An attribute.",
+                        "properties": {
+                            "Type": _IDENTIFIER,
+                            "Value": {"type": "string", "description": "Its text."},
+                        },
+                        "required": ["Type", "Value"],
+                        "additionalProperties": False,
+                    },
+                ),
             },
         ),
         "DNSNames": texts("Default: localhost; an empty list: none."),
@@ -163,11 +184,29 @@ _CERTIFICATE: Final = struct(
             "examples": ["2031-05-06T07:08:09Z"],
         },
         "SignatureAlgorithm": {"type": "integer", "enum": [0, 10, 11, 12], "description": "Go's number; ECDSA only."},
-        **{
-            name: {"type": ["array", "string", "null"], "description": "Not yet supported."}
-            for name in _LATER_CERTIFICATE_LISTS
-        },
-        "PermittedDNSDomainsCritical": {"type": "boolean", "description": "Not yet supported."},
+        "SubjectKeyId": {**_BYTES, "description": "Identifier of the key; default: of its public key, if IsCA."},
+        "OCSPServer": texts("URLs of OCSP responders."),
+        "IssuingCertificateURL": texts("URLs of the issuer's certificate."),
+        "CRLDistributionPoints": texts("URLs of revocation lists."),
+        **_constraints("Permitted", "it may"),
+        **_constraints("Excluded", "it may not"),
+        "PermittedDNSDomainsCritical": switch("Whether the constraints of names are critical."),
+        "PolicyIdentifiers": texts("Policies as object identifiers.", _IDENTIFIER),
+        "Policies": texts("Policies as dotted object identifiers."),
+        "ExtraExtensions": texts(
+            "Further extensions.",
+            {
+                "type": "object",
+                "description": "An extension.",
+                "properties": {
+                    "Id": _IDENTIFIER,
+                    "Critical": {"type": "boolean", "description": "Whether who does not know it must refuse."},
+                    "Value": {"type": "string", "description": "DER, in base64."},
+                },
+                "required": ["Id", "Value"],
+                "additionalProperties": False,
+            },
+        ),
     },
 )
 ALPHABETS: Final = ("Alphanumeric", "Letters", "Digits", "Hex", "Unambiguous", "Printable")
@@ -278,12 +317,12 @@ _ROLE: Final = struct(
     required=["ResourceType"],
 )
 _INFRASTRUCTURE: Final = struct(
-    "Not yet supported.",
+    "Not enforced, by MarbleRun neither.",
     {
-        "CPUSVN": _octets("Not yet supported: CPU's security version"),
-        "QESVN": whole(0xFFFF, "Not yet supported.", null=True),
-        "PCESVN": whole(0xFFFF, "Not yet supported.", null=True),
-        "RootCA": _octets("Not yet supported: root certificate of the platforms"),
+        "CPUSVN": _octets("Not enforced: CPU's security version"),
+        "QESVN": whole(0xFFFF, "Not enforced, by MarbleRun neither.", null=True),
+        "PCESVN": whole(0xFFFF, "Not enforced, by MarbleRun neither.", null=True),
+        "RootCA": _octets("Not enforced: root certificate of the platforms"),
     },
 )
 _CONFIG: Final = struct(
@@ -357,7 +396,7 @@ MANIFEST: Final[Schema] = {
                 {"type": "string", "description": "A public key in PEM: RSA; or EC (P-256, P-384) or X25519."},
                 "Keys whose owners can recover the Coordinator's state where its machine cannot, by name.",
             ),
-            "Infrastructures": map_of(_INFRASTRUCTURE, "Not yet supported."),
+            "Infrastructures": map_of(_INFRASTRUCTURE, "Not enforced, by MarbleRun neither."),
             "Config": _CONFIG,
             "Update": ours(_UPDATE),
         },

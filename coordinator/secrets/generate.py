@@ -23,7 +23,7 @@ from coordinator.state.model import Authority
 from coordinator.state.values import secret_value
 from pki import keys
 from pki.certificates import CertificateTemplate as X509Template
-from pki.certificates import KeyUsage, TemplateInvalid, der
+from pki.certificates import ExtraExtension, KeyUsage, TemplateInvalid, der
 
 Entropy: TypeAlias = Callable[[int], bytes]
 """Gives that many random bytes."""
@@ -109,9 +109,15 @@ def _x509(wanted: CertificateTemplate) -> X509Template:
             else tuple(x509.ObjectIdentifier(text) for text in extended),
             is_ca=wanted.is_ca,
             path_length=wanted.max_path_length if wanted.is_ca else None,
+            subject_key_identifier=wanted.is_ca and not _has_key_identifier(wanted),
+            extra=tuple(ExtraExtension(value, critical) for value, critical in wanted.further),
         )
     except ValueError as cause:
         raise TemplateInvalid(str(cause)) from cause
+
+
+def _has_key_identifier(wanted: CertificateTemplate) -> bool:
+    return any(isinstance(value, x509.SubjectKeyIdentifier) for value, _ in wanted.further)
 
 
 def _subject(name: x509.Name, dns_names: tuple[str, ...]) -> x509.Name:

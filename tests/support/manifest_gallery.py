@@ -116,9 +116,6 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E072": _document(marble=_MARBLE + "    CertificateLifetime: 5m\n"),
     "E092": _document(more="Secrets:\n  token: {Type: plain, UserDefined: true, Private: c2VjcmV0}\n"),
     "E094": _document(more="Infrastructures:\n  cloud: {}\n"),
-    "E095": _document(
-        more="Secrets:\n  site:\n    Type: cert-ecdsa\n    Size: 256\n    Cert:\n      OCSPServer: [http://o.example]\n"
-    ),
     "V301": _document(package=_SGX + _waiver("2026-06-10")),
     "V302": _document(package=_SGX + _waiver("2026-05-31")),
 }

@@ -17,7 +17,7 @@ from typing import Any, Final
 from coordinator.manifest import model
 from coordinator.manifest.document import Node
 from coordinator.manifest.reader import read
-from coordinator.manifest.schema import LATER_CERTIFICATE_FIELDS, MANIFEST, Schema
+from coordinator.manifest.schema import MANIFEST, Schema
 from coordinator.manifest.schema_check import plain
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,9 +27,6 @@ FOLDER: Final = ROOT / "docs" / "manifest"
 EXAMPLES: Final = tuple(sorted(FOLDER.glob("*.yaml")))
 
 REFUSED: Final[Mapping[str, tuple[Any, str]]] = {
-    **{f"Secrets.*.Cert.{name}": ("AQID", "E095") for name in LATER_CERTIFICATE_FIELDS if name != "Critical"},
-    "Secrets.*.Cert.PermittedDNSDomainsCritical": (True, "E095"),
-    "Secrets.*.Cert.Subject.ExtraNames": ([{"Type": [2, 5, 4, 3], "Value": "x"}], "E095"),
     "Secrets.*.Private": ("AQID", "E024"),
     "Secrets.*.Public": ("AQID", "E024"),
     "Infrastructures": ({"cloud": {}}, "E094"),
