@@ -44,7 +44,7 @@ _FILE: Final[Schema] = {
             "type": "object",
             "properties": {
                 "Data": {"type": "string", "description": "The content."},
-                "Encoding": {**any_case("string", "base64", "hex"), "description": "How Data is written."},
+                "Encoding": {**any_case("string", "base64", "hex", ""), "description": "How Data is written."},
                 "NoTemplates": {"type": "boolean", "default": False, "description": "Leave braces alone."},
             },
             "additionalProperties": False,
