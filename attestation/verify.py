@@ -66,11 +66,13 @@ class Verifier:
         return room.verify(evidence, binding, now=now)
 
     def read_endorsements(self) -> None:
-        """Read the endorsements of every platform now, so that an operator learns early what is wrong with them.
+        """Read the endorsements of every platform, and the keys of NVIDIA's service, now: whoever gave them learns early
+        what is wrong with them.
 
         Raises EndorsementFormatError if those of any platform cannot be read.
         """
-        for kind in self._endorsements.sections:
+        services = (Kind.NVIDIA_GPU,) if self._anchors.nras_keys else ()
+        for kind in {*self._endorsements.sections, *services}:
             with self._opening:
                 self._rooms[kind] = self._open(kind)
 
