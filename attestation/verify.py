@@ -66,8 +66,7 @@ class Verifier:
         return room.verify(evidence, binding, now=now)
 
     def read_endorsements(self) -> None:
-        """Read the endorsements of every platform, and the keys of NVIDIA's service, now: whoever gave them learns early
-        what is wrong with them.
+        """Read the endorsements of every platform, and keys of NVIDIA's service, now: mistakes in them are said early.
 
         Raises EndorsementFormatError if those of any platform cannot be read.
         """

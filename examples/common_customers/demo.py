@@ -23,12 +23,13 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from examples.common_customers import generate
+from examples.common_customers.agree import COMPANIES
 from examples.common_customers.company import load_root
 from examples.common_customers.eavesdropper import Eavesdropper
 from examples.common_customers.narrator import Narrator
 from examples.common_customers.picture import Facts, picture
 from examples.common_customers.processes import Ended, Processes, StepFailed, free_ports
-from examples.common_customers.stage import COMPANIES, COMPANY, ENCLASP, HERE, Ports, Stage
+from examples.common_customers.stage import COMPANY, ENCLASP, HERE, Ports, Stage
 from pki.certificates import load_pem_chain
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
