@@ -61,9 +61,10 @@ def test_the_readmes_first_manifest_is_accepted() -> None:
 
 
 def test_the_object_identifiers_in_the_documents_are_ours() -> None:
+    ours = {oids.MANIFEST_DIGEST.dotted_string, oids.MANIFEST_HISTORY.dotted_string}
     for page in PAGES:
         for found in re.findall(r"(?<![\d.])2\.25\.\d+\.\d+", page.read_text(encoding="utf-8")):
-            assert found == oids.MANIFEST_DIGEST.dotted_string, page.name
+            assert found in ours, page.name
 
 
 def test_every_decision_stands_in_the_index() -> None:
