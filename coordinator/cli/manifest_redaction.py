@@ -13,7 +13,7 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from coordinator.cli.manifest_rehearsal import Given, Rehearsal, Value
-from coordinator.manifest.model import Marble
+from coordinator.manifest.model import Marble, SecretType
 from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.parameters import Identity
 from pki.pem import pem_block
@@ -44,9 +44,15 @@ def redact(rehearsal: Rehearsal, marble: Marble, given: Given, *, entropy: Calla
 
 
 def _other(value: SecretValue, entropy: Callable[[int], bytes]) -> SecretValue:
-    """The same definition and certificate with another private part, of which no byte is the same."""
+    """The same definition and certificate with another private part, of which no byte is the same.
+
+    Of a password every other one is a password too, since templates take it as text.
+    """
     mask = entropy(len(value.private))
-    private = bytes(byte ^ (different or 1) for byte, different in zip(value.private, mask, strict=True))
+    if value.type == SecretType.PASSWORD:
+        private = bytes(0x21 + (byte - 0x20 + more % 93) % 94 for byte, more in zip(value.private, mask, strict=True))
+    else:
+        private = bytes(byte ^ (different or 1) for byte, different in zip(value.private, mask, strict=True))
     return replace(value, private=private, public=value.public if value.cert_der else private)
 
 

@@ -24,6 +24,7 @@ DOCUMENT = {
         "own": {"Type": "symmetric-key", "Size": 256},
         "shared": {"Type": "symmetric-key", "Size": 128, "Shared": True},
         "site": {"Type": "cert-ecdsa", "Size": 256, "Shared": True},
+        "password": {"Type": "generated-password", "Alphabet": "Printable"},
     },
 }
 PIECES = st.sampled_from(
@@ -32,6 +33,7 @@ PIECES = st.sampled_from(
         "{{ hex .Secrets.own }}",
         "{{ base64 .Secrets.shared }}",
         "{{ raw .Secrets.own }}",
+        "{{ raw .Secrets.password }}",
         "{{ raw .Secrets.tiny }}",
         "{{ pem .Secrets.site.Private }}",
         "{{ hex .Secrets.site.Private }}",
@@ -72,3 +74,12 @@ def test_no_template_shows_a_secret(text: str) -> None:
         numbers = "".join(f"{byte} " for byte in value).encode()
         for form in (value, value.hex().encode(), base64.b64encode(value)[:24], inner, numbers):
             assert form not in shown
+
+
+def test_a_password_in_a_variable_is_shown_by_its_name() -> None:
+    rehearsal, marble = rehearsed()
+    template = Template.parse(b"x={{ string .Secrets.password }}", Place.ENV)
+    wanted = replace(marble, parameters=Parameters({}, {"P": template}))
+    given_ = rehearsal.activate(wanted, "11111111-2222-3333-4444-555555555555")
+    shown = redact(rehearsal, wanted, given_, entropy=secrets.token_bytes)  # noqa: TID251 - shell: draws entropy
+    assert shown.env["P"].content == b"x=<secret password>"
