@@ -18,6 +18,7 @@ from tests.support import marble_client
 from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.owners import OwnerOfShare, owner
 from tests.support.people import person
+from tests.support.updatable import v2
 
 Begin = Callable[..., CoordinatorProcess]
 
@@ -179,3 +180,32 @@ def test_after_an_update_the_owners_of_before_recover_the_manifest_of_after(
     assert (200, 0) == recover(running, owners["ada"].submission(share))
     assert second == base64.b64decode(data(running.client_address, "/manifest")["Manifest"])
     assert 2 == len(data(running.client_address, "/api/v2/history")["history"])
+
+
+def test_an_owner_is_replaced_by_an_update_and_only_the_owners_of_now_recover(
+    tmp_path: Path, program: Path, begin: Begin, owners: dict[str, OwnerOfShare]
+) -> None:
+    """Also after a recovery, whose state was sealed anew."""
+    running, updater = begin(tmp_path / "dev"), person(tmp_path, "updater")
+    people = {
+        "Users": {"updater": updater.entry("updater")},
+        "Roles": {"updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}},
+    }
+    first = document(program, **people, RecoveryKeys={"ada": owners["ada"].pem})
+    before = json.loads(ask(running.client_address, "/manifest", first)[1])["data"]["RecoverySecrets"]["ada"]
+    running.kill()
+    move_to_another_machine(running.folder)
+    running = begin(tmp_path / "dev")
+    assert (200, 0) == recover(running, owners["ada"].submission(before))
+
+    second = document(program, **people, RecoveryKeys={"bo": owners["bo"].pem})
+    answer = curl(running.client_address, "/api/v2/update", *updater.curl, body=v2(second))
+    assert 200 == answer.status, answer.body
+    after = answer.json()["data"]["recoverySecrets"]["bo"]
+    running.kill()
+    move_to_another_machine(running.folder)
+    running = begin(tmp_path / "dev")
+    status, message = recover(running, owners["ada"].submission(before))
+    assert (500, "R423") == (status, message[:4]), message
+    assert (200, 0) == recover(running, owners["bo"].submission(after))
+    assert second == base64.b64decode(data(running.client_address, "/manifest")["Manifest"])
