@@ -16,8 +16,8 @@ from coordinator.cli.problems import Problem, bug, say, translate
 P = ParamSpec("P")
 
 FORMS = ("table", "json", "yaml")
-FILE = click.Path(dir_okay=False, path_type=Path)
-"""A file that a command reads; that it exists is asked when it is read, so that one text says it."""
+FILE = click.Path(path_type=Path)
+"""A file that a command reads; that it exists, and is one, is asked when it is read, so that one text says it."""
 
 
 class _Form(click.ParamType[str]):

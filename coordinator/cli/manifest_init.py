@@ -1,5 +1,6 @@
 """`enclasp manifest init`: a commented manifest to start from, with what a person has to decide marked in it."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -222,9 +223,11 @@ def _sketch(
 ) -> "Draft":
     from coordinator.draft.sketch import Wishes, sketch
 
-    for name, what in ((n, "--service") for n in services):
-        if not name:
-            raise click.UsageError(f"{what} has an empty name")
+    for name in (*keys, *uploads):
+        if not _SECRET_NAME.fullmatch(name):
+            raise click.UsageError(f"'{name}' cannot be written in templates; expected letters and digits")
+    if not all(services):
+        raise click.UsageError("--service has an empty name")
     services = tuple(dict.fromkeys(services))
     return sketch(
         Wishes(
@@ -289,5 +292,6 @@ def read_references(texts: Sequence[str], services: Sequence[str]) -> "Mapping[s
     return measured
 
 
+_SECRET_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,99}")
 _SIGSTRUCT: Final = b"\x06\x00\x00\x00"
 """The first field of an SGX SIGSTRUCT's header (Intel SDM, volume 3D, 38.13)."""

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from coordinator.cli import exit_codes
 from coordinator.cli.command import read_input
 from coordinator.cli.manifest_cluster import MAX_BYTES, Cluster, ask
@@ -19,6 +21,8 @@ def read_kubernetes(origin: str, cluster: Cluster, say: Callable[[str], None]) -
     from coordinator.draft.kubernetes.objects import read_application
     from coordinator.draft.kubernetes.tree import NotReadable
 
+    if not origin:
+        raise click.UsageError("--from-kubernetes has an empty path")
     if origin == "live":
         sources = ask(cluster, say)
     else:

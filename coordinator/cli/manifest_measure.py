@@ -32,9 +32,14 @@ def measure(output: Output, sigstruct: Path | None, program: tuple[str, ...]) ->
         from attestation.simulation.measure import measure_program
         from coordinator.measured import sections_of
 
+        measured = measure_program(program)
+        if measured == measure_program(()):
+            message = f"nothing in '{' '.join(program)[:80]}' is a file, so there is nothing to measure"
+            hint = "name the program by its path, as the marble will be started"
+            raise Problem(message, exit_codes.INVALID, "U501", hint)
         _print(
             output,
-            sections_of(measure_program(program)),
+            sections_of(measured),
             "SIMULATED hardware measures this; on genuine hardware your image build prints it",
         )
         return

@@ -41,6 +41,7 @@ def sign(
     raw = read_input(file)
     if [key_file is not None, message, made is not None].count(True) != 1 or (made is None) != (certificate is None):
         raise click.UsageError("give --key, or --message, or --made with --certificate")
+    _warn_of_errors(output, file, raw)
     if message:
         to_sign = message_to_sign(raw)
         output.result({"message": to_sign.hex()}, to_sign)
@@ -55,6 +56,21 @@ def sign(
         except SignatureWrong as cause:
             raise Problem(f"{made}: {cause}", exit_codes.REFUSED, "E018") from cause
     output.result(document, json.dumps(document, indent=2))
+
+
+def _warn_of_errors(output: Output, file: Path, raw: bytes) -> None:
+    """A signature is over any bytes; who signs what no coordinator takes should know."""
+    from coordinator.manifest.errors import ManifestInvalid, Severity
+    from coordinator.manifest.package_update import read_package_update
+    from coordinator.manifest.parse import examine
+
+    try:
+        update = read_package_update(raw, name=str(file), compatible=True)
+        findings = () if update else examine(raw, name=str(file), compatible=True).findings
+    except ManifestInvalid as refused:
+        findings = refused.findings
+    if any(finding.severity is Severity.ERROR or finding.code == "E060" for finding in findings):
+        output.remark(f"warning: {file} does not pass `enclasp manifest check`; it is signed as it is")
 
 
 @click.command(name="verify-signature")

@@ -20,7 +20,7 @@ class UnknownField(Exception):
     def __init__(self, path: str, step: str, known: Sequence[str]) -> None:
         self.step = step
         self.known = tuple(known)
-        super().__init__(f"no field of a manifest has the path '{path}'")
+        super().__init__(f"no field of a manifest has the path '{path[:_SHOWN]}{'…' if len(path) > _SHOWN else ''}'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +242,7 @@ def _kinds(schema: Schema) -> tuple[str, ...]:
     return (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
 
+_SHOWN: Final = 80
 _TYPES: Final = {
     "object": "a map of fields",
     "array": "a list",

@@ -28,7 +28,8 @@ class JsonReader:
         self._skip()
         start = self._at
         character = self._text[start : start + 1]
-        self._reading.count(self._place(start, start + 1, pointer), depth)
+        if not self._reading.has_room(depth):
+            raise self._reading.too_large(self._place(start, start + 1, pointer), depth)
         if character == "{":
             return self._map(pointer, depth)
         if character == "[":
@@ -120,8 +121,7 @@ class JsonReader:
         return text
 
     def _skip(self) -> None:
-        match = _SPACE.match(self._text, self._at)
-        if match:
+        if self._text[self._at : self._at + 1] in _SPACES and (match := _SPACE.match(self._text, self._at)):
             self._at = match.end()
 
     def _take(self, character: str) -> bool:
@@ -140,6 +140,7 @@ class JsonReader:
         return Unreadable(self._reading.error("E001", self._place(self._at, self._at + 1, ""), message, hint))
 
 
+_SPACES: Final = frozenset(" \t\r\n")
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _STRING: Final = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
 _WORD: Final = re.compile(r"[^\s,:\[\]{}\"]+")

@@ -14,6 +14,7 @@ from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.document import Place
 from coordinator.manifest.errors import Finding, Severity
+from coordinator.manifest.lint_characters import hidden
 from coordinator.manifest.model import Action, Manifest, Marble, Package, Secret, SecretType
 from coordinator.manifest.parse import Parsed
 from coordinator.manifest.places import Places
@@ -33,10 +34,14 @@ class _Linter:
         self._places = Places(parsed.root)
         self._manifest: Manifest = parsed.manifest
         self._readers = _readers(parsed.manifest)
+        self._root = parsed.root
 
     def look(self) -> None:
         """Everything, section by section."""
         users = defaultdict(list)
+        for place, what, character in hidden(self._root):
+            message = f"a {what} has the character {character}, which nobody sees"
+            self._warn("E063", place, message, "remove it: names and texts that look alike would not be")
         for marble in self._manifest.marbles.values():
             users[marble.package].append(marble.type)
         for package in self._manifest.packages.values():

@@ -43,6 +43,8 @@ def decode(raw: bytes, reading: Reading) -> str:
         raise Unreadable(reading.error("E007", start, message, "move large files out of the manifest"))
     if raw.startswith(b"\xef\xbb\xbf"):
         raise Unreadable(reading.error("E001", start, "the document starts with a byte order mark", "save it without"))
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Unreadable(reading.error("E001", start, "the document is UTF-16", "save it as UTF-8"))
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as cause:
@@ -50,6 +52,11 @@ def decode(raw: bytes, reading: Reading) -> str:
         reading.document = Document(reading.document.name, good, JSON_LINE_BREAK)
         line, column = reading.document.place(len(good))
         place = Place(line, column, 1, "")
+        if b"\0" in raw:
+            message = "this is no text: it has NUL bytes, and bytes that are not UTF-8"
+            raise Unreadable(
+                reading.error("E001", place, message, "name the manifest, not an image or archive")
+            ) from None
         raise Unreadable(reading.error("E001", place, "the document is not UTF-8 here", "save it as UTF-8")) from None
 
 

@@ -69,11 +69,19 @@ class Reading:
 
     def count(self, place: Place, depth: int) -> None:
         """One more value at this depth.  Raises Unreadable beyond the limits."""
+        if not self.has_room(depth):
+            raise self.too_large(place, depth)
+
+    def has_room(self, depth: int) -> bool:
+        """Whether one more value at this depth is within the limits; it is counted."""
         self._nodes += 1
+        return depth <= MAX_DEPTH and self._nodes <= MAX_NODES
+
+    def too_large(self, place: Place, depth: int) -> Unreadable:
+        """Why there is no room for this value."""
         if depth > MAX_DEPTH:
-            raise Unreadable(self.error("E007", place, f"more than {MAX_DEPTH} levels of nesting", "flatten it"))
-        if self._nodes > MAX_NODES:
-            raise Unreadable(self.error("E007", place, f"more than {MAX_NODES} values", "split the deployment"))
+            return Unreadable(self.error("E007", place, f"more than {MAX_DEPTH} levels of nesting", "flatten it"))
+        return Unreadable(self.error("E007", place, f"more than {MAX_NODES} values", "split the deployment"))
 
     def duplicates(self, members: list[Member]) -> None:
         """A remark for each key that comes again."""

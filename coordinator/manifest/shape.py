@@ -119,7 +119,9 @@ class _Shaper:
             return same
         close = [same] if same else get_close_matches(member.key, list(properties), 1)
         hint = f'did you mean "{close[0]}"? ' if close else ""
-        message = f'unknown field "{member.key}" in {named(owner.pointer)}'
+        message = f'unknown field "{short(member.key)}" in {named(owner.pointer)}'
+        if member.key == "apiVersion" and not owner.pointer:
+            hint = "for a manifest from Kubernetes objects: enclasp manifest init --from-kubernetes FILE; "
         self._reading.remark("E010", member.place, message, f"{hint}known fields: {', '.join(properties)}")
         return None
 

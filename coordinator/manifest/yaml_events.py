@@ -24,8 +24,10 @@ def reading_yaml(reading: Reading) -> Iterator[None]:
     except yaml.MarkedYAMLError as cause:
         mark = cause.problem_mark or cause.context_mark
         place = Place(mark.line, mark.column, 1, "") if mark else Place(0, 0, 1, "")
-        message = cause.problem or "this is no YAML"
-        raise Unreadable(reading.error("E001", place, message, "check indentation and quotes")) from None
+        message, hint = cause.problem or "this is no YAML", "check indentation and quotes"
+        if reading.document.line_text(place.line)[place.column :].startswith("\t"):
+            message, hint = "a tab stands where YAML takes only spaces", "indent with spaces"
+        raise Unreadable(reading.error("E001", place, message, hint)) from None
     except yaml.YAMLError:
         place = Place(0, 0, 1, "")
         raise Unreadable(reading.error("E001", place, "this is no YAML", "save it as UTF-8 text")) from None

@@ -105,6 +105,8 @@ def resolve_plain(text: str) -> tuple[Scalar, tuple[str, str] | None]:
         return _WORDS[text], None
     if text.lower() in _YAML11_BOOLEANS:
         return text, ("E004", f"unquoted {text} is a boolean to Helm and kubectl, and text to YAML 1.2")
+    if text[0] not in _NUMBERS_START:
+        return text, None
     if _DECIMAL.fullmatch(text):
         if len(text) <= _MAX_DIGITS:
             return int(text), None
@@ -124,6 +126,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:36] + "…"
 
 
+_NUMBERS_START: Final = frozenset("+-.0123456789")
 _STR_TAG: Final = "tag:yaml.org,2002:str"
 _WORDS: Final[dict[str, Scalar]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),

@@ -109,6 +109,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E050": _document(marble=_MARBLE + "  admin:\n    Package: web\n    MaxActivations: 1\n"),
     "E051": _document(package=_SGX + "      AcceptedTCBStatuses: [OutOfDate]\n"),
     "E052": _document(marble=_env("DB_PASSWORD: correct horse battery staple")),
+    "E063": _document(marble=_MARBLE.replace("  web:", '  "we\\u202eb":')),
     "E060": _document(package='Packages:\n  web:\n    TDX:\n      MRTD: "DECIDE: measurement of the firmware"\n'),
     "E070": _document(more="Secrets:\n  db:\n    Type: generated-password\n    Size: 256\n"),
     "E071": _document(more=_KEY + "    OnUpdate: Rotate\n"),
