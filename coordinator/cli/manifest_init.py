@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,19 +11,19 @@ import click
 
 import coordinator
 from coordinator.cli import exit_codes
-from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.command import FILE, reports
 from coordinator.cli.manifest_cluster import Cluster
+from coordinator.cli.manifest_given import read_people, read_references
 from coordinator.cli.manifest_kubernetes import read_kubernetes
-from coordinator.cli.manifest_measure import sigstruct_values
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
 from coordinator.manifest.words import printable
 
 if TYPE_CHECKING:
+    from coordinator.cli.manifest_given import People
     from coordinator.draft.kubernetes.objects import Remark
     from coordinator.draft.model import Draft, Platform
     from coordinator.draft.sketch import Call
-    from coordinator.manifest.document import MapNode
 
 PROCESSORS: Final = ("tdx", "sgx", "sev-snp", "nitro", "cca", "azure-vtpm")
 _TEMPLATES: Final = Path(coordinator.__path__[0]).parent / "manifests"
@@ -50,6 +51,8 @@ _TEMPLATES: Final = Path(coordinator.__path__[0]).parent / "manifests"
     metavar="[SERVICE=]FILE",
     help="Reference values of a service: what `manifest measure` prints, or a SIGSTRUCT (.sig).",
 )
+@click.option("--user", "people", multiple=True, metavar="NAME=CERT", help="Who may update it: certificate, PEM.")
+@click.option("--recovery-key", "owners", multiple=True, metavar="NAME=KEY", help="Who recovers the state: public key.")
 @click.option("--from-kubernetes", "origin", metavar="PATH|-|live", help="Objects in a file or folder, or a cluster.")
 @click.option("--namespace", default="", help="With live: this namespace, not the context's.")
 @click.option("--selector", default="", help="With live: only workloads with these labels, as kubectl's -l.")
@@ -68,6 +71,8 @@ def init(
     uploads: tuple[str, ...],
     calls: tuple[str, ...],
     references: tuple[str, ...],
+    people: tuple[str, ...],
+    owners: tuple[str, ...],
     origin: str | None,
     namespace: str,
     selector: str,
@@ -96,10 +101,14 @@ def init(
         raise click.UsageError("--namespace, --selector, --kubeconfig and --context go with --from-kubernetes live")
     if origin is not None:
         if template is not None or services or keys or uploads or calls:
-            raise click.UsageError("--from-kubernetes goes with --platform, --gpu and --reference only")
-        _from_kubernetes(output, file, origin, cluster, read_platforms(platforms, gpu=gpu), references)
+            raise click.UsageError(
+                "--from-kubernetes does not go with --template, --service, --secret, --upload, --calls"
+            )
+        _from_kubernetes(
+            output, file, origin, cluster, read_platforms(platforms, gpu=gpu), references, read_people(people, owners)
+        )
         return
-    wished = (services, platforms, keys, uploads, calls, references)
+    wished = (services, platforms, keys, uploads, calls, references, people, owners)
     if template is not None and (any(wished) or gpu):
         raise click.UsageError("--template is a finished example; expected either it or the other flags")
     if template is None and not any(wished) and not gpu and sys.stdin.isatty():
@@ -113,7 +122,8 @@ def init(
         return
     from coordinator.draft.render import decisions, render
 
-    text = render(_sketch(services, platforms, gpu, keys, uploads, calls, references))
+    draft = _sketch(services, platforms, gpu, keys, uploads, calls, references)
+    text = render(replace(draft, **read_people(people, owners)))
     _write(output, file, text.encode(), template=None, decisions=decisions(text))
 
 
@@ -151,6 +161,7 @@ def _from_kubernetes(
     cluster: Cluster,
     platforms: "tuple[Platform, ...]",
     references: tuple[str, ...],
+    people: "People",
 ) -> None:
     from coordinator.draft.kubernetes.convert import NoWorkload, convert, marbles
     from coordinator.draft.render import decisions, render
@@ -161,7 +172,7 @@ def _from_kubernetes(
         converted = convert(application, platforms=platforms, measured=measured, origin=_called(origin, cluster))
     except NoWorkload as cause:
         raise Problem(f"{_called(origin, cluster)}: nothing there starts a pod", exit_codes.INVALID, "E062") from cause
-    text = render(converted.draft)
+    text = render(replace(converted.draft, **people))
     _write(output, file, text.encode(), template=None, decisions=decisions(text), ignored=converted.remarks)
 
 
@@ -267,31 +278,4 @@ def _call(text: str, services: tuple[str, ...]) -> "Call":
     return Call(caller, called, port)
 
 
-def read_references(texts: Sequence[str], services: Sequence[str]) -> "Mapping[str, MapNode]":
-    """Fields of a package by service.  Raises ManifestInvalid, OSError."""
-    from coordinator.manifest.document import MapNode
-    from coordinator.manifest.package import parse_reference
-    from coordinator.manifest.reader import read
-
-    measured = {}
-    for text in texts:
-        service, equals, name = text.partition("=")
-        if not equals or service not in services:
-            service, name = (services[0] if len(services) == 1 else ""), text
-        if not service:
-            hint = f"write SERVICE=FILE, with one of {', '.join(services) or 'none'}"
-            raise Problem(f"--reference {text} names no service", exit_codes.USAGE, "U550", hint)
-        raw = read_input(Path(name))
-        if raw[:4] == _SIGSTRUCT:
-            raw = "".join(f"{key}: {value!r}\n" for key, value in sigstruct_values(Path(name), raw)[0].items()).encode()
-            raw = b"SGX:\n" + b"".join(b"  " + line + b"\n" for line in raw.splitlines())
-        parse_reference(raw, name=name)
-        _, root = read(raw, name=name, compatible=False)
-        assert isinstance(root, MapNode), "parse_reference let it through"
-        measured[service] = root
-    return measured
-
-
 _SECRET_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,99}")
-_SIGSTRUCT: Final = b"\x06\x00\x00\x00"
-"""The first field of an SGX SIGSTRUCT's header (Intel SDM, volume 3D, 38.13)."""

@@ -103,18 +103,19 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user.  certificate: PEM, or empty where somebody has to say."""
+    """A user, or an owner of a recovery key.  pem: certificate or public key; empty where somebody has to say."""
 
     name: str
-    certificate: str
+    pem: str
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """head: comments on the whole."""
+    """head: comments on the whole.  people: who may update it.  owners: who can recover the state together."""
 
     head: tuple[str, ...]
     services: tuple[Service, ...]
     secrets: tuple[Secret, ...] = ()
     tags: tuple[Tag, ...] = ()
     people: tuple[Person, ...] = ()
+    owners: tuple[Person, ...] = ()

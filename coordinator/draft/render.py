@@ -39,6 +39,8 @@ def render(draft: Draft) -> str:
     for section in sections:
         if isinstance(section.value, Map) and section.value.entries:
             lines += ["", *write([section])]
+    if asked := list(comments(_nobody(draft))):
+        lines += ["", *asked]
     return "\n".join(lines) + "\n"
 
 
@@ -113,35 +115,48 @@ def _tag(tag: Tag) -> Entry:
 
 
 def _people(draft: Draft) -> Iterator[Entry]:
-    """Who sets what comes from outside.  Without uploads, people are named but may do nothing yet."""
+    """Who sets what comes from outside, who may update the manifest, and who can recover the state."""
     uploads = tuple(secret.name for secret in draft.secrets if isinstance(secret, Upload))
-    people = draft.people or ((Person("operator", ""),) if uploads else ())
-    roles = (_ROLE,) if uploads else ()
-    yield Entry(
-        "Users",
-        Map(
-            tuple(
-                Entry(
-                    person.name,
-                    Map(
-                        (
-                            Entry("Certificate", person.certificate or question("certificate in PEM of this person")),
-                            Entry("Roles", roles),
-                        )
-                    ),
-                )
-                for person in people
-            )
+    roles = {
+        **(
+            {_WRITER: _role("Secrets", uploads, "WriteSecret", "May set these secrets, and not read them.")}
+            if uploads
+            else {}
         ),
-    )
-    if uploads:
-        fields = (
-            Entry("ResourceType", "Secrets"),
-            Entry("ResourceNames", uploads),
-            Entry("Actions", ("WriteSecret",)),
+        **(
+            {_UPDATER: _role("Manifest", (), "UpdateManifest", "All of them agree on an update.")}
+            if draft.people
+            else {}
+        ),
+    }
+    people = draft.people or ((Person("operator", ""),) if uploads else ())
+    yield Entry("Users", Map(tuple(_user(person, tuple(roles)) for person in people)))
+    yield Entry("Roles", Map(tuple(Entry(name, *role) for name, role in roles.items())))
+    owners = tuple(Entry(owner.name, owner.pem) for owner in draft.owners)
+    yield Entry("RecoveryKeys", Map(owners), ("Their owners recover the state together, where its machine is lost.",))
+
+
+def _user(person: Person, roles: tuple[str, ...]) -> Entry:
+    certificate = person.pem or question("certificate in PEM of this person")
+    return Entry(person.name, Map((Entry("Certificate", certificate), Entry("Roles", roles))))
+
+
+def _role(kind: str, names: tuple[str, ...], action: str, note: str) -> tuple[Map, tuple[str, ...]]:
+    fields = [Entry("ResourceType", kind), *([Entry("ResourceNames", names)] if names else [])]
+    return Map((*fields, Entry("Actions", (action,)))), (note,)
+
+
+def _nobody(draft: Draft) -> Iterator[str]:
+    """What nobody can do later, if nobody is named now."""
+    if not draft.people:
+        yield question(
+            "nobody may ever update this manifest. Name users who may (--user NAME=CERT), or delete this comment"
         )
-        yield Entry("Roles", Map((Entry(_ROLE, Map(fields), ("May set these secrets, and not read them.",)),)))
+    if not draft.owners:
+        lost = "where the coordinator's machine is lost, nobody can recover its state"
+        yield question(f"{lost}. Name owners of keys (--recovery-key NAME=KEY), or delete this comment")
 
 
-_ROLE = "secret-writer"
+_WRITER = "secret-writer"
+_UPDATER = "manifest-updater"
 _TLS = "What programs have to keep: MARBLE_TTLS_CONFIG tells it to them, and nothing here ends TLS in their place."

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from coordinator.draft.model import Content, Draft, Key, Platform, Secret, Service, Tag, Upload, question
+from coordinator.draft.model import Content, Draft, Key, Person, Platform, Secret, Service, Tag, Upload, question
 from coordinator.draft.names import variable_name
 from coordinator.manifest.document import MapNode
 
@@ -27,6 +27,8 @@ class Wishes:
     keys: tuple[str, ...] = ()
     uploads: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
+    people: tuple[Person, ...] = ()
+    owners: tuple[Person, ...] = ()
 
 
 def sketch(wishes: Wishes) -> Draft:
@@ -43,6 +45,8 @@ def sketch(wishes: Wishes) -> Draft:
         services=tuple(_service(name, wishes, secrets, is_one_of_several=several) for name in wishes.services),
         secrets=secrets,
         tags=tuple(_tags(wishes.calls)),
+        people=wishes.people,
+        owners=wishes.owners,
     )
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from coordinator.cli.manifest_init import PROCESSORS
@@ -57,6 +58,40 @@ def test_a_secret_from_outside_has_somebody_who_may_set_it(enclasp: Enclasp, fil
     assert 'SMTP_PASSWORD: "{{ string .Secrets.smtpPassword }}"' in text
     assert "Actions: [WriteSecret]" in text
     assert 'Certificate: "DECIDE: certificate in PEM of this person"' in text
+
+
+def test_people_who_update_and_recover_are_written_and_else_missed(
+    enclasp: Enclasp, tmp_path: Path, file: Path
+) -> None:
+    people = yaml.safe_load((ROOT / "docs" / "manifest" / "people.yaml").read_text())
+    given: list[str] = []
+    for section, flag in (("Users", "--user"), ("RecoveryKeys", "--recovery-key")):
+        for name, value in people[section].items():
+            (tmp_path / name).write_text(value["Certificate"] if section == "Users" else value)
+            given += [flag, f"{name}={tmp_path / name}"]
+    assert enclasp("manifest", "init", file, *WISHES, *given).code == 0
+    document = yaml.safe_load(file.read_text())
+    assert (people["RecoveryKeys"], ["manifest-updater"]) == (
+        document["RecoveryKeys"],
+        document["Users"]["alice"]["Roles"],
+    )
+    assert "nobody" not in file.read_text()
+    file.write_text(answered(file.read_text()))
+    assert enclasp("manifest", "check", file, "--strict").code == 0
+    enclasp("manifest", "init", file, "--force", *WISHES)
+    assert "# DECIDE: nobody may ever update this manifest" in file.read_text()
+    assert "nobody can recover its state" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "code"), [("--user", "alice", 2), ("--user", "=x", 2), ("--user", "a={file}", 3)]
+)
+def test_people_without_name_or_pem_are_refused(
+    enclasp: Enclasp, tmp_path: Path, file: Path, flag: str, value: str, code: int
+) -> None:
+    (tmp_path / "key").write_text("-----BEGIN PRIVATE KEY-----\nx\n-----BEGIN CERTIFICATE-----\n")
+    ended = enclasp("manifest", "init", file, *WISHES, flag, value.format(file=tmp_path / "key"))
+    assert (code, True, False) == (ended.code, "error[U552]" in ended.err, file.exists())
 
 
 def test_measured_values_are_taken_over(enclasp: Enclasp, tmp_path: Path, file: Path) -> None:
