@@ -140,7 +140,7 @@ def _look_inside(folder: Path, environ: Mapping[str, str], config_file: Path | N
 def _files(place: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
     """A copy of the state's files to look at, and the environment in which its key may be."""
     from coordinator.journal.backup import opened
-    from coordinator.journal.copy import copy_state
+    from coordinator.journal.copy import copy_journal
 
     if place.is_file():
         with opened(place) as folder:
@@ -150,7 +150,7 @@ def _files(place: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
     if (place / "simulation").is_dir():
         environ = {"ENCLASP_SIMULATION": str(place / "simulation"), **environ}
     with tempfile.TemporaryDirectory(prefix="enclasp-check-") as name:
-        copy_state(_state_of(place), Path(name))
+        copy_journal(_state_of(place), Path(name))
         yield Path(name), environ
 
 

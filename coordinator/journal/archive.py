@@ -149,7 +149,7 @@ class Segments:
         self._open: _Open | None = None
         try:
             self._segments = list(segments_in(folder))
-            self._link = _end(*_read(self._segments[-1])) if self._segments else genesis(journal_id)
+            self._link = _end(_walk(self._segments[-1])) if self._segments else genesis(journal_id)
         except OSError as failure:
             raise _failed(folder, "read the kept evidence", failure) from failure
 
@@ -182,7 +182,8 @@ class Segments:
         found: list[Kept] = []
         try:
             for segment in reversed(segments_in(self._folder)):
-                found = [*_entries(segment, self._journal_id, self._data_key), *found]
+                cipher = _cipher(self._data_key, self._journal_id, segment)
+                found = [*(entry for entry, _ in _opened(segment, _walk(segment), cipher)), *found]
                 if len(found) >= count:
                     break
         except FileNotFoundError:  # the oldest of them went meanwhile
@@ -243,12 +244,15 @@ def read_archive(folder: Path, journal_id: JournalId, data_key: DataKey) -> Iter
     for segment in segments_in(folder):
         if previous is not None and segment.number != previous[0].number + 1:
             raise ArchiveBroken(segment.path.name, "number", str(previous[0].number + 1), str(segment.number))
-        start, frames = _read(segment)
+        start = next(_walk(segment))
         expected = genesis(journal_id) if segment.number == 0 else previous[1] if previous else start
         if start != expected:
             raise ArchiveBroken(segment.path.name, "previous link", expected.hex(), start.hex())
-        yield from _opened(segment, start, frames, _cipher(data_key, journal_id, segment))
-        previous = segment, _end(start, frames)
+        end = start
+        for entry, after in _opened(segment, _walk(segment), _cipher(data_key, journal_id, segment)):
+            yield entry
+            end = after
+        previous = segment, end
 
 
 def genesis(journal_id: JournalId) -> bytes:
@@ -256,42 +260,39 @@ def genesis(journal_id: JournalId) -> bytes:
     return hashlib.sha256(_GENESIS_LABEL + journal_id).digest()
 
 
-def _entries(segment: Segment, journal_id: JournalId, data_key: DataKey) -> Iterator[Kept]:
-    """What one segment holds, its first link taken as it stands."""
-    return _opened(segment, *_read(segment), _cipher(data_key, journal_id, segment))
-
-
-def _opened(segment: Segment, link: bytes, frames: Sequence[bytes], cipher: AESGCM) -> Iterator[Kept]:
-    """The entries in these frames.  link: before the first one.  Raises ArchiveBroken."""
-    for index, sealed in enumerate(frames):
+def _opened(segment: Segment, walk: Iterator[bytes], cipher: AESGCM) -> Iterator[tuple[Kept, bytes]]:
+    """The entries of a segment, each with the link behind it.  Raises ArchiveBroken."""
+    link = next(walk)
+    for index, sealed in enumerate(walk):
         try:
             body = cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _VERSION + link)
         except InvalidTag:
             place = f"{segment.path.name}, entry {index}"
             expected = "an entry sealed for this place"
             raise ArchiveBroken(place, "seal", expected, "one that is not authentic") from None
-        yield Kept(int.from_bytes(body[:8], "big"), body[8:])
         link = _next_link(link, sealed)
+        yield Kept(int.from_bytes(body[:8], "big"), body[8:]), link
 
 
-def _end(link: bytes, frames: Sequence[bytes]) -> bytes:
-    """The link behind these frames.  link: before them."""
-    for sealed in frames:
+def _end(walk: Iterator[bytes]) -> bytes:
+    """The link behind the last whole frame of a segment."""
+    link = next(walk)
+    for sealed in walk:
         link = _next_link(link, sealed)
     return link
 
 
-def _read(segment: Segment) -> tuple[bytes, list[bytes]]:
-    """The link that a segment goes on from, and its whole frames."""
-    raw = segment.path.read_bytes()
-    frames, at = [], LINK_BYTES
-    while len(raw) - at > _LENGTH_BYTES:
-        begin = at + _LENGTH_BYTES
-        at = begin + int.from_bytes(raw[at:begin], "big")
-        if at > len(raw) or at - begin < NONCE_BYTES + 16:
-            break
-        frames.append(raw[begin:at])
-    return raw[:LINK_BYTES], frames
+def _walk(segment: Segment) -> Iterator[bytes]:
+    """The link that a segment goes on from, then its whole frames, one at a time: a segment is 16 MB long."""
+    with segment.path.open("rb") as file:
+        left = os.fstat(file.fileno()).st_size - LINK_BYTES
+        yield file.read(LINK_BYTES)
+        while left > _LENGTH_BYTES:
+            length = int.from_bytes(file.read(_LENGTH_BYTES), "big")
+            left -= _LENGTH_BYTES + length
+            if left < 0 or length < NONCE_BYTES + 16:
+                return
+            yield file.read(length)
 
 
 def _next_link(previous: bytes, sealed: bytes) -> bytes:

@@ -8,15 +8,17 @@ needs no key, proves in the end that nothing is missing or mixed.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from coordinator.journal.archive import segments_in
 from coordinator.journal.chain import Chain, check_chain
 from coordinator.journal.errors import BrokenLink, StorageFailed
 from coordinator.journal.sqlite import DATABASE_NAME, SqliteStorage
 
+T = TypeVar("T")
 EVIDENCE: Final = "evidence"
 _TRIES: Final = 50
 _WAL: Final = DATABASE_NAME + "-wal"
@@ -31,19 +33,35 @@ class Copied:
     chain: Chain
 
 
+def copy_journal(state: Path, target: Path) -> Chain:
+    """Copy the journal alone; the kept evidence in `state` is shown in `target` as it lies there.
+
+    Raises as `copy_state`.
+    """
+    chain = _guarded(state, lambda: _copy_journal(state, target))
+    (target / EVIDENCE).symlink_to((state / EVIDENCE).absolute())
+    return chain
+
+
 def copy_state(state: Path, target: Path) -> Copied:
     """Copy the journal and the kept evidence in `state` to `target`, an empty folder.
 
     Raises StorageFailed if there is no journal or it cannot be copied, BrokenLink if its chain is broken.
     """
+    chain = _guarded(state, lambda: _copy_journal(state, target))
+    evidence = Path(EVIDENCE) / chain.journal_id.hex()
+    _guarded(state, lambda: _copy_evidence(state / evidence, target / evidence))
+    return Copied(target, chain)
+
+
+def _guarded(state: Path, work: Callable[[], T]) -> T:
+    """Turn the failures of the operating system into ours."""
     if not (state / DATABASE_NAME).is_file():
         raise StorageFailed(str(state), "copy", f"{DATABASE_NAME} is not there")
     try:
-        chain = _copy_journal(state, target)
-        _copy_evidence(state / EVIDENCE / chain.journal_id.hex(), target / EVIDENCE / chain.journal_id.hex())
+        return work()
     except OSError as failure:
         raise StorageFailed(str(state), "copy", f"{failure.filename}: {failure.strerror}") from failure
-    return Copied(target, chain)
 
 
 def read_chain(folder: Path) -> Chain:
