@@ -73,6 +73,7 @@ def backup(output: Output, state: Path, backup: Path) -> None:
 
     \b
     enclasp journal backup /var/lib/enclasp /backups/monday.tar
+    enclasp journal backup /var/lib/enclasp /backups/monday.tar -o json
     """
     from coordinator.journal.backup import back_up
 
@@ -96,6 +97,7 @@ def restore(output: Output, backup: Path, state: Path, reason: str, replace: boo
 
     \b
     enclasp journal restore /backups/monday.tar /var/lib/enclasp --reason "disk of host 7 broke"
+    enclasp journal restore /backups/monday.tar /var/lib/enclasp --reason "disk of host 7 broke" -o json
     """
     from coordinator.journal.backup import opened
     from coordinator.journal.backup import restore as bring_back
