@@ -142,12 +142,13 @@ async def _run(config: Config, machine: Machine, vault: Vault, replica: Replica 
         runners.append(metrics.make_runner(coordinator, observer))
         await runners[-1].setup()
         await web.TCPSite(runners[-1], config.prometheus.host or None, config.prometheus.port).start()
+    signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
     _announce(config, machine.issuer, coordinator, observer)
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
     gc.enable()
     watch = asyncio.create_task(watch_collateral(machine.endorsements, observer, machine.clock))
-    code = await _until_stopped(coordinator, replica, observer)
+    code = await _until_stopped(coordinator, replica, observer, signalled)
     watch.cancel()
     for server in servers:
         server.close()
@@ -158,9 +159,11 @@ async def _run(config: Config, machine: Machine, vault: Vault, replica: Replica 
     return code
 
 
-async def _until_stopped(coordinator: Coordinator, replica: Replica | None, observer: Observer) -> int:
+async def _until_stopped(
+    coordinator: Coordinator, replica: Replica | None, observer: Observer, signalled: asyncio.Event
+) -> int:
     waits: dict[asyncio.Future[Any], int] = {
-        asyncio.ensure_future(_signal()): EXIT_DONE,
+        asyncio.ensure_future(signalled.wait()): EXIT_DONE,
         asyncio.ensure_future(coordinator.failure()): EXIT_STOPPED,
     }
     if replica is not None:
@@ -179,10 +182,15 @@ async def _until_stopped(coordinator: Coordinator, replica: Replica | None, obse
 
 async def _signal() -> None:
     """Wait for a signal that asks to stop."""
+    await _on_signal().wait()
+
+
+def _on_signal() -> asyncio.Event:
+    """Set by a signal that asks to stop, from now on."""
     signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, signalled.set)
-    await signalled.wait()
+    return signalled
 
 
 def _replica(config: Config, account: Account, successor: Successor) -> Replica:
