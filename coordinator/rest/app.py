@@ -15,9 +15,10 @@ from coordinator.desk import NotServing, TryAgain
 from coordinator.limits import RestLimits
 from coordinator.observe import Observer
 from coordinator.rest import errors
+from coordinator.rest.call import Call, Caller, Route
 from coordinator.rest.gatekeeper import BodyMemory, BodyTooLong, HeaderGuard, NoRoom
 from coordinator.rest.logger import server_logger
-from coordinator.rest.routes import ROUTES, Call, Caller, Route
+from coordinator.rest.routes import ROUTES
 from coordinator.service import Coordinator
 from coordinator.wire.v2 import BodyInvalid
 

@@ -1,0 +1,86 @@
+"""Setting the manifest, and changing it: updates, approvals."""
+
+from aiohttp import web
+
+from coordinator.decisions.errors import UnknownUser
+from coordinator.manifest.signature import ManifestSignature, SignatureFormatError, parse_signature
+from coordinator.rest import errors
+from coordinator.rest.call import Call
+from coordinator.service import Coordinator
+from coordinator.wire import updates, v2
+
+
+async def set_manifest_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    owners_secrets = await coordinator.set_manifest(call.body)
+    return errors.success(v2.manifest_set(owners_secrets) if owners_secrets else None)
+
+
+async def set_manifest_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    return errors.success(v2.manifest_set(await coordinator.set_manifest(v2.decode_manifest_set(call.body))))
+
+
+async def update_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.updates.update(call.user, call.body, ())
+    return errors.success(None)
+
+
+async def update_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    raw, signatures = _approved_document(call)
+    outcome = await coordinator.updates.update(call.user, raw, signatures)
+    standing = outcome.standing
+    return errors.success(updates.applied(standing.missing, standing.users, standing.due, outcome.recovery_secrets))
+
+
+async def pending(coordinator: Coordinator, _call: Call) -> web.Response:
+    pending = coordinator.updates.pending()
+    update = pending.update
+    return errors.success(
+        updates.pending(
+            update.manifest.raw,
+            pending.standing.missing,
+            pending.standing.users,
+            pending.standing.due,
+            proposed_by=update.proposed_by,
+            approved=[(approval.user, approval.time_ms, bool(approval.signature)) for approval in update.approvals],
+            expires=update.expires,
+        )
+    )
+
+
+async def acknowledge_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    outcome = await coordinator.updates.acknowledge(call.user, call.body, ())
+    return errors.success(updates.message(outcome.standing.missing, outcome.standing.due))
+
+
+async def acknowledge_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    raw, signatures = _approved_document(call)
+    outcome = await coordinator.updates.acknowledge(call.user, raw, signatures)
+    standing = outcome.standing
+    return errors.success(
+        updates.acknowledged(standing.missing, standing.users, standing.due, outcome.recovery_secrets)
+    )
+
+
+async def cancel_v1(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.updates.cancel(call.user)
+    return errors.success(updates.CANCELLED)
+
+
+async def cancel_v2(coordinator: Coordinator, call: Call) -> web.Response:
+    await coordinator.updates.cancel(call.user)
+    return errors.success({"message": updates.CANCELLED})
+
+
+def _approved_document(call: Call) -> tuple[bytes, tuple[ManifestSignature, ...]]:
+    """The document of a request and the signatures with it.  Who is nobody learns that first."""
+    nobody = UnknownUser("no user's certificate was shown, and the body has no signature")
+    try:
+        raw, documents = updates.decode(call.body)
+        signatures = tuple(parse_signature(document) for document in documents)
+    except (v2.BodyInvalid, SignatureFormatError) as cause:
+        if not call.user:
+            raise nobody from cause
+        raise v2.BodyInvalid(str(cause)) from cause
+    if not call.user and not signatures:
+        raise nobody
+    return raw, signatures
