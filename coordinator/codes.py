@@ -23,6 +23,7 @@ from attestation.waivers import CODES as WAIVERS
 from coordinator.admission.codes import CODES as ADMISSION
 from coordinator.client.codes import CODES as CLIENT
 from coordinator.cluster.codes import CODES as CLUSTER
+from coordinator.controller.codes import CODES as CONTROLLER
 from coordinator.decisions.errors import CODES as DECISIONS
 from coordinator.draft.codes import CODES as DRAFT
 from coordinator.journal.codes import CODES as JOURNAL
@@ -144,6 +145,7 @@ MESSAGES: Final[Mapping[str, Message]] = merge(
         ADMISSION,
         KUBERNETES,
         CLUSTER,
+        CONTROLLER,
         _COMMAND_LINE,
     )
 )

@@ -1,8 +1,9 @@
-"""`enclasp kubernetes …`: into a cluster, out of it, and the webhook that runs there."""
+"""`enclasp kubernetes …`: into a cluster, out of it, and what runs there."""
 
 import click
 
 from coordinator.cli.kubernetes_check import check
+from coordinator.cli.kubernetes_controller import controller, objects
 from coordinator.cli.kubernetes_install import install, uninstall
 from coordinator.cli.kubernetes_webhook import webhook
 
@@ -12,5 +13,5 @@ def kubernetes() -> None:
     """Run Enclasp on Kubernetes."""
 
 
-for command in (install, check, uninstall, webhook):
+for command in (install, check, uninstall, webhook, controller, objects):
     kubernetes.add_command(command)

@@ -16,6 +16,8 @@ from tests.kubernetes.release import FILE, release
         *(("-f", str(path)) for path in sorted((ROOT / "charts" / "coordinator" / "environments").iterdir())),
         ("-f", "MARBLERUN"),
         ("--set", "coordinator.prometheusPort=9944", "--set", "coordinator.podDisruptionBudget=true"),
+        ("--set", "controller.start=true,coordinator.simulation=true"),
+        ("--set", "controller.start=true,controller.definitions=false,coordinator.collateralConfigMap=collateral"),
         ("--set", "marbleInjector.start=false,networkPolicy=false,coordinator.persistence=false"),
         ("--set", "global.pullSecret=mine,coordinator.collateralConfigMap=collateral,coordinator.hostname=a\\,b"),
     ],

@@ -26,6 +26,11 @@ app.kubernetes.io/name: marble-injector
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "enclasp.controllerSelector" -}}
+app.kubernetes.io/name: enclasp-controller
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "enclasp.containerSecurity" -}}
 allowPrivilegeEscalation: false
 capabilities: {drop: [ALL]}

@@ -1,0 +1,94 @@
+"""`enclasp kubernetes controller|objects`: Manifest and Approval objects, as they are made and as they are followed."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coordinator.cli import exit_codes
+from coordinator.cli.command import FILE, guarded, read_input, reports
+from coordinator.cli.manifest_words import compatible_option
+from coordinator.cli.output import Output
+from coordinator.cli.problems import Problem
+from coordinator.cli.visit import Visit, visits
+
+if TYPE_CHECKING:
+    from coordinator.client.client import CoordinatorClient
+    from coordinator.client.verify import VerifiedDeployment
+
+
+@click.command()
+@compatible_option
+@click.option("--interval", type=click.FloatRange(0.1), default=5.0, show_default=True, metavar="SECONDS")
+@visits
+@click.pass_context
+def controller(ctx: click.Context, compatible: bool, interval: float, visit: Visit) -> None:
+    """Bring the Manifest object of this pod's namespace to its coordinator, and write how it stands into its status.
+
+    The coordinator is verified in each round. A first manifest is set; a later one is proposed with the signatures of
+    the Approval objects. Nothing is ever cancelled or removed in the coordinator.
+
+    \b
+    enclasp kubernetes controller --reference reference.yaml
+    enclasp kubernetes controller --reference reference.yaml --collateral collateral.json --interval 30
+    """
+
+    def run() -> int:
+        from coordinator.cluster.errors import ClusterError
+        from coordinator.controller.run import run
+        from coordinator.observe import configure_logging
+
+        visit.expectation()  # files that cannot be read are said now, and not in each round
+        configure_logging("info")
+
+        def verified(endpoint: str) -> "tuple[VerifiedDeployment, CoordinatorClient]":
+            return visit.verified(endpoint)
+
+        try:
+            run(verified, compatible=compatible, interval=interval, environ=os.environ)
+        except ClusterError as cause:
+            raise Problem(str(cause).partition("\n")[0], exit_codes.UNREACHABLE, cause.code) from cause
+        return exit_codes.DONE
+
+    ctx.exit(guarded(run, machine=False))
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--name", default="manifest", show_default=True, help="Of the Manifest object.")
+@click.option("--endpoint", default="", metavar="HOST:PORT", help="The coordinator, if not the one of the chart.")
+@click.option("--approval", "approvals", type=FILE, multiple=True, help="A detached signature; may be repeated.")
+@reports
+def objects(output: Output, file: Path, name: str, endpoint: str, approvals: tuple[Path, ...]) -> None:
+    """Write FILE, byte for byte, as a Manifest object, and signatures of it as Approval objects, for kubectl.
+
+    \b
+    enclasp kubernetes objects manifest.yaml --name law --out objects.json
+    enclasp kubernetes objects next.yaml --approval alice.sig --approval bob.sig -o json
+    """
+    from coordinator.controller.objects import API_VERSION
+    from coordinator.manifest.signature import SignatureFormatError, parse_signature
+
+    raw = read_input(file, limit=1024 * 1024)
+    try:
+        document = raw.decode("utf-8")
+    except UnicodeDecodeError as cause:
+        raise Problem(f"{file}: expected UTF-8", exit_codes.INVALID, "E000") from cause
+    spec = {"document": document} | ({"endpoint": endpoint} if endpoint else {})
+    items: list[dict[str, Any]] = [_object(API_VERSION, "Manifest", name, spec)]
+    for path in approvals:
+        try:
+            signature = parse_signature(read_input(path))
+        except SignatureFormatError as cause:
+            raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause
+        approved = {"manifest": name, "signature": json.dumps(signature.as_json())}
+        label = f"{name}-{signature.manifest.hex()[:8]}-{signature.key.hex()[:8]}"
+        items.append(_object(API_VERSION, "Approval", label, approved))
+    document_list = {"apiVersion": "v1", "kind": "List", "items": items}
+    output.result(document_list, json.dumps(document_list, indent=2))
+
+
+def _object(version: str, kind: str, name: str, spec: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
