@@ -19,11 +19,12 @@ from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
 from coordinator.journal.archive import Kept
 from coordinator.journal.errors import JournalError, KeySourceFailed
+from coordinator.journal.handover import Held
 from coordinator.journal.journal import Head, Journal
 from coordinator.journal.key import JournalId
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Locked, NewKeys, Opened, Vault
-from coordinator.manifest.model import Manifest, Secret
+from coordinator.manifest.model import Manifest, SealMode, Secret
 from coordinator.observe import Observer
 from coordinator.recovery.prepare import Prepared
 from coordinator.secrets.generate import is_slow, make_key
@@ -242,6 +243,14 @@ class Desk:
         if journal is None:
             return ()
         return [decode_kept(entry.body) for entry in await self.in_thread(lambda: journal.newest_kept(_RECENT))]
+
+    @property
+    def held(self) -> Held | None:
+        """The key of the state; None where there is none yet, or where it is in memory only."""
+        deployment = self._state.deployment
+        if self._journal is None or deployment is None or deployment.manifest.config.seal_mode is SealMode.DISABLED:
+            return None
+        return self._journal.held
 
     async def keep_key(self, name: str, wrapped: bytes) -> None:
         """Keep a copy of the data key that another machine wrapped, durably.  Raises NotServing."""

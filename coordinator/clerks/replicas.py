@@ -92,7 +92,7 @@ class Replicas:
         if not desk.env.replicas:
             raise ReplicaRefused("this coordinator shares its state with nobody")
         admit(desk.state, Ask.HAND_OVER)
-        held = desk.env.vault.held
+        held = desk.held
         if held is None:
             raise ReplicaRefused("the manifest keeps the state in memory only (Config/SealMode: Disabled)")
         return held

@@ -21,6 +21,7 @@ from typing import Final
 from coordinator.journal import record
 from coordinator.journal.archive import NO_ARCHIVES, Archive, Archives, Kept
 from coordinator.journal.errors import BrokenLink, JournalError, StorageFailed, WrongKey
+from coordinator.journal.handover import Held
 from coordinator.journal.key import JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.record import Entropy, Flags, Position
 from coordinator.journal.storage import Storage
@@ -248,6 +249,11 @@ class Journal:
     def journal_id(self) -> JournalId:
         """Which journal this is."""
         return self._keys.journal_id
+
+    @property
+    def held(self) -> Held:
+        """The key under which the newest records are sealed."""
+        return Held(self._keys.journal_id, self._keys.data)
 
     def newest_kept(self, count: int) -> Sequence[Kept]:
         """The newest entries of the archive, at most so many, oldest first.  From any thread.  Raises JournalError."""

@@ -1,11 +1,19 @@
 """Open the journal of this Coordinator with a key source of this machine, or with its owners; or found a new one."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from coordinator.journal.archive import NO_ARCHIVES, Archives
-from coordinator.journal.errors import JournalError, KeySourceFailed, KeyUnusable, StorageFailed, WriteUncertain
+from coordinator.journal.errors import (
+    JournalError,
+    KeySourceFailed,
+    KeyUnusable,
+    StorageFailed,
+    WriteUncertain,
+    WrongKey,
+)
 from coordinator.journal.handover import Held
 from coordinator.journal.journal import Head, Journal, NoJournal, read_keyring, unproven_head
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
@@ -63,8 +71,7 @@ class Vault:
 
     sources: those that are configured; the manifest says which of them keep a state, and each alone opens it again.
     archives: where admitted Evidence is kept beside the state.
-    handed: the key that another replica gave.  machine: its name where several share the storage.  held: the key of the
-    stored journal that is open; None before, and for one that is in memory only.
+    handed: the key that another replica gave.  machine: its name where several share the storage.
     """
 
     def __init__(
@@ -79,7 +86,6 @@ class Vault:
         self._storage, self._sources = storage, Sources(tuple(sources), machine)
         self._entropy, self._archives = entropy, archives
         self._handed = handed
-        self.held: Held | None = None
 
     def open(self) -> Opened | Locked | NoJournal:
         """What is there.  Raises JournalError for a journal that is damaged, or a folder that cannot be used."""
@@ -89,10 +95,11 @@ class Vault:
         try:
             data_key = self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id)
         except (KeyUnusable, KeySourceFailed) as reason:
-            if self._handed is not None and self._handed.journal_id == keyring.journal_id:
-                return self._open(keyring.journal_id, self._handed.data_key, handed=True)
+            with contextlib.suppress(WrongKey):  # the state has got another key since that one was handed over
+                if self._handed is not None and self._handed.journal_id == keyring.journal_id:
+                    return self._open(self._handed.data_key, handed=True)
             return Locked(reason, keyring.journal_id, unproven_head(self._storage), keyring.notes.get(RECOVERY, b""))
-        return self._open(keyring.journal_id, data_key)
+        return self._open(data_key)
 
     def recover(self, secret: bytes) -> Opened:
         """Open a locked journal with its owners' secret.  Raises JournalError."""
@@ -100,7 +107,7 @@ class Vault:
         if isinstance(keyring, NoJournal) or RECOVERY not in keyring.wrapped_keys:
             raise KeyUnusable("key source", RECOVERY, "none")
         data_key = unwrap(keyring.wrapped_keys[RECOVERY], secret, keyring.journal_id)
-        return self._open(keyring.journal_id, data_key)
+        return self._open(data_key)
 
     def seal(self, opened: Opened, mode: str, sources: Sequence[str]) -> None:
         """Wrap the data key of an open journal anew, durably, by these sources of this machine.
@@ -155,7 +162,7 @@ class Vault:
             if not isinstance(read_keyring(storage), NoJournal):
                 storage.move_aside()
         try:
-            journal = Journal.create(
+            return Journal.create(
                 storage,
                 data_key,
                 bodies,
@@ -168,8 +175,6 @@ class Vault:
         except StorageFailed as failure:
             _take_back(storage, journal_id, failure)
             raise
-        self.held = Held(journal_id, data_key) if mode != "Disabled" else None
-        return journal
 
     def key_names(self) -> tuple[str, ...]:
         """Under which names the data key is kept."""
@@ -185,9 +190,8 @@ class Vault:
         """Let go of the storage."""
         self._storage.close()
 
-    def _open(self, journal_id: JournalId, data_key: DataKey, *, handed: bool = False) -> Opened:
+    def _open(self, data_key: DataKey, *, handed: bool = False) -> Opened:
         journal, bodies = Journal.open(self._storage, data_key, archives=self._archives, entropy=self._entropy)
-        self.held = Held(journal_id, data_key)
         return Opened(journal, bodies, data_key, handed)
 
 

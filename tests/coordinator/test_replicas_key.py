@@ -30,7 +30,7 @@ from coordinator.journal.key import DATA_KEY_BYTES, DataKey, JournalId
 from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sources import Sources, name_of_machine
 from coordinator.journal.sqlite import SqliteStorage
-from coordinator.journal.vault import Vault
+from coordinator.journal.vault import Locked, Opened, Vault
 from coordinator.observe import Observer
 from coordinator.own_claims import own_claims
 from coordinator.service import Coordinator
@@ -268,3 +268,31 @@ def test_requests_wait_for_the_same_answer_of_the_device(house: House) -> None:
             assert opened[0] == opened[1]
 
     asyncio.run(story())
+
+
+async def test_after_the_state_got_another_key_that_one_is_handed_over_and_an_older_one_opens_nothing(
+    house: House,
+) -> None:
+    first, second = house.issuer(), house.issuer(machine=house.another_machine())
+
+    def vault(issuer: SimulatedIssuer, handed: Held | None = None) -> Vault:
+        storage, sources = SqliteStorage(house.folder / "state"), (KeyOfEnvironment(issuer, draw),)
+        return Vault(storage, sources, draw, handed=handed, machine=name_of_machine(issuer))
+
+    leading = vault(first)
+    journal = leading.found([b"founded"], "ProductKey", ["cce"])
+    old = journal.held
+    keys = leading.new_keys(journal.journal_id, "ProductKey", ["cce"], None)
+    await journal.rekey([b"all"], keys.data_key, keys.wrapped, keys.notes)
+    new = journal.held
+    assert new == Held(old.journal_id, keys.data_key)
+    assert new != old
+    await journal.close()
+
+    late = vault(second, old)
+    assert isinstance(late.open(), Locked), "it waits for recovery, or for a replica that can open the state"
+    late.close()
+    opened = vault(second, new).open()
+    assert isinstance(opened, Opened)
+    assert opened.handed
+    await opened.journal.close()
