@@ -7,8 +7,10 @@ different, the secret was put in some other form, and the whole value is hidden.
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -72,8 +74,15 @@ def _forms(value: bytes) -> Iterator[bytes]:
 
 
 def _replaced(content: bytes, names: list[tuple[bytes, bytes]]) -> bytes:
-    """Longest first, so that no form is cut by a shorter one."""
-    for form, name in sorted(names, key=lambda pair: -len(pair[0])):
-        if form:
-            content = content.replace(form, name)
-    return content
+    """In one pass, so that nothing in a name is replaced; the longest first, so that no form is cut by a shorter one.
+
+    A form of fewer than four bytes stands anywhere by chance: what holds one is hidden as a whole.
+    """
+    known = {form: name for form, name in names if len(form) >= _SHORTEST}
+    if not known:
+        return content
+    longest_first = sorted(known, key=len, reverse=True)
+    return re.sub(b"|".join(map(re.escape, longest_first)), lambda found: known[found.group()], content)
+
+
+_SHORTEST: Final = 4
