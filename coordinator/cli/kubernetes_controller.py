@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,17 +14,27 @@ from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, visits
 
-if TYPE_CHECKING:
-    from coordinator.client.client import CoordinatorClient
-    from coordinator.client.verify import VerifiedDeployment
-
 
 @click.command()
 @compatible_option
-@click.option("--interval", type=click.FloatRange(0.1), default=5.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--endpoint",
+    default="coordinator-client-api:4433",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="The coordinator of objects that name none.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two looks.",
+)
 @visits
 @click.pass_context
-def controller(ctx: click.Context, compatible: bool, interval: float, visit: Visit) -> None:
+def controller(ctx: click.Context, compatible: bool, endpoint: str, interval: float, visit: Visit) -> None:
     """Bring the Manifest object of this pod's namespace to its coordinator, and write how it stands into its status.
 
     The coordinator is verified in each round. A first manifest is set; a later one is proposed with the signatures of
@@ -43,11 +53,8 @@ def controller(ctx: click.Context, compatible: bool, interval: float, visit: Vis
         visit.expectation()  # files that cannot be read are said now, and not in each round
         configure_logging("info")
 
-        def verified(endpoint: str) -> "tuple[VerifiedDeployment, CoordinatorClient]":
-            return visit.verified(endpoint)
-
         try:
-            run(verified, compatible=compatible, interval=interval, environ=os.environ)
+            run(visit.verified, endpoint=endpoint, compatible=compatible, interval=interval, environ=os.environ)
         except ClusterError as cause:
             raise Problem(str(cause).partition("\n")[0], exit_codes.UNREACHABLE, cause.code) from cause
         return exit_codes.DONE

@@ -10,7 +10,6 @@ from coordinator.cluster.api import ClusterApi, Json
 GROUP: Final = "enclasp.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
-DEFAULT_ENDPOINT: Final = "coordinator-client-api"
 _MANIFESTS_A_PAGE: Final = 4
 """The longest answer is 8 MiB, and no object has more than 1.5."""
 _APPROVALS_A_PAGE: Final = 100
@@ -49,11 +48,14 @@ def collection(namespace: str, plural: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/{plural}"
 
 
-def read_manifests(api: ClusterApi) -> list[ManifestObject]:
-    """Those of the account's namespace, the oldest first.  Raises DefinitionsMissing, ClusterError."""
+def read_manifests(api: ClusterApi, endpoint: str) -> list[ManifestObject]:
+    """Those of the account's namespace, the oldest first.  endpoint: of objects that name none.
+
+    Raises DefinitionsMissing, ClusterError.
+    """
     found = list(_all(api, "manifests", _MANIFESTS_A_PAGE))
     found.sort(key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
-    return [_manifest(each) for each in found]
+    return [_manifest(each, endpoint) for each in found]
 
 
 def read_approvals(api: ClusterApi) -> list[ApprovalObject]:
@@ -67,12 +69,12 @@ def read_approvals(api: ClusterApi) -> list[ApprovalObject]:
     return found
 
 
-def _manifest(raw: Json) -> ManifestObject:
+def _manifest(raw: Json, endpoint: str) -> ManifestObject:
     spec, metadata = raw["spec"], raw["metadata"]
     return ManifestObject(
         name=metadata["name"],
         document=str(spec["document"]).encode("utf-8", "surrogatepass"),
-        endpoint=str(spec.get("endpoint") or DEFAULT_ENDPOINT),
+        endpoint=str(spec.get("endpoint") or endpoint),
         generation=int(metadata["generation"]),
         status=raw.get("status") or {},
         raw=raw,

@@ -24,17 +24,21 @@ _log = logging.getLogger("enclasp.controller")
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """visit: verifies a coordinator.  compatible: read documents as laxly as MarbleRun.  clock: the moment, in UTC."""
+    """visit: verifies a coordinator.  endpoint: of objects that name none.
+
+    compatible: read documents as laxly as MarbleRun.  clock: the moment, in UTC.
+    """
 
     api: ClusterApi
     visit: Visit
+    endpoint: str
     compatible: bool
     clock: Callable[[], datetime]
 
     def round(self) -> None:
         """Look at all objects once.  What fails for the API server's sake is said, and tried again in the next one."""
         try:
-            wishes = read_manifests(self.api)
+            wishes = read_manifests(self.api, self.endpoint)
             approvals = read_approvals(self.api) if wishes else []
             for wish in wishes[1:]:
                 self._tell(wish, second_of_namespace(wish, wishes[0].name))

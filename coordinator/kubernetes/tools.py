@@ -53,7 +53,9 @@ class Tools:
         return json.loads(self._run(self.kubectl, (*arguments, "-o", "json")))
 
     def apply(self, *objects: Any) -> None:
-        """`kubectl apply` of these objects.  Raises ToolFailed."""
+        """`kubectl apply` of these objects; none is fine, kubectl itself would not think so.  Raises ToolFailed."""
+        if not objects:
+            return
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         self._run(self.kubectl, ("apply", "-f", "-"), document)
 

@@ -9,7 +9,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
 
 @dataclass(frozen=True)
 class Block:
-    """info: what stands behind ```sh; `second-terminal` goes on running, `images` is done before there is a cluster."""
+    """info: what stands behind ```sh; `second-terminal` goes on running, `images` is done before there is a cluster,
+    `objects` by the test of the controller."""
 
     info: str
     text: str

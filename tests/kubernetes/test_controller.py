@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import pytest
 import yaml
 
 from coordinator.cluster.account import Account
-from tests.kubernetes.conftest import Kubernetes
+from tests.kubernetes.conftest import ROOT, Kubernetes
+from tests.kubernetes.documentation import blocks
 from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.people import Person, person
 from tests.support.updatable import changed, document_for, encoded
@@ -245,3 +247,22 @@ def test_the_second_manifest_of_a_namespace_is_refused_by_the_name_of_the_first(
     assert {"Active": ("False", "K661")} == reasons(status)
     assert "'a-first'" in message(status, "Active")
     assert "Active" == scene.wait("condition=Active", name="a-first")["phase"]
+
+
+def test_the_guide_sets_the_manifest_by_an_object_and_a_controller_in_a_pod(kubernetes: Kubernetes) -> None:
+    install, companies = (
+        next(block.text for block in blocks() if words in block.text)
+        for words in ("enclasp kubernetes install --simulation", "company keys")
+    )
+    (objects,) = (block.text for block in blocks() if block.info == "objects")
+    shutil.rmtree(ROOT / "demo-out", ignore_errors=True)
+    try:
+        said = kubernetes.run("bash", "-euc", install + companies + objects)
+        agreed = hashlib.sha256((ROOT / "demo-out" / "agreed.yaml").read_bytes()).hexdigest()
+        assert "manifest.enclasp.dev/law condition met" in said
+        assert f"Fingerprint:             {agreed}" in said
+        assert "the coordinator took it as its first manifest" in said
+    finally:
+        kubernetes.run("enclasp", "kubernetes", "uninstall")
+        kubernetes.kubectl("delete", "namespace", "customers", "--ignore-not-found")
+    assert "enclasp.dev" not in kubernetes.kubectl("get", "crd", "-o", "name")

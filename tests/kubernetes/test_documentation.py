@@ -48,7 +48,7 @@ def test_the_page_leads_from_an_empty_cluster_to_a_verified_deployment_and_leave
                 said += kubernetes.run("bash", "-c", shell)
                 shell = exports(shell)
                 terminals.append(Terminal(kubernetes, block.text, tmp_path / f"{number}.log"))
-            elif block.info != "images":
+            elif not block.info:
                 shell += block.text
         said += kubernetes.run("bash", "-c", shell)
     finally:
