@@ -55,7 +55,7 @@ def check(output: Output, place: Path, structure: bool, config_file: Path | None
             try:
                 inside, reason = _look_inside(folder, environ, config_file), ""
             except _Closed as closed:
-                reason = str(closed)
+                reason = str(closed).removesuffix(":")
             except JournalError as problem:
                 raise _refused(problem) from problem
     output.result(_document(chain, inside, reason), lambda: _table(chain, inside, reason))

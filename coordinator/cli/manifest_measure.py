@@ -12,6 +12,7 @@ from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 
 if TYPE_CHECKING:
+    from attestation.simulation.measure import ProgramMeasurement
     from coordinator.measured import Section
 
 
@@ -29,17 +30,11 @@ def measure(output: Output, sigstruct: Path | None, program: tuple[str, ...]) ->
     if (sigstruct is None) == (not program):
         raise click.UsageError("expected either a COMMAND or --sigstruct FILE")
     if sigstruct is None:
-        from attestation.simulation.measure import measure_program
         from coordinator.measured import sections_of
 
-        measured = measure_program(program)
-        if measured == measure_program(()):
-            message = f"nothing in '{' '.join(program)[:80]}' is a file, so there is nothing to measure"
-            hint = "name the program by its path, as the marble will be started"
-            raise Problem(message, exit_codes.INVALID, "U501", hint)
         _print(
             output,
-            sections_of(measured),
+            sections_of(measured_files(program)),
             "SIMULATED hardware measures this; on genuine hardware your image build prints it",
         )
         return
@@ -48,6 +43,18 @@ def measure(output: Output, sigstruct: Path | None, program: tuple[str, ...]) ->
         output.remark("this enclave may be started for debugging; a manifest accepts it only when it is not")
     comment = "keep MRENCLAVE for this build only, or the other three for all that its signer releases"
     _print(output, {"SGX": fields}, comment)
+
+
+def measured_files(program: tuple[str, ...]) -> "ProgramMeasurement":
+    """What simulated hardware measures of a command line.  Raises Problem where no file is in it."""
+    from attestation.simulation.measure import measure_program
+
+    measured = measure_program(program)
+    if measured == measure_program(()):
+        message = f"nothing in '{' '.join(program)[:80]}' is a file, so there is nothing to measure"
+        hint = "name the program by its path, as the marble will be started"
+        raise Problem(message, exit_codes.INVALID, "U501", hint)
+    return measured
 
 
 def sigstruct_values(path: Path, raw: bytes) -> tuple[dict[str, str | int], bool]:

@@ -32,7 +32,7 @@ def as_text(problem: Problem) -> str:
     lines = [f"error[{problem.code}]: {problem.message}" if problem.code else f"error: {problem.message}"]
     if problem.detail:
         lines.append(problem.detail)
-    if hint := _hint(problem):
+    if (hint := _hint(problem)) and f"hint: {hint}" not in problem.detail:
         lines.append(f"  hint: {hint}")
     if problem.code:
         lines.append(f"  see: enclasp explain {problem.code}")

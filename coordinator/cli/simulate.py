@@ -77,8 +77,8 @@ def measure(output: Output, command: tuple[str, ...]) -> None:
     enclasp simulate measure -- python server.py
     enclasp simulate measure -o yaml -- python server.py
     """
-    from attestation.simulation.measure import measure_program
+    from coordinator.cli.manifest_measure import measured_files
     from coordinator.measured import sections_of, yaml_lines
 
-    measured = sections_of(measure_program(command))
+    measured = sections_of(measured_files(command))
     output.result(measured, "\n".join(("# SIMULATED hardware measures this", *yaml_lines(measured))))

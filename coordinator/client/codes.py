@@ -26,7 +26,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "N306": (
         "the coordinator is not in a state in which it can answer this",
-        "look at `enclasp status`: before a manifest is set there is none to get, and it can be set only once",
+        "look at `enclasp status`; a manifest is set once, and `enclasp manifest update` changes it",
     ),
     "N307": (
         "the coordinator does not let this client do that",
@@ -50,7 +50,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "R410": (
         "the coordinator waits for recovery",
-        "it cannot unseal its state on this machine: recover it, or set a new manifest, which throws the state away",
+        "`enclasp recover` opens its state; `enclasp manifest set --replace` puts it aside",
     ),
     "V130": (
         "the active manifest is not the expected one",

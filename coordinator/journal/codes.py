@@ -21,7 +21,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "R405": (
         "the state directory cannot be read or written",
-        "check free space, permissions and the disk, then restart the coordinator; what was acknowledged is safe",
+        "check its name, free space, permissions and the disk, then start again; what was acknowledged is safe",
     ),
     "R406": (
         "another process uses this state directory",

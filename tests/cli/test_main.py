@@ -15,6 +15,7 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import guarded
 from coordinator.cli.main import enclasp as program
 from coordinator.cli.output import write_file
+from coordinator.cli.problems import Problem, as_text
 from tests.cli.conftest import Enclasp
 
 ROOT = Path(coordinator.__path__[0]).parent
@@ -188,6 +189,12 @@ def test_completion_is_a_script_of_the_shell(enclasp: Enclasp, shell: str) -> No
     ended = enclasp("completion", shell)
     assert ended.code == 0
     assert "_ENCLASP_COMPLETE" in ended.text
+
+
+@pytest.mark.parametrize(("detail", "times"), [("  hint: ask Alice", 1), ("  hint: look at the log", 2)])
+def test_a_hint_that_the_coordinator_gave_already_is_not_said_again(detail: str, times: int) -> None:
+    text = as_text(Problem("no", exit_codes.NOT_AUTHORISED, "U520", "ask Alice", detail=detail))
+    assert (times, 1) == (text.count("hint: "), text.count("hint: ask Alice"))
 
 
 def test_the_bash_completion_knows_the_commands() -> None:

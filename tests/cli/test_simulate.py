@@ -119,6 +119,15 @@ def test_vendors_of_chosen_platforms_alone_are_made_once(enclasp: Enclasp, tmp_p
     assert "enclasp simulate vendor new" in refused.err
 
 
+def test_a_command_without_any_file_has_no_measurement(enclasp: Enclasp, tmp_path: Path) -> None:
+    program = tmp_path / "server.py"
+    refused = enclasp("simulate", "measure", "--", "python3", program)
+    assert 3 == refused.code
+    assert "is a file, so there is nothing to measure" in refused.err
+    program.write_text("print(1)")
+    assert 0 == enclasp("simulate", "measure", "--", "python3", program).code
+
+
 def test_the_help_lists_every_fault(enclasp: Enclasp) -> None:
     shown = enclasp("simulate", "vendor", "issue", "--help").text
 

@@ -73,7 +73,7 @@ async def cancel_v2(coordinator: Coordinator, call: Call) -> web.Response:
 
 def _approved_document(call: Call) -> tuple[bytes, tuple[ManifestSignature, ...]]:
     """The document of a request and the signatures with it.  Who is nobody learns that first."""
-    nobody = UnknownUser("no user's certificate was shown, and the body has no signature")
+    nobody = UnknownUser("no certificate of a user of the manifest was shown, and the body has no signature")
     try:
         raw, documents = updates.decode(call.body)
         signatures = tuple(parse_signature(document) for document in documents)
