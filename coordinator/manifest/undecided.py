@@ -25,7 +25,8 @@ def is_open(value: object) -> bool:
 def open_comments(document: Document, root: Node) -> Iterator[tuple[Place, str]]:
     """Each comment of a YAML text that is an open decision: its place, and the question.
 
-    The place's pointer is that of the value beside or, for a comment with lines of its own, below it.
+    The place's pointer is that of the value beside or, for a comment with lines of its own, below it; below the last
+    value, that of the whole document.
     """
     found = list(_COMMENT.finditer(document.text)) if document.is_yaml else []
     if not found:
@@ -47,7 +48,7 @@ def open_comments(document: Document, root: Node) -> Iterator[tuple[Place, str]]
         at = bisect_right(lines, line)
         if not (at and lines[at - 1] == line):
             at += 1
-        pointer = places[min(at, len(places)) - 1].pointer
+        pointer = places[at - 1].pointer if at <= len(places) else ""
         yield Place(line, column, match.end() - offset, pointer), match.group("question").strip()
 
 

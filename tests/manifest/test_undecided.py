@@ -42,7 +42,7 @@ def test_a_comment_that_asks_is_refused_with_the_value_that_it_is_about() -> Non
     assert [("E060", 8, "/Marbles/web/MaxActivations")] == opened(PACKAGE + beside)
     above = MARBLE.replace("    MaxA", "    # DECIDE: restarts count too\n    MaxA")
     assert [("E060", 8, "/Marbles/web/MaxActivations")] == opened(PACKAGE + above)
-    assert [("E060", 9, "/Marbles/web/MaxActivations")] == opened(PACKAGE + MARBLE + "# DECIDE: who may change this\n")
+    assert [("E060", 9, "")] == opened(PACKAGE + MARBLE + "# DECIDE: who may change this\n")
 
 
 @pytest.mark.parametrize(
