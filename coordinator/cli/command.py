@@ -78,7 +78,9 @@ def guarded(action: Callable[[], int | None], *, machine: bool) -> int:
         raise
     except BrokenPipeError:
         # The reader had enough (`| head`).  Nothing more may be written, also not while the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, sys.stderr.fileno())
         return exit_codes.DONE
     except Exception as error:
         if os.environ.get("ENCLASP_DEBUG"):

@@ -1,5 +1,6 @@
 """What the command line says when something is refused: one form for people, one for programs."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
@@ -46,8 +47,9 @@ def as_json(problem: Problem) -> str:
 
 
 def say(problem: Problem, *, machine: bool) -> None:
-    """Write the problem on stderr."""
-    print(as_json(problem) if machine else as_text(problem), file=sys.stderr)
+    """Write the problem on stderr.  That nobody reads it (`2>&1 | head`) changes nothing of the exit code."""
+    with contextlib.suppress(BrokenPipeError):
+        print(as_json(problem) if machine else as_text(problem), file=sys.stderr)
 
 
 def translate(error: Exception) -> Problem | None:

@@ -1,6 +1,8 @@
 """Which roots, endorsements and reference values the user chose; read from his files."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -69,11 +71,12 @@ def read_anchors(*trust: Path | None) -> "TrustAnchors":
         if path is None:
             continue
         raw = read_input(path)
-        if raw.lstrip().startswith(b"{"):
-            parse_keys(raw)  # refused here, and not when a token comes
-            anchors = anchors.with_nras_keys(raw)
-        else:
-            anchors = anchors.with_simulated(raw)
+        with _of_file(path):
+            if raw.lstrip().startswith(b"{"):
+                parse_keys(raw)  # refused here, and not when a token comes
+                anchors = anchors.with_nras_keys(raw)
+            else:
+                anchors = anchors.with_simulated(raw)
     return anchors
 
 
@@ -81,7 +84,22 @@ def read_endorsements(collateral: Path | None) -> "Endorsements":
     """The collateral bundle in the file, or none."""
     from attestation.endorsements import Endorsements, parse_bundle
 
-    return Endorsements.none() if collateral is None else parse_bundle(read_input(collateral))
+    if collateral is None:
+        return Endorsements.none()
+    raw = read_input(collateral)
+    with _of_file(collateral):
+        return parse_bundle(raw)
+
+
+@contextlib.contextmanager
+def _of_file(path: Path) -> Iterator[None]:
+    """Say of what cannot be read in which file it stands."""
+    from attestation.errors import AttestationError
+
+    try:
+        yield
+    except AttestationError as cause:
+        raise Problem(f"{path}: {cause}", exit_codes.INVALID, "U509") from cause
 
 
 def read_reference(reference: Path) -> "tuple[ReferenceValues, ...]":

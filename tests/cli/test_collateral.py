@@ -84,3 +84,12 @@ def test_doctor_warns_of_a_bundle_too(enclasp: Enclasp, case: Path) -> None:
     [symptom] = [symptom for symptom in found if symptom["group"] == "collateral"]
     assert "error" == symptom["state"]
     assert "collateral fetch" in symptom["hint"]
+
+
+def test_a_bundle_that_cannot_be_read_is_named(enclasp: Enclasp, tmp_path: Path) -> None:
+    bundle, evidence = tmp_path / "bundle.json", tmp_path / "quote.bin"
+    bundle.write_text("no JSON")
+    evidence.write_bytes(b"evidence")
+    ended = enclasp("evidence", "verify", str(evidence), "--collateral", str(bundle))
+    assert ended.code == 3
+    assert f"{bundle}: collateral: expected JSON" in ended.err
