@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kubernetes.accounts import ControlPlane, NewAccount
 from tests.kubernetes.cluster.cluster import Cluster, obstacle
 from tests.kubernetes.documentation import blocks
 
@@ -72,3 +73,15 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]
     finally:
         cluster.stop()
         shutil.rmtree(folder / "cluster", ignore_errors=True)
+
+
+@pytest.fixture
+def control_plane(kubernetes: Kubernetes) -> ControlPlane:
+    """The API server alone, for coordinators that run beside the cluster."""
+    return ControlPlane(kubernetes.cluster, kubernetes.kubectl)
+
+
+@pytest.fixture
+def new_account(control_plane: ControlPlane, tmp_path: Path) -> NewAccount:
+    """Makes a namespace with a coordinator's service account."""
+    return lambda: control_plane.new_account(tmp_path)

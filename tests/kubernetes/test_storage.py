@@ -18,7 +18,7 @@ from coordinator.journal.journal import Journal, NoJournal, read_keyring
 from coordinator.journal.key import DataKey, JournalId
 from coordinator.journal.kubernetes import KubernetesStorage
 from coordinator.journal.storage import EMPTY_HEAD
-from tests.cluster.conftest import ControlPlane, NewAccount, draw
+from tests.kubernetes.accounts import ControlPlane, NewAccount, draw
 
 KEY = DataKey(b"k" * 32)
 ID = JournalId(b"journal-of-tests")

@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from coordinator.cluster.account import Account
-from tests.cluster.conftest import NewAccount
 from tests.faults.clients import Crowd, ask, data, document, marbles_of, phase, root, wait_until
+from tests.kubernetes.accounts import NewAccount
 from tests.support.coordinator_process import CoordinatorProcess, start
 
 TAKEOVER_SECONDS = 30
