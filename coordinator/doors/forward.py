@@ -89,7 +89,9 @@ class Forwarder:
         try:
             while ways:
                 before = there.copied + back.copied
-                done, ways = await asyncio.wait(ways, timeout=self._limits.idle_seconds)
+                done, ways = await asyncio.wait(
+                    ways, timeout=self._limits.idle_seconds, return_when=asyncio.FIRST_COMPLETED
+                )
                 for way in done:
                     way.result()
                 if ways and not done and there.copied + back.copied == before:

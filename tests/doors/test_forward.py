@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -134,6 +135,29 @@ def test_a_connection_ends_when_no_leader_answers(kind: str) -> None:
             assert await talk(door, b"hello") == CUT_OFF
 
     asyncio.run(story())
+
+
+async def die_at_the_first_word(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As a killed process does: its sockets are reset."""
+    await reader.read(1)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def test_a_client_learns_at_once_that_the_leader_it_talked_to_is_gone() -> None:
+    async def story() -> bytes:
+        async with (
+            leader(die_at_the_first_word) as target,
+            follower(always(target)) as (_, door),
+            connection(door) as (reader, writer),
+        ):
+            writer.write(b"hello")
+            try:
+                return await asyncio.wait_for(reader.read(), 5)
+            except ConnectionError:
+                return CUT_OFF
+
+    assert asyncio.run(story()) == CUT_OFF
 
 
 def test_a_silent_connection_ends_and_one_that_talks_does_not() -> None:
