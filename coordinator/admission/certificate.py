@@ -116,6 +116,8 @@ def read(certificate: bytes, key: bytes, previous: bytes = b"") -> Credential:
         loaded = serialization.load_pem_private_key(key, None)
     except (CertificateFormatError, ValueError, TypeError) as cause:
         raise CredentialInvalid("expected a PEM certificate and its unencrypted key, got something else") from cause
+    if not isinstance(loaded, PrivateKey):
+        raise CredentialInvalid(f"expected an EC, Ed25519 or RSA key, got {type(loaded).__name__}")
     if loaded.public_key() != leaf.public_key():
         raise CredentialInvalid("expected the certificate's key, got another one")
-    return Credential(leaf, loaded, previous)  # type: ignore[arg-type]
+    return Credential(leaf, loaded, previous)

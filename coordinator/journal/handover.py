@@ -16,8 +16,6 @@ from coordinator.journal.errors import KeyUnusable
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId
 
 RECIPIENT_BYTES: Final = 32
-MOST_WRAPPED_BYTES: Final = 512
-MOST_NAME_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
