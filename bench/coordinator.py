@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 from attestation.simulation.folder import create
 from bench.process import Usage, usage
+from tests.support.ports import free_ports
 
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.005
@@ -37,7 +37,7 @@ class Coordinator:
         folder.mkdir(parents=True, exist_ok=True)
         create(folder / "simulation")
         self.folder = folder
-        self.client_port, self.mesh_port = _free_ports(2)
+        self.client_port, self.mesh_port = free_ports(2)
         self._log = folder / "bench.log"
         program = ["-m", "bench.profiled", str(profile)] if profile else ["-m", "coordinator.cli.main"]
         command = [*program, "coordinator", "run", "--dev", "--state-dir", str(folder)]
@@ -141,14 +141,3 @@ class Coordinator:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for end in sockets:
-            end.bind(("127.0.0.1", 0))
-        return [end.getsockname()[1] for end in sockets]
-    finally:
-        for end in sockets:
-            end.close()

@@ -20,7 +20,7 @@ from coordinator.admission.certificate import make
 from pki.certificates import pem
 from pki.keys import private_pem
 from tests.admission.pods import applied, pod, variables
-from tests.support.coordinator_process import free_port
+from tests.support.ports import free_port
 
 
 class Webhook:

@@ -15,7 +15,8 @@ from cryptography import x509
 from coordinator.config import Address, Config, ConfigInvalid, load
 from tests.compat.test_rest_contract import curl
 from tests.faults.clients import phase, root, run_to_its_end, wait_until
-from tests.support.coordinator_process import CoordinatorProcess, free_port, start
+from tests.support.coordinator_process import CoordinatorProcess, start
+from tests.support.ports import free_ports
 
 DEFAULT = Config()
 MANIFEST = b'{"Packages":{"p":{"UniqueID":"' + b"ab" * 32 + b'"}},"Marbles":{"m":{"Package":"p"}}}'
@@ -131,7 +132,7 @@ def test_5_4_a_start_up_manifest_that_is_refused_ends_the_start(tmp_path: Path) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a new process namespace needs root here")
 def test_as_process_1_of_a_container_sigterm_ends_it_in_order(tmp_path: Path) -> None:
-    client, mesh = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    client, mesh = (f"127.0.0.1:{port}" for port in free_ports(2))
     environ = {**os.environ, "EDG_COORDINATOR_CLIENT_ADDR": client, "EDG_COORDINATOR_MESH_ADDR": mesh}
     command = [sys.executable, "-m", "coordinator", "coordinator", "run", "--dev", "--state-dir", str(tmp_path / "dev")]
     with (tmp_path / "log").open("wb") as log:

@@ -11,10 +11,11 @@ import pytest
 from cryptography import x509
 
 from examples.common_customers import company
-from examples.common_customers.processes import Processes, free_ports
+from examples.common_customers.processes import Processes
 from marble import settings
 from pki import certificates, keys, oids
 from pki.certificates import CertificateTemplate, ExtraExtension, KeyUsage
+from tests.support.ports import free_ports
 
 PROGRAMS = Path(company.__file__).parent
 NOW = datetime.now(UTC)  # noqa: TID251 - the programs under test are real processes with a real clock

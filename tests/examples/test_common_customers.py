@@ -13,10 +13,10 @@ import pytest
 
 from examples.common_customers import company, generate
 from examples.common_customers.eavesdropper import Eavesdropper
-from examples.common_customers.processes import free_ports
 from examples.common_customers.receipts import Store
 from marble.mesh import Identity
 from pki import certificates, keys
+from tests.support.ports import free_port
 
 LISTS = generate.generate(rows=300, common=41, seed=3)
 
@@ -115,7 +115,7 @@ async def test_whoever_does_not_look_is_overheard(example: Any) -> None:
 
 
 async def test_another_marble_of_the_deployment_cannot_take_the_lists(example: Any) -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     address = f"127.0.0.1:{port}"
     example.start_intersection("impostor", example.coordinator.environ("other"), address)
     with pytest.raises(company.Refused, match="expected the marble 'intersection', got 'other'; nothing was sent"):

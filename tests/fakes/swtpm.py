@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from attestation.azure_vtpm.device import ATTESTATION_KEY, HCL_REPORT_INDEX
+from tests.support.ports import free_ports
 
 MISSING = ", ".join(tool for tool in ("swtpm", "tpm2_quote", "tpm2_createprimary") if shutil.which(tool) is None)
 _SECONDS = 20
@@ -25,7 +26,7 @@ _SECONDS = 20
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
     """Start one with an empty state in a folder; gives the TCTI for tpm2-tools."""
-    port = _two_free_ports()
+    port, _ = free_ports(2)
     command = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}", "--flags", "not-need-init,startup-clear"]
     places = ["--server", f"type=tcp,port={port},disconnect", "--ctrl", f"type=tcp,port={port + 1}"]
     process = subprocess.Popen([*command, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -61,20 +62,6 @@ def tool(*command: object) -> None:
     """Run one of tpm2-tools."""
     done = subprocess.run(list(map(str, command)), capture_output=True, timeout=_SECONDS, env=os.environ, check=False)
     assert 0 == done.returncode, done.stderr.decode()
-
-
-def _two_free_ports() -> int:
-    """The first of two neighbours that nobody listens on: the control port is the other."""
-    for _ in range(100):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise OSError("no two free ports beside each other")
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,8 @@ from OpenSSL import SSL
 from attestation.kinds import Kind
 from attestation.simulation.measure import measure_program
 from tests.support import marble_client
-from tests.support.coordinator_process import CoordinatorProcess, free_port
+from tests.support.coordinator_process import CoordinatorProcess
+from tests.support.ports import free_port
 
 
 def connect(address: str, *, timeout: float = 20) -> ssl.SSLSocket:

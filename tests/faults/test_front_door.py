@@ -23,7 +23,8 @@ from tests.faults.clients import (
     resident_bytes,
     wait_until,
 )
-from tests.support.coordinator_process import CoordinatorProcess, free_port
+from tests.support.coordinator_process import CoordinatorProcess
+from tests.support.ports import free_ports
 
 Begin = Callable[..., CoordinatorProcess]
 
@@ -38,7 +39,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoordinatorProce
     """Nobody has set a manifest on it, and no test that uses it succeeds to."""
     folder = tmp_path_factory.mktemp("quick") / "dev"
     folder.mkdir()
-    client, mesh = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    client, mesh = (f"127.0.0.1:{port}" for port in free_ports(2))
     environment = {**os.environ, "EDG_COORDINATOR_CLIENT_ADDR": client, "EDG_COORDINATOR_MESH_ADDR": mesh}
     command = [sys.executable, quick_coordinator.__file__, str(folder), str(REQUEST_SECONDS), str(IDLE_SECONDS)]
     with (folder / "coordinator.log").open("ab") as log:

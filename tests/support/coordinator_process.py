@@ -9,12 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_ports
 
 
 @dataclass
@@ -57,7 +52,7 @@ class CoordinatorProcess:
 def start(folder: Path, *options: str, wait: bool = True, **environ: str) -> CoordinatorProcess:
     """Start one on free ports; returns when it answers (or has ended: then `process.returncode` says how)."""
     folder.mkdir(parents=True, exist_ok=True)
-    client, mesh, metrics = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    client, mesh, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
     environment = {
         **os.environ,
         "EDG_COORDINATOR_CLIENT_ADDR": client,

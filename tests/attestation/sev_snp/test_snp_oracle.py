@@ -1,7 +1,7 @@
 """omne-attest, an independent verifier, says the same of recorded and simulated reports, where it can say.
 
-Known differences: it knows the VCEK of Milan and Genoa only (no VLEK, no Turin, no masked chip ids), and looks at no
-dates, roles and revocation lists.
+Known differences: it knows the VCEK of Milan and Genoa only (no VLEK, no Turin, no masked chip ids), looks at no
+dates, roles and revocation lists, and takes a chip id that begins with the byte of DER's OCTET STRING for one.
 """
 
 import random
@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation.sev_snp.tcb import Product
-from attestation.simulation.amd import Guest, SimulatedAmd
+from attestation.simulation.amd import Chip, Guest, SimulatedAmd
 from attestation.verification import Verification
 
 # It loads AMD's certificates, whose serial numbers are zero.
@@ -24,6 +24,7 @@ SUPPORTED = ("01", "02", "03", "05", "06", "08")
 CHAIN = ("vcek.der", "ask.der", "ark.der")
 FLIPS = 100
 SIGNED = 0x2A0 + 48
+OCTET_STRING = 0x04
 
 
 def accepts(report: bytes, vcek: bytes, ask: bytes, ark: bytes) -> bool:
@@ -32,6 +33,13 @@ def accepts(report: bytes, vcek: bytes, ask: bytes, ark: bytes) -> bool:
     except omne_attest.Fail:
         return False
     return True
+
+
+def readable_chip(vendor: SimulatedAmd) -> Chip:
+    """A new chip whose id the oracle reads as it stands."""
+    while (chip := vendor.new_chip()).chip_id[0] == OCTET_STRING:
+        pass
+    return chip
 
 
 @pytest.mark.parametrize("number", SUPPORTED)
@@ -64,15 +72,16 @@ def test_both_say_the_same_of_simulated_reports(
     version: int,
 ) -> None:
     vendor = amds[product]
-    ask, _, ark = (certificate.public_bytes(Encoding.DER) for certificate in vendor.chip.issuers)
+    chip = readable_chip(vendor)
+    ask, _, ark = (certificate.public_bytes(Encoding.DER) for certificate in chip.issuers)
     other, guest = vendor.new_chip(), Guest(b"\1" * 48)
-    newer = {name: svn + 1 for name, svn in vendor.chip.svns.items()}
+    newer = {name: svn + 1 for name, svn in chip.svns.items()}
     for report, good in (
-        (vendor.chip.report(guest, bytes(64), version=version), True),
-        (vendor.chip.report(guest.debuggable(), bytes(64), version=version), True),
-        (vendor.chip.report(guest, bytes(64), version=version, reported=newer), False),
+        (chip.report(guest, bytes(64), version=version), True),
+        (chip.report(guest.debuggable(), bytes(64), version=version), True),
+        (chip.report(guest, bytes(64), version=version, reported=newer), False),
         (other.report(guest, bytes(64), version=version), False),
     ):
-        ours = check_simulated(report, vendor.endorsements()).genuine
-        vcek = vendor.chip.vcek.public_bytes(Encoding.DER)
+        ours = check_simulated(report, vendor.endorsements(chip)).genuine
+        vcek = chip.vcek.public_bytes(Encoding.DER)
         assert (good, good) == (ours, accepts(report.raw, vcek, ask, ark))

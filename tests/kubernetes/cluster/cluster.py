@@ -11,7 +11,8 @@ from tests.kubernetes.cluster import network
 from tests.kubernetes.cluster.authority import Authority
 from tests.kubernetes.cluster.network import NODE_ADDRESS, SERVICE_ADDRESS, SERVICE_NETWORK
 from tests.kubernetes.cluster.node import NAME, PROGRAMS, Node, plugins
-from tests.kubernetes.cluster.processes import Processes, free_ports, quiet
+from tests.kubernetes.cluster.processes import Processes, quiet
+from tests.support.ports import free_ports
 
 
 def obstacle(programs: Path) -> str | None:

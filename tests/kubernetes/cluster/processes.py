@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -92,13 +91,6 @@ class Processes:
                         os.waitpid(pid, os.WNOHANG)
                 time.sleep(0.05)
         self._file.write_text(json.dumps(self._known))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(each.getsockname()[1]) for each in sockets]
 
 
 def _started(pid: int) -> str | None:
