@@ -30,7 +30,7 @@ _TEMPLATES: Final = Path(coordinator.__path__[0]).parent / "manifests"
 
 
 @click.command()
-@click.argument("file", type=FILE, default=Path("manifest.yaml"))
+@click.argument("file", type=FILE, required=False)
 @click.option("--template", metavar="NAME", help="A finished example to change; `--template list` names them.")
 @click.option("--service", "services", multiple=True, metavar="NAME", help="A service; may be repeated.")
 @click.option(
@@ -62,7 +62,7 @@ _TEMPLATES: Final = Path(coordinator.__path__[0]).parent / "manifests"
 @reports
 def init(
     output: Output,
-    file: Path,
+    file: Path | None,
     template: str | None,
     services: tuple[str, ...],
     platforms: tuple[str, ...],
@@ -80,8 +80,9 @@ def init(
     context: str,
     force: bool,
 ) -> None:
-    """Write a commented manifest to FILE (`-`: stdout). What a person has to decide begins with DECIDE: in it, and
-    `manifest check` finds what is still open. Asks on a terminal, where no flag says what is wanted.
+    """Write a commented manifest to FILE (`-`: stdout; without it to --out, or manifest.yaml). What a person has to
+    decide begins with DECIDE: in it, and `manifest check` finds what is still open. Asks on a terminal, where no flag
+    says what is wanted.
 
     \b
     enclasp manifest init --service web --service api --calls web=api:8443 --secret sessionKey
@@ -94,6 +95,8 @@ def init(
     if template == "list":
         output.result(names, "\n".join(names))
         return
+    if file is None:
+        file, output = output.out or Path("manifest.yaml"), output.without_file()
     if str(file) != "-" and file.exists() and not force:
         raise Problem(f"{file}: exists", exit_codes.INVALID, "U501", "choose another name, or replace it with --force")
     cluster = Cluster(namespace, selector, kubeconfig, context)

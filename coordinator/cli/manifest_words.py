@@ -79,7 +79,7 @@ def explain(output: Output, file: Path, path: str | None, compatible: bool) -> N
 @compatible_option
 @reports
 def graph(output: Output, file: Path, picture: str, compatible: bool) -> None:
-    """Draw packages, the marbles that they prove, the secrets that those get, and TLS connections.
+    """Draw packages, the marbles that they prove, the secrets that those get, TLS connections, and people.
 
     \b
     enclasp manifest graph manifest.yaml
@@ -87,7 +87,8 @@ def graph(output: Output, file: Path, picture: str, compatible: bool) -> None:
     """
     from dataclasses import asdict
 
-    from coordinator.manifest.graph import graph, mermaid, svg
+    from coordinator.manifest.graph import graph
+    from coordinator.manifest.graph_drawing import mermaid, svg
 
     drawn = graph(read_manifest(file, compatible=compatible).manifest)
     output.result(asdict(drawn), lambda: svg(drawn) if picture == "svg" else mermaid(drawn))

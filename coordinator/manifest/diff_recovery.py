@@ -19,11 +19,11 @@ def recovery_changes(before: Manifest, after: Manifest) -> Iterator[Change]:
             yield Change(Gravity.WIDENS, path, f'"{name}" owns a share of the key to all secrets')
         elif encode_owner_key(old) != encode_owner_key(new):
             yield Change(Gravity.REPLACES, path, f'somebody else may own the share of "{name}": the key is another one')
-    owners, needed = len(after.recovery_keys), _needed(after)
-    if before.recovery_keys and owners and needed != _needed(before):
-        gravity = Gravity.WEAKENS if needed < _needed(before) else Gravity.NARROWS
+    owners, needed = len(after.recovery_keys), shares_needed(after)
+    if before.recovery_keys and owners and needed != shares_needed(before):
+        gravity = Gravity.WEAKENS if needed < shares_needed(before) else Gravity.NARROWS
         meaning = f"{needed} of {owners} owners together open all secrets"
-        yield Change(gravity, "/Config/RecoveryThreshold", meaning, str(_needed(before)), str(needed))
+        yield Change(gravity, "/Config/RecoveryThreshold", meaning, str(shares_needed(before)), str(needed))
 
 
 def who_recovers(manifest: Manifest) -> str:
@@ -31,10 +31,11 @@ def who_recovers(manifest: Manifest) -> str:
     names = ", ".join(manifest.recovery_keys)
     if not names:
         return "nobody may recover the coordinator's state where its machine cannot: there are no recovery keys"
-    needed, owners = _needed(manifest), len(manifest.recovery_keys)
+    needed, owners = shares_needed(manifest), len(manifest.recovery_keys)
     who = names if owners == 1 else f"{'all' if needed == owners else needed} of {names} together"
     return f"{who} may recover the coordinator's state elsewhere, and so all its secrets"
 
 
-def _needed(manifest: Manifest) -> int:
+def shares_needed(manifest: Manifest) -> int:
+    """How many owners together open the Coordinator's state."""
     return manifest.config.recovery_threshold or len(manifest.recovery_keys)

@@ -1,25 +1,26 @@
-"""A manifest as a picture: packages, the marbles that they prove, and the secrets that those get.
+"""What leads where in a manifest: packages, the marbles that they prove, the secrets that those get, and people."""
 
-The same manifest gives the same bytes.  Names are somebody else's text: they are encoded, never trusted.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from html import escape
 from typing import Final
 
-from coordinator.manifest.model import Manifest, Marble, Secret
-from coordinator.manifest.words import printable, starts
+from coordinator.manifest.approvers import needed, updaters
+from coordinator.manifest.diff_recovery import shares_needed
+from coordinator.manifest.model import Action, Manifest, Marble, Secret
+from coordinator.manifest.words import starts
 
 
 class Kind(StrEnum):
-    """What a node stands for; also the column that it is drawn in."""
+    """What a node stands for."""
 
     PACKAGE = "package"
     MARBLE = "marble"
     SECRET = "secret"
     OUTSIDE = "outside"
+    PERSON = "person"
+    WHOLE = "whole"
+    """The manifest itself, or the state of its Coordinator: who has it has everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """label: in which places the secret arrives, or over which port; empty for a package's marbles."""
+    """label: where the secret arrives, over which port, what a person may do; empty for a package's marbles."""
 
     source: str
     target: str
@@ -50,7 +51,8 @@ class Graph:
 
 
 def graph(manifest: Manifest) -> Graph:
-    """Package to marble (proves), secret to marble (is given), marble to marble or address (TLS)."""
+    """Package to marble (proves), secret to marble (is given), marble to marble or address (TLS), people to all that
+    they have power over."""
     nodes, edges, ids = [], [], _Ids()
     for package in manifest.packages.values():
         platforms = " or ".join(dict.fromkeys(values.kind.value for values in package.alternatives))
@@ -76,43 +78,10 @@ def graph(manifest: Manifest) -> Graph:
                 target = ids.of("o", address)
                 outside.setdefault(address, Node(target, Kind.OUTSIDE, (address, "outside")))
             edges.append(Edge(ids.of("m", marble.type), target, f"TLS {port}", tls=True))
-    return Graph((*nodes, *outside.values()), tuple(dict.fromkeys(edges)))
-
-
-def mermaid(drawn: Graph) -> str:
-    """A flow chart for Mermaid, as code forges draw it."""
-    lines = ["flowchart LR"]
-    for node in drawn.nodes:
-        text = "<br/>".join(_mermaid_text(line) for line in node.lines)
-        opening, closing = _MERMAID_SHAPES[node.kind]
-        lines.append(f'  {node.id}{opening}"{text}"{closing}')
-    for edge in drawn.edges:
-        arrow = "-.->" if edge.tls else "-->"
-        label = f'|"{_mermaid_text(edge.label)}"|' if edge.label else ""
-        lines.append(f"  {edge.source} {arrow}{label} {edge.target}")
-    return "\n".join(lines) + "\n"
-
-
-def svg(drawn: Graph) -> str:
-    """A picture in columns that needs no fonts, scripts or other files; light or dark as the reader has it."""
-    boxes = _layout(drawn.nodes)
-    width = max((box.x + box.width for box in boxes.values()), default=0) + _MARGIN
-    height = max((box.y + _BOX_HEIGHT for box in boxes.values()), default=0) + _MARGIN
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'role="img" aria-label="packages, marbles and secrets of a manifest">',
-        _STYLE,
-    ]
-    parts += [_svg_edge(edge, boxes[edge.source], boxes[edge.target]) for edge in drawn.edges]
-    parts += [_svg_node(node, boxes[node.id]) for node in drawn.nodes]
-    return "\n".join([*parts, "</svg>", ""])
-
-
-@dataclass(frozen=True, slots=True)
-class _Box:
-    x: int
-    y: int
-    width: int
+    people = tuple(_people(manifest, ids))
+    nodes += [*outside.values(), *(person for person, _ in people), *_wholes(manifest, ids)]
+    edges += [edge for _, powers in people for edge in powers]
+    return Graph(tuple(nodes), tuple(dict.fromkeys(edges)))
 
 
 class _Ids:
@@ -153,88 +122,35 @@ def _outgoing(manifest: Manifest, marble: Marble) -> Iterable[tuple[str, str]]:
             yield way.address, way.port
 
 
-def _layout(nodes: Iterable[Node]) -> Mapping[str, _Box]:
-    """A column for each kind, as wide as its longest text; nodes below each other."""
-    columns: dict[Kind, list[Node]] = {kind: [] for kind in _COLUMNS}
-    for node in nodes:
-        columns[node.kind].append(node)
-    boxes, x = {}, _MARGIN
-    for kind in _COLUMNS:
-        if not columns[kind]:
-            continue
-        longest = max(len(_cut(line)) for node in columns[kind] for line in node.lines)
-        width = longest * _CHARACTER + 2 * _PADDING
-        for row, node in enumerate(columns[kind]):
-            boxes[node.id] = _Box(x, _MARGIN + row * (_BOX_HEIGHT + _GAP), width)
-        x += width + _COLUMN_GAP
-    return boxes
+def _people(manifest: Manifest, ids: _Ids) -> Iterator[tuple[Node, Sequence[Edge]]]:
+    """Users and owners of recovery keys with what each may do; who is both under one name may be two people."""
+    for user in manifest.users.values():
+        node = ids.of("u", user.name)
+        edges = []
+        for letter, name in (*(("s", name) for name in manifest.secrets), *(("p", name) for name in manifest.packages)):
+            verbs = [verb for action, (kind, verb) in _VERBS.items() if kind == letter and user.may(action, name)]
+            edges += [Edge(node, ids.of(letter, name), ", ".join(verbs))] if verbs else []
+        if user in updaters(manifest):
+            edges.append(Edge(node, ids.of("w", "manifest"), "updates"))
+        yield Node(node, Kind.PERSON, (user.name, "user")), edges
+    for name in manifest.recovery_keys:
+        node = ids.of("r", name)
+        yield Node(node, Kind.PERSON, (name, "owns a recovery key")), (Edge(node, ids.of("w", "state"), "recovers"),)
 
 
-def _svg_node(node: Node, box: _Box) -> str:
-    x = box.x + _PADDING
-    texts = "".join(
-        f'<text x="{x}" y="{box.y + 18 + 16 * row}"{_TITLE if row == 0 else ""}>{_xml(_cut(line))}</text>'
-        for row, line in enumerate(node.lines)
-    )
-    rectangle = f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{_BOX_HEIGHT}" rx="6"/>'
-    return f'<g class="{node.kind.value}">{rectangle}{texts}</g>'
+def _wholes(manifest: Manifest, ids: _Ids) -> Iterator[Node]:
+    """What somebody could have at once; absent where nobody can."""
+    if people := len(updaters(manifest)):
+        how = f"updated by {needed(manifest)} of {people}"
+        yield Node(ids.of("w", "manifest"), Kind.WHOLE, ("the manifest", how))
+    if owners := len(manifest.recovery_keys):
+        how = f"recovered by {shares_needed(manifest)} of {owners}"
+        yield Node(ids.of("w", "state"), Kind.WHOLE, ("the state", how))
 
 
-def _svg_edge(edge: Edge, source: _Box, target: _Box) -> str:
-    """A curve from side to side; within a column it goes around."""
-    down, up = source.y + _BOX_HEIGHT // 2, target.y + _BOX_HEIGHT // 2
-    if source.x == target.x:
-        start = end = source.x + source.width
-        bend = (start + _COLUMN_GAP // 2, end + _COLUMN_GAP // 2)
-    elif source.x < target.x:
-        start, end = source.x + source.width, target.x
-        bend = (start + _COLUMN_GAP // 2, end - _COLUMN_GAP // 2)
-    else:
-        start, end = source.x, target.x + target.width
-        bend = (start - _COLUMN_GAP // 2, end + _COLUMN_GAP // 2)
-    shape = f'<path d="M {start} {down} C {bend[0]} {down} {bend[1]} {up} {end} {up}"/>'
-    title = f"<title>{_xml(edge.label)}</title>" if edge.label else ""
-    end_mark = f'<circle cx="{end}" cy="{up}" r="3"/>'
-    return f'<g class="{"tls" if edge.tls else "edge"}">{title}{shape}{end_mark}</g>'
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _xml(text: str) -> str:
-    return escape(printable(text))
-
-
-def _mermaid_text(text: str) -> str:
-    """Everything that is not plainly text as a character code, which Mermaid writes #…;."""
-    return "".join(
-        c if c.isalnum() or c in " .-_/:,…" else f"#{ord(c)};" if c.isprintable() else "�" for c in _cut(text)
-    )
-
-
-_COLUMNS: Final = (Kind.PACKAGE, Kind.MARBLE, Kind.SECRET, Kind.OUTSIDE)
-_MERMAID_SHAPES: Final = {
-    Kind.PACKAGE: ("[[", "]]"),
-    Kind.MARBLE: ("(", ")"),
-    Kind.SECRET: ("[/", "/]"),
-    Kind.OUTSIDE: ("((", "))"),
-}
-_MARGIN: Final = 16
-_PADDING: Final = 10
-_BOX_HEIGHT: Final = 44
-_GAP: Final = 14
-_COLUMN_GAP: Final = 110
-_CHARACTER: Final = 8
-_LONGEST: Final = 44
 _LABELLED: Final = 3
-_TITLE: Final = ' class="name"'
-_STYLE: Final = """<style>
-svg { background: #fff; color: #1b1f24 }
-text { font: 12px monospace; fill: currentColor } .name { font-weight: bold }
-rect { fill: none; stroke: currentColor } .package rect { stroke: #8250df } .marble rect { stroke: #0969da }
-.secret rect { stroke: #bc4c00 } .outside rect { stroke-dasharray: 4 3 }
-path { fill: none; stroke: #8c959f } circle { fill: #8c959f } .tls path { stroke: #1a7f37; stroke-dasharray: 5 3 }
-.tls circle { fill: #1a7f37 }
-@media (prefers-color-scheme: dark) { svg { background: #0d1117; color: #e6edf3 } }
-</style>"""
+_VERBS: Final = {
+    Action.READ_SECRET: ("s", "reads"),
+    Action.WRITE_SECRET: ("s", "sets"),
+    Action.UPDATE_SECURITY_VERSION: ("p", "raises its version"),
+}

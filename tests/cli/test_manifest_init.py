@@ -152,6 +152,19 @@ def test_to_stdout_goes_the_manifest_and_nothing_else(enclasp: Enclasp) -> None:
     assert enclasp("manifest", "init", "-", *WISHES, "-o", "json").document["manifest"].startswith("# yaml-lang")
 
 
+def test_out_alone_is_where_the_manifest_goes(enclasp: Enclasp, tmp_path: Path, file: Path) -> None:
+    ended = enclasp("manifest", "init", "--service", "web", "--out", file)
+    assert (0, [file]) == (ended.code, list(tmp_path.glob("*.yaml")))
+    assert file.read_text().startswith("# yaml-language-server")
+    assert f"written to {file}; " in ended.text
+
+
+def test_with_a_file_the_report_goes_to_out(enclasp: Enclasp, tmp_path: Path, file: Path) -> None:
+    report = tmp_path / "report.json"
+    assert 0 == enclasp("manifest", "init", file, "--service", "web", "-o", "json", "--out", report).code
+    assert str(file) == yaml.safe_load(report.read_text())["file"]
+
+
 def test_it_asks_on_a_terminal(file: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "coordinator", "manifest", "init", str(file), "-o", "json"]

@@ -1,15 +1,20 @@
 """A manifest as a picture: whole, the same each time, and safe with anybody's names."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.manifest.graph import Edge, Graph, Kind, Node, graph, mermaid, svg
+from coordinator.manifest.graph import Edge, Graph, Kind, Node, graph
+from coordinator.manifest.graph_drawing import mermaid, svg
 from coordinator.manifest.parse import Parsed
+from tests.support.owners import owner
+from tests.support.people import person
 
 Parse = Callable[..., Parsed]
 
@@ -40,6 +45,53 @@ def test_edges_say_where_a_secret_arrives_and_where_tls_goes(document: dict[str,
         ("web", "db.example", "TLS 5432", True),
         ("web", "database", "TLS 1", True),
     } == labels
+
+
+def test_people_are_drawn_with_what_each_may_do(
+    document: dict[str, Any], parsed: Parse, people: Mapping[str, Any]
+) -> None:
+    drawn = graph(parsed(document | people).manifest)
+    edges = {(_name(drawn, edge.source), _name(drawn, edge.target), edge.label) for edge in drawn.edges}
+    assert {
+        ("alice", "session", "reads"),
+        ("alice", "the manifest", "updates"),
+        ("bob", "database", "raises its version"),
+        ("carol", "the state", "recovers"),
+        ("dave", "the state", "recovers"),
+    } == {edge for edge in edges if edge[0] in ("alice", "bob", "carol", "dave")}
+    assert {("the manifest", "updated by 1 of 1"), ("the state", "recovered by 2 of 2")} == {
+        node.lines for node in drawn.nodes if node.kind is Kind.WHOLE
+    }
+
+
+def test_without_people_nobody_has_power_over_the_whole(document: dict[str, Any], parsed: Parse) -> None:
+    drawn = graph(parsed(document).manifest)
+    assert not [node for node in drawn.nodes if node.kind in (Kind.PERSON, Kind.WHOLE)]
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Mapping[str, Any]:
+    """Users with every kind of role, and two owners of recovery keys."""
+    return {
+        "Users": {
+            "alice": person(tmp_path, "alice").entry("keeper", "lawmaker"),
+            "bob": person(tmp_path, "bob").entry("raiser"),
+        },
+        "Roles": {
+            "keeper": {
+                "ResourceType": "Secrets",
+                "ResourceNames": ["session"],
+                "Actions": ["ReadSecret"],
+            },
+            "lawmaker": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]},
+            "raiser": {
+                "ResourceType": "Packages",
+                "ResourceNames": ["database"],
+                "Actions": ["UpdateSecurityVersion"],
+            },
+        },
+        "RecoveryKeys": {name: owner(tmp_path, name, kind="ec").pem for name in ("carol", "dave")},
+    }
 
 
 def _name(drawn: Graph, identifier: str) -> str:
