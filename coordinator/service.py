@@ -20,12 +20,14 @@ from coordinator.clerks.updates import Updates
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import NoSetter
 from coordinator.decisions.hierarchy import Hierarchy, hierarchy
+from coordinator.decisions.instances import instances
 from coordinator.desk import Desk, Environment
 from coordinator.journal.errors import JournalError
 from coordinator.state.events import LogEntry
 from coordinator.state.kept_evidence import KeptEvidence
 from coordinator.state.model import Authority, Deployment, History
 from coordinator.state.phase import Ask, Phase
+from coordinator.wire.marbles import Marbles
 from coordinator.wire.standing import Standing, signed_bytes
 from marble.protocol import ActivationRequest, Parameters
 from pki.certificates import pem
@@ -78,6 +80,12 @@ class Coordinator:
         desk = self._desk
         deployment = self._deployment(Ask.READ_MANIFEST)
         return hierarchy(deployment, desk.state.authority, desk.roll, desk.env.clock())
+
+    def marbles(self, most: int, marble: str) -> Marbles:
+        """The newest instances of a type, or of all where it is empty.  Raises WrongPhase, NotServing."""
+        desk = self._desk
+        deployment = self._deployment(Ask.READ_MANIFEST)
+        return instances(deployment, desk.state.authority, desk.roll, desk.env.clock(), most=most, marble=marble)
 
     def known_type(self, marble_type: str) -> str:
         """A marble type as a label: itself if the manifest has it, else "unknown"."""

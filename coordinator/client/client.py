@@ -21,6 +21,7 @@ from coordinator.client.recovery import RecoveryStanding, read_standing, state_d
 from coordinator.client.transport import Exchange, Request
 from coordinator.recovery.statement import WaitingState
 from coordinator.wire.history import HistoryFormatError, parse_history
+from coordinator.wire.marbles import Marbles, MarblesFormatError, parse_document
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy, encode_copy, encode_key_request
 
 PHASE_RECOVERY = 1
@@ -230,6 +231,13 @@ class CoordinatorClient:
         if not isinstance(data, dict) or not isinstance(data.get("intermediates"), list):
             raise _unexpected("hierarchy", "intermediates")
         return data
+
+    def marbles(self, most: int) -> Marbles:
+        """Which marbles have joined, the newest `most` one by one."""
+        try:
+            return parse_document(self._get(f"/api/v2/marbles?limit={most}"))
+        except MarblesFormatError as cause:
+            raise AnswerInvalid("N303", str(cause)) from cause
 
     def history(self) -> tuple[tuple[str, bytes], ...]:
         """Every step of the deployment, oldest first: its exact text, and its document where it is kept (or empty).

@@ -168,7 +168,17 @@ def activate_marble(
         parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts.at(now), secrets, previous)
     except (RenderFailed, TemplateInvalid) as cause:
         raise _parameters_failed(deployment, marble, cause) from cause
-    event = MarbleActivated(int(now.timestamp() * 1000), marble.type, uuid, admission.evidence_digest, JOIN, vendor)
+    event = MarbleActivated(
+        time_ms=int(now.timestamp() * 1000),
+        marble=marble.type,
+        uuid=uuid,
+        evidence=admission.evidence_digest,
+        join=JOIN,
+        vendor=vendor,
+        platform=admission.attested.claims.kind.value,
+        package=marble.package,
+        until_ms=int(leaf.not_valid_after_utc.timestamp() * 1000),
+    )
     return Decision((event,), parameters)
 
 

@@ -38,6 +38,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "POST", "/api/v2/update-cancel", Caller.USER, law.cancel_v2),
     Route(2, "GET", "/api/v2/history", Caller.ANYONE, standing.history),
     Route(2, "GET", "/api/v2/hierarchy", Caller.ANYONE, standing.hierarchy),
+    Route(2, "GET", "/api/v2/marbles", Caller.ANYONE, standing.marbles),
     Route(2, "GET", "/api/v2/secrets", Caller.USER, secrets.read_secrets_v2),
     Route(2, "POST", "/api/v2/secrets", Caller.USER, secrets.write_secrets_v2, SECRETS_BYTES),
     Route(2, "POST", "/api/v2/recover", Caller.ANYONE, recovery.recover_v2, _RECOVER_BYTES),

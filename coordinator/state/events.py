@@ -197,7 +197,8 @@ class UpdatesKept(msgspec.Struct, frozen=True, tag="updates-kept"):
 class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
     """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used.
 
-    vendor: whose hardware proved it; empty in journals of before this was recorded.
+    vendor: whose hardware proved it.  platform: which kind.  package: of its type, then.  until_ms: when its
+    certificate ends.  Empty (0) in journals of before they were recorded.
     """
 
     time_ms: int
@@ -206,6 +207,9 @@ class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
     evidence: bytes
     join: str = "compatible, no nonce"
     vendor: str = ""
+    platform: str = ""
+    package: str = ""
+    until_ms: int = 0
 
 
 class ActivationsCounted(msgspec.Struct, frozen=True, tag="activations-counted"):
@@ -216,12 +220,18 @@ class ActivationsCounted(msgspec.Struct, frozen=True, tag="activations-counted")
 
 
 class SeenMarble(msgspec.Struct, frozen=True):
-    """The last start of one marble.  number: of the history's step whose hierarchy signed its certificate."""
+    """The last start of one marble.  number: of the history's step whose hierarchy signed its certificate.
+
+    platform, package, until_ms: as in MarbleActivated.
+    """
 
     marble: str
     uuid: str
     number: int
     time_ms: int
+    platform: str = ""
+    package: str = ""
+    until_ms: int = 0
 
 
 class MarblesSeen(msgspec.Struct, frozen=True, tag="marbles-seen"):

@@ -3,6 +3,8 @@
 A bounded memory beside the State, filled from the journal's records, as `single_use.py` is.
 """
 
+from collections import Counter
+from itertools import islice
 from typing import Final
 
 from coordinator.state.events import (
@@ -36,7 +38,15 @@ class Roll:
             case MarbleActivated():
                 key = (event.marble, event.uuid)
                 self._seen.pop(key, None)
-                self._seen[key] = SeenMarble(event.marble, event.uuid, self._number, event.time_ms)
+                self._seen[key] = SeenMarble(
+                    event.marble,
+                    event.uuid,
+                    self._number,
+                    event.time_ms,
+                    event.platform,
+                    event.package,
+                    event.until_ms,
+                )
                 if len(self._seen) > MOST:
                     del self._seen[next(iter(self._seen))]
             case MarblesSeen():
@@ -55,6 +65,15 @@ class Roll:
     def kept(self) -> MarblesSeen:
         """What a snapshot keeps of it."""
         return MarblesSeen(tuple(self._seen.values()))
+
+    def newest(self, most: int, marble: str = "") -> tuple[SeenMarble, ...]:
+        """At most that many, the last one that started first.  marble: only of this type; empty: of all."""
+        seen = reversed(self._seen.values())
+        return tuple(islice((one for one in seen if not marble or one.marble == marble), most))
+
+    def by_type(self) -> Counter[str]:
+        """How many of each type are remembered."""
+        return Counter(marble for marble, _ in self._seen)
 
     def under(self, number: int) -> tuple[SeenMarble, ...]:
         """The marbles whose last start was under this hierarchy, the last one that started at the end."""

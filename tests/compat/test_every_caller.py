@@ -75,6 +75,7 @@ CASES: Mapping[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/api/v2/update-cancel"): (Case(only(404, 404), b""),),
     ("GET", "/api/v2/history"): (Case({EVERYBODY: 200}),),
     ("GET", "/api/v2/hierarchy"): (Case({EVERYBODY: 200}),),
+    ("GET", "/api/v2/marbles"): (Case({EVERYBODY: 200}),),
     ("GET", "/api/v2/secrets"): (Case(only(200, 500, "reader"), query="?s=password"),),
     ("POST", "/api/v2/secrets"): (Case(only(200, 500, "writer"), json.dumps({"secrets": SECRET}).encode()),),
     ("POST", "/api/v2/recover"): (Case({EVERYBODY: 400}, b"{}"),),

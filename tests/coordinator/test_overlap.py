@@ -1,6 +1,7 @@
 """After an update marbles of before and after it believe each other for a time, and then no more."""
 
 import datetime as dt
+import hashlib
 import socket
 import ssl
 import subprocess
@@ -96,6 +97,8 @@ def test_without_an_overlap_they_do_not_until_the_old_one_restarts(tmp_path: Pat
     try:
         old = start(deployed, 0)
         deployed.pass_update(deployed.first)
+        (step,) = deployed.data("/api/v2/marbles")["steps"]
+        assert (1, False, None) == (step["number"], step["trusted"], step["trustedUntil"])
         new, restarted = start(deployed, 1), start(deployed, 0)
         assert not talk(tmp_path, old, new)
         assert not talk(tmp_path, new, old)
@@ -160,8 +163,23 @@ def test_status_says_by_name_who_still_uses_which_intermediate(generations: tupl
         [marble["type"] for marble in one["marbles"]] for one in first["intermediates"]
     ]
     assert "00000000-0000-4000-8000-000000000000" in first["intermediates"][2]["marbles"][0]["uuids"]
+    seen = deployed.data("/api/v2/marbles")
+    assert (3, [{"type": "full", "count": 3}]) == (seen["total"], seen["types"])
+    assert [("2", 3), ("1", 2), ("0", 1)] == [(one["uuid"][-1], one["step"]) for one in seen["instances"]]
+    assert {("tdx", "tdx")} == {(one["platform"], one["package"]) for one in seen["instances"]}
+    documents = [hashlib.sha256(encoded(deployed.first)).hexdigest() == step["manifest"] for step in seen["steps"]]
+    assert [False, False, True] == documents
+    assert [(True, True), (True, False), (True, False)] == [
+        (step["trusted"], step["trustedUntil"] is None) for step in seen["steps"]
+    ]
+    leaf = x509.load_pem_x509_certificate(generations[1][2][CHAIN])
+    assert leaf.not_valid_after_utc == dt.datetime.fromisoformat(seen["instances"][0]["certificateUntil"])
+    assert seen["instances"][:1] == deployed.data("/api/v2/marbles?limit=1")["instances"]
+    assert [] == deployed.data("/api/v2/marbles?type=enclave")["instances"]
+    assert 400 == deployed.ask(None, "/api/v2/marbles?limit=1001").status
     deployed.restart()
     assert first == deployed.data("/api/v2/hierarchy")
+    assert seen == deployed.data("/api/v2/marbles")
     start(deployed, 0)
     moved = deployed.data("/api/v2/hierarchy")["intermediates"]
     assert ([], 2) == (moved[2]["marbles"], moved[0]["marbles"][0]["count"])

@@ -8,6 +8,7 @@ from coordinator.rest.call import Call
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
 from coordinator.wire import hierarchy as hierarchy_wire
+from coordinator.wire import marbles as marbles_wire
 from coordinator.wire import standing, update_log, v1, v2
 from coordinator.wire.history import history_document
 
@@ -77,6 +78,11 @@ async def hierarchy(coordinator: Coordinator, _call: Call) -> web.Response:
         for one in found.trusted
     ]
     return errors.success(hierarchy_wire.document(trusted, ((seen.marble, seen.uuid) for seen in found.cut_off)))
+
+
+async def marbles(coordinator: Coordinator, call: Call) -> web.Response:
+    most = marbles_wire.decode_limit(call.query.get("limit", ""))
+    return errors.success(marbles_wire.document(coordinator.marbles(most, call.query.get("type", ""))))
 
 
 async def journal_standing(coordinator: Coordinator, call: Call) -> web.Response:
