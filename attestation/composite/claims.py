@@ -1,6 +1,6 @@
 """What may be demanded of a processor and its GPUs together?  Claims, Reference Values, and how they compare."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -74,7 +74,8 @@ def labels_of(parts: tuple[Claims, ...]) -> tuple[str, ...]:
 class CompositeReferenceValues:
     """What a manifest demands of a processor and its GPUs: all of it.
 
-    all_of: every one is met by a part, and every part meets one of its kind: nothing stays unappraised.
+    all_of: every one is met by a part of its own, so two of a kind demand two devices; and every part meets one of its
+    kind, so nothing stays unappraised.  Several equal devices may meet one demand.
     sources: "" to where the demand stands.
     """
 
@@ -93,24 +94,59 @@ class CompositeReferenceValues:
             expected = "reference values for the processor and its GPUs"
             return (settled(False, "composite.identity", expected, "none", source, common.NOTHING_DEMANDED),)
         parts = claims.parts if isinstance(claims, CompositeClaims) else ()
+        labels = labels_of(parts)
+        tried = [
+            [under(label, wanted.appraise(part)) if _comparable(wanted, part) else () for wanted in self.all_of]
+            for label, part in zip(labels, parts, strict=True)
+        ]
+        met_by = {number: _met_by(number, tried) for number in range(len(self.all_of))}
+        chosen = _one_for_each(met_by)
         checks: list[Check] = []
-        met: set[int] = set()
-        for label, part in zip(labels_of(parts), parts, strict=True):
-            tried: list[Check] = []
-            for number, wanted in enumerate(self.all_of):
-                if wanted.kind is part.kind and part.measurements:
-                    found = under(label, wanted.appraise(part))
-                    if all(check.status is Status.PASSED for check in found):
-                        met.add(number)
-                        tried = list(found)
-                        break
-                    tried += found
-            checks += tried or [_left_out(f"reference values for {label}", "none", source)]
+        for part, (label, outcomes) in enumerate(zip(labels, tried, strict=True)):
+            number = next((n for n, each in chosen.items() if each == part), None)
+            if number is None:
+                number = next((n for n, able in met_by.items() if part in able), None)
+            shown = [check for found in outcomes for check in found] if number is None else outcomes[number]
+            checks += shown or [_left_out(f"reference values for {label}", "none", source)]
         for number, wanted in enumerate(self.all_of):
-            if number not in met:
-                kinds = " ".join(labels_of(parts)) or claims.kind.value
-                checks.append(_left_out(f"a part that meets the values for {wanted.kind}", kinds, source))
+            if number not in chosen:
+                kinds = " ".join(labels) or claims.kind.value
+                checks.append(_left_out(f"a part of its own that meets the values for {wanted.kind}", kinds, source))
         return tuple(checks)
+
+
+def _comparable(wanted: ReferenceValues, part: Claims) -> bool:
+    return wanted.kind is part.kind and bool(part.measurements)
+
+
+def _met_by(number: int, tried: Sequence[Sequence[tuple[Check, ...]]]) -> tuple[int, ...]:
+    """The parts that meet a demand in full."""
+    return tuple(
+        part
+        for part, outcomes in enumerate(tried)
+        if outcomes[number] and all(check.status is Status.PASSED for check in outcomes[number])
+    )
+
+
+def _one_for_each(met_by: Mapping[int, Sequence[int]]) -> Mapping[int, int]:
+    """A part of its own for as many demands as can have one: a maximum matching, by augmenting paths.
+
+    Whichever order demands and parts have, all demands have one if that is possible at all.
+    """
+    holder: dict[int, int] = {}
+
+    def find(demand: int, asked: set[int]) -> bool:
+        for part in met_by[demand]:
+            if part not in asked:
+                asked.add(part)
+                if part not in holder or find(holder[part], asked):
+                    holder[part] = demand
+                    return True
+        return False
+
+    for demand in met_by:
+        find(demand, set())
+    return {demand: part for part, demand in holder.items()}
 
 
 def under(label: str, checks: tuple[Check, ...]) -> tuple[Check, ...]:

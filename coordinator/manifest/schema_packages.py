@@ -285,7 +285,7 @@ PLATFORMS: Final = {
 _ALL_OF: Final = {
     "x-new": True,
     "type": "array",
-    "description": "A processor and its GPUs, all of which have to prove themselves together.",
+    "description": "A processor and its GPUs, proven together; two entries of a kind want two devices.",
     "items": {
         "type": "object",
         "minProperties": 1,

@@ -13,7 +13,7 @@ from attestation.anchors import TrustAnchors
 from attestation.appraisal import DefaultPolicy, Outcome, judge
 from attestation.binding import Bound, Unbound, of_certificate, of_device
 from attestation.checks import Status
-from attestation.claims import TcbStatus
+from attestation.claims import Claims, ReferenceValues, TcbStatus
 from attestation.composite.claims import CompositeReferenceValues
 from attestation.composite.format import Parts, encode_composite, parse_composite
 from attestation.endorsements import Endorsements
@@ -99,6 +99,23 @@ def test_every_part_is_appraised(verifier, cpu, gpu, now) -> None:
     assert (Outcome.CONTRAINDICATED, ["tdx/tdx.mrtd", "composite.parts"]) == outcome(other_program, GPU)
     other_gpu = replace(GPU, models=("GB100",))
     assert (Outcome.CONTRAINDICATED, ["nvidia-gpu/gpu.model", "composite.parts"]) == outcome(PROGRAM, other_gpu)
+
+
+def test_each_demand_has_a_device_of_its_own_in_whichever_order_they_stand(verifier, nvidia, cpu, gpu, now) -> None:
+    second = issue(nvidia.new_gpu("GH100"), of_device(REPORT_DATA).report_data[:32])
+    one = verifier.verify(composite(cpu, gpu), NONCE, now=now).claims
+    two = verifier.verify(composite(cpu, gpu, second), NONCE, now=now).claims
+    first_only = replace(GPU, devices=frozenset({two.parts[1].hardware_id}))
+
+    def failed(claims: Claims, *values: ReferenceValues) -> list[str]:
+        return [c.name for c in CompositeReferenceValues(values).appraise(claims) if c.status is Status.FAILED]
+
+    assert [] == failed(two, PROGRAM, GPU)
+    assert [] == failed(two, PROGRAM, GPU, GPU)
+    assert [] == failed(two, PROGRAM, GPU, first_only) == failed(two, PROGRAM, first_only, GPU)
+    assert ["composite.parts"] == failed(one, PROGRAM, GPU, GPU)
+    assert ["composite.parts"] == failed(two, PROGRAM, GPU, GPU, GPU)
+    assert ["composite.parts"] == failed(two, PROGRAM, first_only, first_only, GPU)
 
 
 def test_values_for_the_processor_alone_do_not_accept_the_composite(verifier, cpu, gpu, now) -> None:
