@@ -10,7 +10,7 @@ from coordinator.decisions.update_request import clear_way
 from coordinator.decisions.users import find_user, require
 from coordinator.manifest.model import Action, User
 from coordinator.manifest.package_update import PackageUpdate
-from coordinator.manifest.security_version import security_version
+from coordinator.manifest.security_version import PLATFORMS, security_version
 from coordinator.secrets.generate import Entropy
 from coordinator.state.events import Event, PackagesRaised
 from coordinator.state.model import Deployment, State
@@ -32,7 +32,8 @@ def check_package_update(
         current = security_version(deployment.packages[name])
         if current is None:
             raise PackageUpdateRefused(
-                f"package '{name}': not every platform of it has a security version; update the whole manifest"
+                f"package '{name}': a security version is raised where every platform is one of {PLATFORMS}; "
+                "update the whole manifest"
             )
         if version < current:
             raise PackageUpdateRefused(
