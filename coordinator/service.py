@@ -69,7 +69,7 @@ class Coordinator:
 
     def update_log(self) -> tuple[LogEntry, ...]:
         """What was changed, oldest first.  Raises WrongPhase, NotServing."""
-        return self._deployment(Ask.READ_LOG).log
+        return tuple(self._deployment(Ask.READ_LOG).log)
 
     def history(self) -> History:
         """Every manifest and package update until now.  Raises WrongPhase, NotServing."""

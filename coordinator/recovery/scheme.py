@@ -4,16 +4,16 @@
     all of n             n random 32-byte shares whose exclusive or is the secret
     k of n, 2 <= k < n   Shamir over GF(2^8), polynomial 0x11B, byte by byte: 32 bytes of y, then x (1 to 255)
 
-The last is `pyshamir`, whose shares are those of HashiCorp Vault and MarbleRun.  It draws its own entropy, takes time
-in proportion to n * k to split and to k * k to combine (64 owners, 32 of them: 0.4 s and 2.6 s), and is not constant
-in time; so it only ever runs inside the Coordinator, once for each recovery, and after each share was recognised.
+The last are shares of HashiCorp Vault and MarbleRun: for each byte a polynomial of degree k - 1 whose value at 0 is
+the secret's, evaluated at x.  Shamir, "How to Share a Secret", 1979.  `combine` runs only for shares that were each
+recognised by their hash, once for each recovery.
 """
 
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Final
 
-import pyshamir
+from coordinator.recovery.field import inverse, plus, product, times
 
 SECRET_BYTES: Final = 32
 
@@ -24,8 +24,9 @@ def split(secret: bytes, owners: int, needed: int, entropy: Callable[[int], byte
         return (secret,)
     if needed == owners:
         drawn = [entropy(SECRET_BYTES) for _ in range(owners - 1)]
-        return (*drawn, reduce(_xor, drawn, secret))
-    return tuple(bytes(share) for share in pyshamir.split(secret, owners, needed))
+        return (*drawn, reduce(plus, drawn, secret))
+    coefficients = [entropy(SECRET_BYTES) for _ in range(needed - 1)]
+    return tuple(_value(secret, coefficients, x) + bytes((x,)) for x in _distinct(owners, entropy))
 
 
 def combine(shares: Sequence[bytes], owners: int) -> bytes:
@@ -33,9 +34,32 @@ def combine(shares: Sequence[bytes], owners: int) -> bytes:
     if owners == 1:
         return shares[0]
     if len(shares) == owners:
-        return reduce(_xor, shares)
-    return bytes(pyshamir.combine([bytearray(share) for share in shares]))
+        return reduce(plus, shares)
+    return reduce(plus, (times(share[:-1], _weight(share[-1], shares)) for share in shares))
 
 
-def _xor(left: bytes, right: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+def _value(secret: bytes, coefficients: Sequence[bytes], x: int) -> bytes:
+    """Of all polynomials at x, by Horner's rule; coefficients: from x to its highest power."""
+    value = bytes(SECRET_BYTES)
+    for coefficient in reversed(coefficients):
+        value = times(plus(value, coefficient), x)
+    return plus(value, secret)
+
+
+def _weight(x: int, shares: Sequence[bytes]) -> int:
+    """Lagrange's factor at 0 of the share at x: the product of other / (other - x) over all others."""
+    others = [share[-1] for share in shares if share[-1] != x]
+    return product([*others, inverse(product([other ^ x for other in others]))])
+
+
+def _distinct(count: int, entropy: Callable[[int], bytes]) -> list[int]:
+    """Different elements other than 0, each choice of them as likely as another (Fisher and Yates)."""
+    elements = list(range(1, 256))
+    for place in range(count):
+        drawn = place + int.from_bytes(entropy(_DRAW_BYTES), "big") % (len(elements) - place)
+        elements[place], elements[drawn] = elements[drawn], elements[place]
+    return elements[:count]
+
+
+_DRAW_BYTES: Final = 16
+"""So many that the remainder of a division by at most 255 is as good as even."""

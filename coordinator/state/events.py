@@ -247,9 +247,16 @@ class EvidenceRemembered(msgspec.Struct, frozen=True, tag="evidence-remembered")
 
 
 class LogKept(msgspec.Struct, frozen=True, tag="log-kept"):
-    """What a snapshot keeps of the update log: its entries behind the first one, which `ManifestSet` makes."""
+    """What a snapshot kept of the update log before `LogPacked`: its entries behind the first one, of `ManifestSet`."""
 
     entries: tuple[LogEntry, ...]
+
+
+class LogPacked(msgspec.Struct, frozen=True, tag="log-packed"):
+    """What a snapshot keeps of the update log, all of it (update_log.py).  recent: the entries behind the pages."""
+
+    pages: tuple[bytes, ...]
+    recent: tuple[LogEntry, ...]
 
 
 class CounterRaised(msgspec.Struct, frozen=True, tag="counter-raised"):
@@ -299,6 +306,7 @@ Event: TypeAlias = (
     | EvidenceRemembered
     | MarblesSeen
     | LogKept
+    | LogPacked
     | CounterRaised
     | CountersKept
     | StateRestored

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from coordinator.manifest.model import Manifest, Package
 from coordinator.manifest.template.values import SecretValue
 from coordinator.recovery.plan import Plan
-from coordinator.state.events import Approval, LogEntry, Version
+from coordinator.state.events import Approval, Version
 from coordinator.state.phase import Phase
 from coordinator.state.tally import NONE_COUNTED, Tally
+from coordinator.state.update_log import UpdateLog
 from pki.manifest_history import HistoryMark
 
 
@@ -137,7 +138,7 @@ class Deployment:
     activations: Tally = field(default_factory=lambda: NONE_COUNTED)
     by_vendor: Tally = field(default_factory=lambda: NONE_COUNTED)
     counters: Tally = field(default_factory=lambda: NONE_COUNTED)
-    log: tuple[LogEntry, ...] = ()
+    log: UpdateLog = field(default_factory=UpdateLog)
     custody: Custody | None = None
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -26,6 +27,7 @@ from coordinator.state.events import (
     Founded,
     LogEntry,
     LogKept,
+    LogPacked,
     ManifestSet,
     ManifestUpdated,
     MarbleActivated,
@@ -45,6 +47,7 @@ from coordinator.state.events import (
 )
 from coordinator.state.model import Authority, Custody, Deployment, Retired, State
 from coordinator.state.phase import Phase
+from coordinator.state.update_log import PageUnreadable, UpdateLog
 from coordinator.state.update_replay import ReplayFailed as ReplayFailed
 from coordinator.state.values import secret_value, stored_secret
 from coordinator.wire.history import SET, HistoryEntry
@@ -88,7 +91,10 @@ def replay(state: State, event: Event) -> State:
             return replace(state, deployment=_logged(_deployed(state), entry))
         case LogKept():
             deployment = _deployed(state)
-            return replace(state, deployment=replace(deployment, log=(*deployment.log[:1], *event.entries)))
+            log = UpdateLog().plus(*islice(deployment.log, 1), *event.entries)
+            return replace(state, deployment=replace(deployment, log=log))
+        case LogPacked():
+            return replace(state, deployment=replace(_deployed(state), log=_unpacked(event)))
         case StateRestored():
             entry = LogEntry(
                 event.time_ms,
@@ -159,8 +165,7 @@ def condense(state: State) -> tuple[Event, ...]:
         if deployment.custody is not None:
             events.append(prepared_event(deployment.custody))
         events += _updates(deployment)
-        if deployment.log[1:]:
-            events.append(LogKept(deployment.log[1:]))
+        events.append(LogPacked(deployment.log.pages, deployment.log.recent))
         if deployment.activations:
             events.append(ActivationsCounted(dict(deployment.activations), dict(deployment.by_vendor)))
         if deployment.counters:
@@ -209,7 +214,14 @@ def _rehearsed(deployment: Deployment, event: RecoveryRehearsed) -> Deployment:
 
 
 def _logged(deployment: Deployment, entry: LogEntry) -> Deployment:
-    return replace(deployment, log=(*deployment.log, entry))
+    return replace(deployment, log=deployment.log.plus(entry))
+
+
+def _unpacked(event: LogPacked) -> UpdateLog:
+    try:
+        return UpdateLog.read(event.pages, event.recent)
+    except PageUnreadable as cause:
+        raise ReplayFailed(f"journal: {cause}") from cause
 
 
 def _updates(deployment: Deployment) -> list[Event]:
@@ -229,7 +241,7 @@ def _updates(deployment: Deployment) -> list[Event]:
         events.append(
             UpdateProposed(pending.proposed_ms, pending.proposed_by, raw, LANGUAGE_VERSION, compatible, expires_ms)
         )
-        events += [UpdateApproved(approval, 0, ()) for approval in pending.approvals]  # the log comes from LogKept
+        events += [UpdateApproved(approval, 0, ()) for approval in pending.approvals]  # the log comes from LogPacked
     return events
 
 
@@ -258,7 +270,7 @@ def _deployed(state: State) -> Deployment:
 
 
 def _written(deployment: Deployment, event: SecretsWritten) -> Deployment:
-    secrets, log = dict(deployment.shared_secrets), list(deployment.log)
+    secrets, entries = dict(deployment.shared_secrets), list[LogEntry]()
     for name, stored in event.secrets.items():
         secret = deployment.manifest.secrets.get(name)
         if secret is None:
@@ -267,8 +279,9 @@ def _written(deployment: Deployment, event: SecretsWritten) -> Deployment:
             secrets[name] = secret_value(secret, stored)
         else:
             secrets.pop(name, None)
-        log.append(LogEntry(event.time_ms, SECRET_SET, {"user": event.user, "secret": name, "type": secret.type.value}))
-    return replace(deployment, shared_secrets=secrets, log=tuple(log))
+        said = LogEntry(event.time_ms, SECRET_SET, {"user": event.user, "secret": name, "type": secret.type.value})
+        entries.append(said)
+    return replace(deployment, shared_secrets=secrets, log=deployment.log.plus(*entries))
 
 
 def _deployment(event: ManifestSet) -> Deployment:
@@ -284,7 +297,7 @@ def _deployment(event: ManifestSet) -> Deployment:
         root_secret=event.root_secret,
         shared_secrets=secrets,
         history=update_replay.history((Version(entry, event.raw),)),
-        log=(LogEntry(event.time_ms, MANIFEST_SET, {}),),
+        log=UpdateLog().plus(LogEntry(event.time_ms, MANIFEST_SET, {})),
     )
 
 

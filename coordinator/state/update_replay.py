@@ -85,7 +85,7 @@ def approved(deployment: Deployment, event: UpdateApproved) -> Deployment:
     return replace(
         deployment,
         pending=replace(pending, approvals=(*pending.approvals, approval)),
-        log=(*deployment.log, LogEntry(approval.time_ms, text, details)),
+        log=deployment.log.plus(LogEntry(approval.time_ms, text, details)),
     )
 
 
@@ -98,7 +98,7 @@ def withdrawn(deployment: Deployment, event: UpdateWithdrawn) -> Deployment:
         deployment,
         pending=None,
         withdrawn=(*deployment.withdrawn, pending.manifest.digest),
-        log=(*deployment.log, LogEntry(event.time_ms, f"full update {event.reason}", details)),
+        log=deployment.log.plus(LogEntry(event.time_ms, f"full update {event.reason}", details)),
     )
 
 
@@ -131,7 +131,7 @@ def updated(deployment: Deployment, event: ManifestUpdated) -> Deployment:
         custody=deployment.custody if manifest.recovery_keys else None,
         pending=None,
         history=longer(deployment.history, event.version, deployment.manifest.digest, manifest.digest),
-        log=(*deployment.log, entry),
+        log=deployment.log.plus(entry),
     )
 
 
@@ -140,7 +140,7 @@ def packages_raised(deployment: Deployment, event: PackagesRaised) -> Deployment
     versions = {**deployment.raised, **event.versions}
     definitions = deployment.manifest.secrets
     made = {name: secret_value(definitions[name], stored) for name, stored in event.secrets.items()}
-    entries = tuple(
+    entries = (
         LogEntry(event.time_ms, RAISED, {"user": event.user, "package": name, "new version": version})
         for name, version in event.versions.items()
     )
@@ -150,7 +150,7 @@ def packages_raised(deployment: Deployment, event: PackagesRaised) -> Deployment
         shared_secrets={**deployment.shared_secrets, **made},
         raised=versions,
         history=longer(deployment.history, event.version, deployment.manifest.digest, deployment.manifest.digest),
-        log=(*deployment.log, *entries),
+        log=deployment.log.plus(*entries),
     )
 
 

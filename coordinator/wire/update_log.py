@@ -1,15 +1,16 @@
 """The update log's JSON shapes (contract 1.10 and 8.4): each entry is compact JSON text of its own."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 
 def entry(time_ms: int, update: str, details: Mapping[str, str | int | tuple[str, ...]]) -> str:
     """One entry.  time_ms: milliseconds since 1970, UTC."""
-    time = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"time": time, "update": update, **details}, separators=(",", ":"), ensure_ascii=False)
+    time = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+    return _encoder.encode({"time": f"{time}Z", "update": update, **details}).decode()
 
 
 def v1(entries: Iterable[str]) -> str:
@@ -20,3 +21,6 @@ def v1(entries: Iterable[str]) -> str:
 def v2(entries: Iterable[str]) -> dict[str, Any]:
     """`GET /api/v2/update`."""
     return {"updateLog": list(entries)}
+
+
+_encoder = msgspec.json.Encoder()
