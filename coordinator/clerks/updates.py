@@ -44,7 +44,7 @@ from coordinator.manifest.approvers import needed
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.model import Manifest, SealMode
 from coordinator.manifest.package_update import PackageUpdate, read_package_update
-from coordinator.manifest.signature import ManifestSignature
+from coordinator.manifest.signature import DetachedSignature
 from coordinator.recovery.prepare import Prepared
 from coordinator.state.events import Approval, UpdateApproved, UpdateWithdrawn, Version
 from coordinator.state.model import Deployment, PendingUpdate, State
@@ -87,7 +87,7 @@ class Updates:
         self._clock = asyncio.get_running_loop().call_later(_EVERY_SECONDS, self._tick)
         self._due: asyncio.Future[None] | None = None
 
-    async def update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
+    async def update(self, leaf: bytes, raw: bytes, signatures: Sequence[DetachedSignature]) -> Outcome:
         """A package update, or a proposal of another manifest; it is done if its approvals are complete.
 
         leaf: the certificate that the connection proved, or empty where only signatures speak.
@@ -95,7 +95,7 @@ class Updates:
         """
         return await self._whole(self._update(leaf, raw, signatures))
 
-    async def acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
+    async def acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[DetachedSignature]) -> Outcome:
         """Approve the pending manifest by its exact bytes; it is put in force if that was the last approval.
 
         Raises Refused (every kind of it), TryAgain, NotServing.
@@ -158,7 +158,7 @@ class Updates:
         finally:
             self._waiting -= 1
 
-    async def _update(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
+    async def _update(self, leaf: bytes, raw: bytes, signatures: Sequence[DetachedSignature]) -> Outcome:
         desk, env = self._desk, self._desk.env
         desk.check_serving()
         admit(desk.state, Ask.UPDATE)
@@ -184,7 +184,7 @@ class Updates:
 
         return await self._settle(decide, manifest)
 
-    async def _acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[ManifestSignature]) -> Outcome:
+    async def _acknowledge(self, leaf: bytes, raw: bytes, signatures: Sequence[DetachedSignature]) -> Outcome:
         desk, digest = self._desk, hashlib.sha256(raw).digest()
         desk.check_serving()
         _, pending = waiting(desk.state, desk.env.clock())
@@ -266,7 +266,7 @@ class Updates:
         return Outcome(Standing(0, ()))
 
     def _approvers(
-        self, leaf: bytes, manifest: Manifest, signatures: Sequence[ManifestSignature]
+        self, leaf: bytes, manifest: Manifest, signatures: Sequence[DetachedSignature]
     ) -> tuple[Approver, ...]:
         deployment = self._deployment
         own = (by_connection(deployment, leaf),) if leaf else ()

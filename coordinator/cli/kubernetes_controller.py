@@ -76,7 +76,7 @@ def objects(output: Output, file: Path, name: str, endpoint: str, approvals: tup
     enclasp kubernetes objects next.yaml --approval alice.sig --approval bob.sig -o json
     """
     from coordinator.controller.objects import API_VERSION
-    from coordinator.manifest.signature import SignatureFormatError, parse_signature
+    from coordinator.manifest.signature import SignatureFormatError, Subject, parse_signature
 
     raw = read_input(file, limit=1024 * 1024)
     try:
@@ -87,11 +87,11 @@ def objects(output: Output, file: Path, name: str, endpoint: str, approvals: tup
     items: list[dict[str, Any]] = [_object(API_VERSION, "Manifest", name, spec)]
     for path in approvals:
         try:
-            signature = parse_signature(read_input(path))
+            signature = parse_signature(read_input(path), Subject.MANIFEST)
         except SignatureFormatError as cause:
             raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause
         approved = {"manifest": name, "signature": json.dumps(signature.as_json())}
-        label = f"{name}-{signature.manifest.hex()[:8]}-{signature.key.hex()[:8]}"
+        label = f"{name}-{signature.document.hex()[:8]}-{signature.key.hex()[:8]}"
         items.append(_object(API_VERSION, "Approval", label, approved))
     document_list = {"apiVersion": "v1", "kind": "List", "items": items}
     output.result(document_list, json.dumps(document_list, indent=2))

@@ -186,12 +186,12 @@ def _read_active(raw: bytes, *, compatible: bool) -> "Manifest":
 
 def _input(file: Path, approvals: tuple[Path, ...], visit: Visit) -> tuple[bytes, list[dict[str, str]]]:
     """The document, and the signatures of those who approve it.  Raises Problem."""
-    from coordinator.manifest.signature import SignatureFormatError, parse_signature
+    from coordinator.manifest.signature import SignatureFormatError, Subject, parse_signature
 
     signatures = []
     for path in approvals:
         try:
-            signatures.append(parse_signature(read_input(path)).as_json())
+            signatures.append(parse_signature(read_input(path), Subject.MANIFEST).as_json())
         except SignatureFormatError as cause:
             raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause
     if visit.user is None and not signatures:

@@ -17,7 +17,7 @@ from coordinator.manifest.approvers import key_of, needed, updaters
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.model import Manifest
 from coordinator.manifest.parse import parse
-from coordinator.manifest.signature import ManifestSignature, SignatureWrong
+from coordinator.manifest.signature import DetachedSignature, SignatureWrong, Subject
 from coordinator.wire.history import RAISED, UPDATED, ApprovalEntry, HistoryEntry, HistoryFormatError, parse_entry
 from pki.manifest_history import GENESIS, history_of, next_link
 
@@ -126,7 +126,7 @@ def _wrong(manifest: Manifest, entry: HistoryEntry, approval: ApprovalEntry) -> 
     if key is None or user.key_digest != approval.key:
         return f"the signature for '{approval.user}' is by another key"
     try:
-        ManifestSignature(entry.digest, approval.key, approval.signature).verify(key)
+        DetachedSignature(Subject.MANIFEST, entry.digest, approval.key, approval.signature).verify(key)
     except SignatureWrong as cause:
         return f"the signature for '{approval.user}': {cause}"
     return ""

@@ -15,7 +15,7 @@ from coordinator.controller.objects import ApprovalObject, ManifestObject
 from coordinator.controller.standing import Condition, Phase, Standing
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.parse import parse
-from coordinator.manifest.signature import ManifestSignature, SignatureFormatError, parse_signature
+from coordinator.manifest.signature import DetachedSignature, SignatureFormatError, Subject, parse_signature
 
 Visit = Callable[[str], tuple[VerifiedDeployment, CoordinatorClient]]
 """Verify the coordinator at an endpoint.  Raises ClientError."""
@@ -31,7 +31,7 @@ _NAME: Final = "spec.document"
 class _Given:
     """signatures: by the name of their object.  wrong: a sentence for each that does not count."""
 
-    signatures: tuple[tuple[str, ManifestSignature], ...]
+    signatures: tuple[tuple[str, DetachedSignature], ...]
     wrong: tuple[str, ...]
 
 
@@ -151,14 +151,14 @@ def _read(approvals: Sequence[ApprovalObject], wish: ManifestObject, digest: byt
         if each.manifest != wish.name:
             continue
         try:
-            signature = parse_signature(each.signature.encode("utf-8", "replace"))
+            signature = parse_signature(each.signature.encode("utf-8", "replace"), Subject.MANIFEST)
         except SignatureFormatError as cause:
             wrong.append(f"Approval '{each.name}': {cause}")
             continue
-        if signature.manifest == digest:
+        if signature.document == digest:
             signatures.append((each.name, signature))
         else:
-            expected, got = digest.hex(), signature.manifest.hex()
+            expected, got = digest.hex(), signature.document.hex()
             wrong.append(f"Approval '{each.name}' is for another document: expected {expected}, got {got}")
     return _Given(tuple(signatures), tuple(wrong))
 

@@ -8,7 +8,7 @@ from coordinator.decisions.errors import ApprovalRefused
 from coordinator.decisions.users import find_user, require
 from coordinator.manifest.approvers import key_of
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest, User
-from coordinator.manifest.signature import ManifestSignature, SignatureWrong
+from coordinator.manifest.signature import DetachedSignature, SignatureWrong
 from coordinator.state.events import Approval
 from coordinator.state.model import Deployment
 from coordinator.wire.history import parse_entry
@@ -16,7 +16,7 @@ from coordinator.wire.history import parse_entry
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """A user who may update the manifest and says yes.  signature: detached, or empty for a connection."""
+    """A user who may say yes, and does.  signature: detached, or empty for a connection."""
 
     user: User
     key: bytes
@@ -39,7 +39,7 @@ def approver(user: User) -> Approver:
     return Approver(user, user.key_digest or bytes(32), b"")
 
 
-def signers(deployment: Deployment, digest: bytes, signatures: Sequence[ManifestSignature]) -> tuple[Approver, ...]:
+def signers(deployment: Deployment, digest: bytes, signatures: Sequence[DetachedSignature]) -> tuple[Approver, ...]:
     """The users who signed a document with this SHA-256.  Raises ApprovalRefused, NotPermitted."""
     return tuple(_signer(deployment.manifest, digest, signature) for signature in signatures)
 
@@ -73,19 +73,25 @@ def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _signer(manifest: Manifest, digest: bytes, signature: ManifestSignature) -> Approver:
+def signing_user(manifest: Manifest, digest: bytes, signature: DetachedSignature) -> User:
+    """The user who signed the document with this SHA-256, whatever the user may do.  Raises ApprovalRefused."""
     for user in manifest.users.values():
         if user.key_digest != signature.key or (key := key_of(user)) is None:
             continue
-        if signature.manifest != digest:
+        if signature.document != digest:
             raise ApprovalRefused(
                 f"signature of user '{user.name}': expected one of {digest.hex()}, "
-                f"got one of {signature.manifest.hex()}"
+                f"got one of {signature.document.hex()}"
             )
         try:
             signature.verify(key)
         except SignatureWrong as cause:
             raise ApprovalRefused(f"signature of user '{user.name}': {cause}") from cause
-        require(user, Action.UPDATE_MANIFEST, [WHOLE_MANIFEST])
-        return Approver(user, signature.key, signature.signature)
+        return user
     raise ApprovalRefused(f"signature of key {signature.key.hex()}: no user of the manifest has this key")
+
+
+def _signer(manifest: Manifest, digest: bytes, signature: DetachedSignature) -> Approver:
+    user = signing_user(manifest, digest, signature)
+    require(user, Action.UPDATE_MANIFEST, [WHOLE_MANIFEST])
+    return Approver(user, signature.key, signature.signature)

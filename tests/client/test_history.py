@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from coordinator.client.history import HistoryRefused, Step, follow, prove, raised_versions
-from coordinator.manifest.signature import sign_manifest
+from coordinator.manifest.signature import Subject, sign
 from coordinator.wire.history import RAISED, SET, UPDATED, ApprovalEntry, HistoryEntry
 from pki.keys import private_of_known_kind
 from pki.manifest_history import GENESIS, HistoryMark, history_extension, next_link
@@ -50,7 +50,7 @@ class Story:
         self.people = {name: person(folder, name) for name in ("alice", "bob", "eve")}
         self.first, self.second = document(self.people), document(self.people, Secrets={})
         key = private_of_known_kind(load_pem_private_key(self.people["bob"].key.read_bytes(), None))
-        signed = sign_manifest(self.second, key)
+        signed = sign(self.second, key, Subject.MANIFEST)
         self.approvals = (
             ApprovalEntry("alice", 2, bytes(32), b""),
             ApprovalEntry("bob", 3, signed.key, signed.signature),

@@ -26,7 +26,7 @@ from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.explain import explain
 from coordinator.manifest.package import parse_reference
 from coordinator.manifest.parse import parse
-from coordinator.manifest.signature import SignatureFormatError, parse_signature
+from coordinator.manifest.signature import SignatureFormatError, Subject, parse_signature
 from coordinator.manifest.template.render import Place, Template, TemplateError
 from coordinator.manifest.template.values import SecretValue
 from coordinator.recovery.errors import OwnerKeyInvalid, PlanInvalid
@@ -198,7 +198,7 @@ TARGETS = (
     Target("manifest", _manifest, (), _manifests),
     Target("reference", lambda raw: parse_reference(raw, name="r"), (ManifestInvalid,), _manifests),
     Target("template", _template, ()),
-    Target("manifest-signature", parse_signature, (SignatureFormatError,)),
+    Target("manifest-signature", lambda raw: parse_signature(raw, Subject.MANIFEST), (SignatureFormatError,)),
     Target("body-manifest", decode_manifest_set, (BodyInvalid,), lambda: [b'{"manifest":"e30="}']),
     Target("body-secrets-v1", decode_v1, (BodyInvalid,), lambda: [b'{"a":{"Key":"YQ==","Cert":null,"Private":[1]}}']),
     Target("body-secrets-v2", decode_v2, (BodyInvalid,), lambda: [b'{"secrets":{"a":{"key":"YQ=="}}}']),

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from coordinator.decisions.errors import UnknownUser
-from coordinator.manifest.signature import ManifestSignature, SignatureFormatError, parse_signature
+from coordinator.manifest.signature import DetachedSignature, SignatureFormatError, Subject, parse_signature
 from coordinator.rest import errors
 from coordinator.rest.call import Call
 from coordinator.service import Coordinator
@@ -71,12 +71,12 @@ async def cancel_v2(coordinator: Coordinator, call: Call) -> web.Response:
     return errors.success({"message": updates.CANCELLED})
 
 
-def _approved_document(call: Call) -> tuple[bytes, tuple[ManifestSignature, ...]]:
+def _approved_document(call: Call) -> tuple[bytes, tuple[DetachedSignature, ...]]:
     """The document of a request and the signatures with it.  Who is nobody learns that first."""
     nobody = UnknownUser("no certificate of a user of the manifest was shown, and the body has no signature")
     try:
         raw, documents = updates.decode(call.body)
-        signatures = tuple(parse_signature(document) for document in documents)
+        signatures = tuple(parse_signature(document, Subject.MANIFEST) for document in documents)
     except (v2.BodyInvalid, SignatureFormatError) as cause:
         if not call.user:
             raise nobody from cause
