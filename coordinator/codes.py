@@ -1,7 +1,7 @@
 """Every message code, in one table.  Each room has its own (`codes.py`: code -> title, hint); here they meet.
 
-E0xx manifest, V1xx evidence of any platform, V2xx of one platform, V3xx policy on evidence, A2xx activation, N3xx
-network and collateral, R4xx sealing and recovery, U5xx people and updates (design.md, 9), K6xx
+E0xx manifest, V1xx evidence of any platform, V2xx of one platform, V3xx policy on evidence and people, A2xx activation,
+N3xx network and collateral, R4xx sealing and recovery, U5xx people and updates (design.md, 9), K6xx
 Kubernetes.
 """
 
@@ -38,7 +38,7 @@ FAMILIES: Final[Mapping[str, str]] = {
     "E0": "manifest",
     "V1": "verification of evidence",
     "V2": "verification of evidence of one platform",
-    "V3": "policy on evidence",
+    "V3": "policy on evidence and on people",
     "A2": "activation of a marble",
     "N3": "network and collateral",
     "R4": "sealing and recovery",

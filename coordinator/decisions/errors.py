@@ -1,7 +1,10 @@
 """`Refused` and its kinds.  The type says whose fault it is; each door turns types into its own codes in one table."""
 
+from collections.abc import Sequence
+
 from attestation.checks import Check, Status
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
+from coordinator.manifest.model import ReadApproval, User
 from coordinator.recovery.errors import RecoveryError
 from coordinator.state.phase import Ask, Phase
 
@@ -147,6 +150,17 @@ class NotPermitted(Refused):
     hint = "the manifest's Roles say what a user may do"
 
 
+class NeedsApproval(Refused):
+    """The user's role allows to read this secret, but only when others approve it."""
+
+    code = "A230"
+    hint = "ask for it with `enclasp secret request`; MarbleRun's command line cannot"
+
+    def __init__(self, secret: str, terms: ReadApproval, approvers: Sequence[User]) -> None:
+        of = ", ".join(user.name for user in approvers)
+        super().__init__(f"secret '{secret[:100]}' is read only with the approval of {terms.threshold} of {of}")
+
+
 class SecretRefused(Refused):
     """A value does not fit its secret's definition."""
 
@@ -274,6 +288,7 @@ CODES = {
     "A221": ("the client is no marble of this deployment", UnknownMarbleCertificate.hint),
     "A222": ("a monotonic counter cannot be kept", "use fewer counters, or shorter names"),
     "A223": ("a quote is not countersigned", "the text names every check that did not pass"),
+    "A230": ("a secret is read only with the approval of others", NeedsApproval.hint),
     "U523": ("no update is pending", NoPendingUpdate.hint),
     "U524": ("an update is pending already", UpdatePending.hint),
     "U525": ("another document is pending", OtherDocument.hint),
@@ -284,8 +299,8 @@ CODES = {
     "U527": ("the document is an update of another manifest", ReplacesOther.hint),
     "U528": (
         "a detached signature does not count",
-        "a user with UpdateManifest signs the exact bytes with `enclasp manifest sign`; the document names in "
-        "Update.Replaces the manifest in force",
+        "who may approve signs the exact bytes that wait: a manifest, which names in Update.Replaces the one in force, "
+        "with `enclasp manifest sign`, a request to read secrets with `enclasp secret sign`",
     ),
     "U530": ("an update cannot change who opens the sealed state", SealingFixed.hint),
     "U529": (

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from coordinator.decisions.decision import admit
+from coordinator.decisions.errors import NeedsApproval
 from coordinator.decisions.users import find_user, require
+from coordinator.manifest.approvers import read_approvers
 from coordinator.manifest.model import Action
 from coordinator.manifest.template.values import SecretValue
 from coordinator.state.events import StoredSecret
@@ -16,12 +18,15 @@ def read_secrets(state: State, leaf: bytes, names: Sequence[str]) -> Mapping[str
     """The values by name; one that is not set yet has empty parts.
 
     leaf: the certificate that the connection proved, DER.  Raises WrongPhase, UnknownUser, NotPermitted (also for a
-    name that is not defined).
+    name that is not defined), NeedsApproval.
     """
     admit(state, Ask.READ_SECRETS)
     deployment = state.deployment
     assert deployment is not None, "the phase table admits secrets only with a deployment"
     require(find_user(deployment.manifest, leaf), Action.READ_SECRET, names)
+    for name in names:
+        if (terms := deployment.manifest.secrets[name].read_approval) is not None:
+            raise NeedsApproval(name, terms, read_approvers(deployment.manifest.users.values(), name))
     unset = StoredSecret(b"", b"", b"")
     return {
         name: deployment.shared_secrets.get(name) or secret_value(deployment.manifest.secrets[name], unset)

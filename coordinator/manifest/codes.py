@@ -1,6 +1,6 @@
 """The messages about manifests: code to title and hint.  E09x: legal, but this version does not do it yet.
 
-V30x: of waivers, whose words are the same for evidence.
+V30x: of waivers, whose words are the same for evidence.  V31x: of approvals that the reading of a secret needs.
 """
 
 from collections.abc import Mapping
@@ -67,6 +67,24 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E071": ("what an update does to this secret cannot be chosen", "see OnUpdate in the manifest reference"),
     "E072": ("a certificate's lifetime does not fit", "see CertificateLifetime in the manifest reference"),
     "E073": ("a limit by vendor says nothing", "see MaxActivationsPerVendor in the manifest reference"),
+    "V310": (
+        "a reading can never have all its approvals",
+        "give more users a role with ApproveRead for this secret, or lower ReadApproval.Threshold",
+    ),
+    "V311": (
+        "a secret that no user can read has a ReadApproval",
+        "remove it: only shared and user-defined secrets are read by users",
+    ),
+    "V312": ("a request cannot last that long", "ReadApproval.Expiry and Delay are at most 90d each"),
+    "V313": (
+        "a role approves the reading of a secret that needs no approval",
+        "give the secret a ReadApproval, or leave it out of the role",
+    ),
+    "V314": (
+        "one person alone can get round an approval",
+        "raise the threshold that the text names, so that it takes two",
+    ),
+    "V315": ("nobody can ask for a secret that may be read", "give a user a role with ReadSecret for it"),
     "E092": (
         "the value of a user-defined secret stands in the manifest",
         "remove it, and set it with `enclasp secret set`; everybody may read a manifest",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from coordinator.manifest.change import Change, Gravity
+from coordinator.manifest.diff_approvals import approval_changes
 from coordinator.manifest.diff_packages import package_changes, same_program
 from coordinator.manifest.diff_people import people_changes
 from coordinator.manifest.diff_recovery import recovery_changes
@@ -243,6 +244,7 @@ def _secret(path: str, old: Secret, new: Secret) -> Iterator[Change]:
         gravity = Gravity.CHANGES if new.rotate else Gravity.WEAKENS
         what = "made anew by every update; what the old value encrypts is lost" if new.rotate else "kept by updates"
         yield Change(gravity, step(path, "OnUpdate"), f'secret "{name}" is {what}')
+    yield from approval_changes(step(path, "ReadApproval"), name, old.read_approval, new.read_approval)
     if old.shared != new.shared:
         gravity = Gravity.WEAKENS if new.shared else Gravity.NARROWS
         now = "one value for all marbles, instead of one each" if new.shared else "a value of its own for each marble"

@@ -41,6 +41,8 @@ def _words(action: Action, resource: str) -> str:
     match action:
         case Action.READ_SECRET:
             return f'read secret "{resource}"'
+        case Action.APPROVE_READ:
+            return f'approve that secret "{resource}" is read'
         case Action.WRITE_SECRET:
             return f'set secret "{resource}"'
         case Action.UPDATE_SECURITY_VERSION:

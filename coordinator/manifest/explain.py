@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from coordinator.manifest.diff_approvals import who_approves
 from coordinator.manifest.diff_people import power_words
 from coordinator.manifest.diff_recovery import who_recovers
 from coordinator.manifest.diff_updates import who_updates
@@ -106,7 +107,8 @@ def explain(manifest: Manifest) -> dict[str, Any]:
         "mode": "compatible" if manifest.compatible else "strict",
         "marbles": {name: _marble(manifest, marble) for name, marble in manifest.marbles.items()},
         "secrets": {
-            name: {"is": _secret(secret), "readers": readers[name]} for name, secret in manifest.secrets.items()
+            name: {"is": _secret(secret) + who_approves(manifest, secret), "readers": readers[name]}
+            for name, secret in manifest.secrets.items()
         },
         "for_all": list(_for_all(manifest)),
     }

@@ -14,6 +14,7 @@ from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.document import Place
 from coordinator.manifest.errors import Finding, Severity
+from coordinator.manifest.lint_approvals import lint_approvals
 from coordinator.manifest.lint_characters import hidden
 from coordinator.manifest.model import Action, Manifest, Marble, Package, Secret, SecretType
 from coordinator.manifest.parse import Parsed
@@ -42,6 +43,8 @@ class _Linter:
         for place, what, character in hidden(self._root):
             message = f"a {what} has the character {character}, which nobody sees"
             self._warn("E063", place, message, "remove it: names and texts that look alike would not be")
+        for remark in lint_approvals(self._manifest):
+            self._warn(remark.code, self._places.key(*remark.path), remark.message, remark.hint)
         for marble in self._manifest.marbles.values():
             users[marble.package].append(marble.type)
         for package in self._manifest.packages.values():

@@ -114,10 +114,24 @@ class PasswordRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadApproval:
+    """`Secrets.<name>.ReadApproval`: a user reads the value only when others have approved this reading.
+
+    threshold: how many people, at least 1.  delay: how long after it was asked for it is given at the earliest.
+    expiry: how long after that a request lasts at most.
+    """
+
+    threshold: int
+    expiry: timedelta
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A secret's definition.  size: bits (0 where the type has none).  valid_days: of a certificate.
 
     rotate: every full update of the manifest that carries it makes a shared value anew.  password: of that type only.
+    read_approval: None where a user whose role allows it reads it alone.
     """
 
     name: str
@@ -129,6 +143,7 @@ class Secret:
     certificate: CertificateTemplate = field(default_factory=CertificateTemplate)
     rotate: bool = False
     password: PasswordRule | None = None
+    read_approval: ReadApproval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +172,10 @@ class TlsTag:
 
 
 class Action(StrEnum):
-    """What a role may allow (contract 3.5)."""
+    """What a role may allow (contract 3.5), and what is ours: to approve that others read."""
 
     READ_SECRET = "ReadSecret"
+    APPROVE_READ = "ApproveRead"
     WRITE_SECRET = "WriteSecret"
     UPDATE_SECURITY_VERSION = "UpdateSecurityVersion"
     UPDATE_MANIFEST = "UpdateManifest"

@@ -21,6 +21,7 @@ from coordinator.manifest.model import (
 )
 from coordinator.manifest.package import read_packages
 from coordinator.manifest.people import check_name, read_roles, read_users
+from coordinator.manifest.read_approval import check_approvals
 from coordinator.manifest.reader import read
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.recovery_keys import read_recovery_keys
@@ -78,6 +79,8 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
     names = tuple(member.key for member in defined)
     marbles_read = read_marbles(reading, marbles, names, secrets, tags)
     roles = read_roles(reading, view, names, secrets)
+    users = read_users(reading, view, roles)
+    check_approvals(reading, view, secrets, users)
     manifest = Manifest(
         raw=raw,
         digest=hashlib.sha256(raw).digest(),
@@ -85,7 +88,7 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
         marbles=marbles_read,
         secrets=secrets,
         tls=tags,
-        users=read_users(reading, view, roles),
+        users=users,
         recovery_keys=read_recovery_keys(reading, view),
         config=_config(reading, view),
         compatible=reading.compatible,

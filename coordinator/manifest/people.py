@@ -107,6 +107,10 @@ def _check_permission(reading: Reading, place: Place, role: str, secret: Secret,
     if Action.READ_SECRET in actions and not secret.shared and not secret.user_defined:
         message = f'role "{role}" may read secret "{secret.name}", which each marble has for itself'
         reading.refuse("E026", place, message, "only shared and user-defined secrets can be read")
+    unread = reading.is_refused(step("/Secrets", secret.name), below=True)
+    if Action.APPROVE_READ in actions and secret.read_approval is None and not unread:
+        message = f'role "{role}" may approve the reading of secret "{secret.name}", which needs no approval'
+        reading.refuse("V313", place, message, f"give {secret.name} a ReadApproval, or leave it out of the role")
 
 
 def check_name(reading: Reading, place: Place, who: str, name: str, defined: Iterable[str], what: str) -> bool:
@@ -148,6 +152,10 @@ _SECTIONS: Final = {"packages": "/Packages", "secrets": "/Secrets", "roles": "/R
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _ACTIONS: Final[Mapping[str, Mapping[str, Action]]] = {
     "Packages": {"updatesecurityversion": Action.UPDATE_SECURITY_VERSION},
-    "Secrets": {"readsecret": Action.READ_SECRET, "writesecret": Action.WRITE_SECRET},
+    "Secrets": {
+        "readsecret": Action.READ_SECRET,
+        "approveread": Action.APPROVE_READ,
+        "writesecret": Action.WRITE_SECRET,
+    },
     "Manifest": {"updatemanifest": Action.UPDATE_MANIFEST},
 }

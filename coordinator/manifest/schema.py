@@ -210,6 +210,28 @@ _CERTIFICATE: Final = struct(
     },
 )
 ALPHABETS: Final = ("Alphanumeric", "Letters", "Digits", "Hex", "Unambiguous", "Printable")
+_READ_APPROVAL: Final = struct(
+    "Users read the value only when others approve this very reading: those with a role that allows ApproveRead. "
+    "Marbles get it as ever.",
+    {
+        "Threshold": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 1000,
+            "description": "How many people must approve; who asks and may approve too counts as one of them.",
+            "examples": [2],
+        },
+        "Expiry": duration_text(
+            "How long a request waits for approvals, and may be answered; at most 90d. Default: 1d.", "8h"
+        ),
+        "Delay": duration_text(
+            "How long after it was asked for the value is given at the earliest, so that people see the request and "
+            "can stop it; at most 90d. Default: as soon as it is approved.",
+            "1h",
+        ),
+    },
+    required=["Threshold"],
+)
 SECRET_TYPES: Final = ("symmetric-key", "cert-rsa", "cert-ecdsa", "cert-ed25519", "plain", "generated-password")
 _SECRET: Final = struct(
     "A secret that the Coordinator makes, or that a user sets.",
@@ -227,6 +249,7 @@ _SECRET: Final = struct(
                 "or make it anew (`.Previous` has the old one). Certificates are always made anew.",
             }
         ),
+        "ReadApproval": ours({**_READ_APPROVAL, "type": "object"}),
         "Length": ours(
             {
                 "type": "integer",
@@ -311,7 +334,7 @@ _ROLE: Final = struct(
         "ResourceNames": texts("Which of them; none for Manifest."),
         "Actions": texts(
             "What may be done.",
-            any_case("UpdateSecurityVersion", "ReadSecret", "WriteSecret", "UpdateManifest"),
+            any_case("UpdateSecurityVersion", "ReadSecret", "ApproveRead", "WriteSecret", "UpdateManifest"),
         ),
     },
     required=["ResourceType"],

@@ -7,6 +7,7 @@ from coordinator.manifest.certificate import read_certificate
 from coordinator.manifest.document import Member, step
 from coordinator.manifest.model import CertificateTemplate, Secret, SecretType
 from coordinator.manifest.password import read_password
+from coordinator.manifest.read_approval import read_approval
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.view import View
 
@@ -62,6 +63,7 @@ def _secret(reading: Reading, name: str, view: View) -> Secret:
         certificate,
         rotate=_rotates(reading, name, view, kind),
         password=read_password(reading, name, view, kind),
+        read_approval=read_approval(reading, name, view, readable=shared or user_defined),
     )
 
 

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from coordinator.decisions.errors import (
     GateClosed,
+    NeedsApproval,
     NoPendingUpdate,
     Refused,
     ReplicaRefused,
@@ -47,7 +48,7 @@ def refused(refusal: Refused | BodyInvalid, version: int, refusal_v1: int) -> we
     text = f"{refusal.code} {text}"
     if isinstance(refusal, (UnknownUser, UnknownMarbleCertificate)):
         return error(401, text) if version == 1 else fail(401, text)
-    if isinstance(refusal, (GateClosed, ReplicaRefused)):
+    if isinstance(refusal, (GateClosed, NeedsApproval, ReplicaRefused)):
         return error(403, text)
     if isinstance(refusal, ShareUnreadable):
         return fail(400, text)

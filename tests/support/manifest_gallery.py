@@ -29,6 +29,16 @@ _MARBLE: Final = """Marbles:
     Package: web
     MaxActivations: 2
 """
+_CERTIFICATE: Final = """-----BEGIN CERTIFICATE-----
+MIIBHjCBxqADAgECAhRTGKK6+X5HS3sm7C8+N4jMgNu3gDAKBggqhkjOPQQDAjAQ
+MQ4wDAYDVQQDDAVhbGljZTAeFw0yNjAxMDEwMDAwMDBaFw0zNjAxMDEwMDAwMDBa
+MBAxDjAMBgNVBAMMBWFsaWNlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEFPsL
+lpe2u1v1RgEdfxp7m5elsxq2uwqPIXxfpGnJj09FJJSx6GwYb2V6zuZQyfoxhQqJ
+sEWbf2uczGPPHpavxDAKBggqhkjOPQQDAgNHADBEAiAO9c7V7ftoQ3CRW49tYZ8d
+pTsD/qZ5u3/Vh9OrvTSrfwIgFXvkVZROqezSqL2xFNF5W5VH+fUCnBy2eQLkw1PE
+4Jc=
+-----END CERTIFICATE-----
+"""
 _KEY: Final = """Secrets:
   key:
     Type: symmetric-key
@@ -46,6 +56,20 @@ def _env(value: str) -> str:
 
 def _waiver(until: str) -> str:
     return f"      Waivers:\n        - {{Status: OutOfDate, Until: {until}, Reason: firmware ordered}}\n"
+
+
+def _roles(held: str) -> str:
+    certificate = "".join(f"      {line}\n" for line in _CERTIFICATE.splitlines())
+    return (
+        f"Users:\n  alice:\n    Roles: [{held}]\n    Certificate: |\n{certificate}"
+        "Roles:\n  reader: {ResourceType: Secrets, ResourceNames: [key], Actions: [ReadSecret]}\n"
+        "  approver: {ResourceType: Secrets, ResourceNames: [key], Actions: [ApproveRead]}\n"
+    )
+
+
+def _guarded(terms: str, held: str) -> str:
+    """A secret with these terms, and alice, who has these roles."""
+    return _KEY + f"    Shared: true\n    ReadApproval: {terms}\n" + _roles(held)
 
 
 _USES_KEY: Final = _env('KEY: "{{ hex .Secrets.key }}"')
@@ -115,6 +139,12 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E071": _document(more=_KEY + "    OnUpdate: Rotate\n"),
     "E073": _document(marble=_MARBLE + "    MaxActivationsPerVendor: 2\n"),
     "E072": _document(marble=_MARBLE + "    CertificateLifetime: 5m\n"),
+    "V310": _document(more=_guarded("{Threshold: 2}", "approver")),
+    "V311": _document(more=_KEY + "    ReadApproval: {Threshold: 1}\n"),
+    "V312": _document(more=_guarded("{Threshold: 1, Delay: 91d}", "approver")),
+    "V313": _document(more=_KEY + "    Shared: true\n" + _roles("approver")),
+    "V314": _document(more=_guarded("{Threshold: 1}", "reader, approver")),
+    "V315": _document(more=_guarded("{Threshold: 1}", "approver")),
     "E092": _document(more="Secrets:\n  token: {Type: plain, UserDefined: true, Private: c2VjcmV0}\n"),
     "E094": _document(more="Infrastructures:\n  cloud: {}\n"),
     "V301": _document(package=_SGX + _waiver("2026-06-10")),

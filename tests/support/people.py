@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from pki.keys import PrivateKey
 
@@ -41,7 +41,17 @@ class Person:
 
 def person(folder: Path, name: str, *, kind: str = "ec", expired: bool = False) -> Person:
     """A new one.  kind: ec, rsa or ed25519."""
-    key: PrivateKey = _MAKE[kind]()
+    return _certified(folder, name, _MAKE[kind](), kind=kind, expired=expired)
+
+
+def same_key(other: Person, folder: Path, name: str) -> Person:
+    """Another certificate of somebody's key, which is of kind ec."""
+    key = load_pem_private_key(other.key.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return _certified(folder, name, key, kind="ec", expired=False)
+
+
+def _certified(folder: Path, name: str, key: PrivateKey, *, kind: str, expired: bool) -> Person:
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 - a client's clock
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
