@@ -1,5 +1,6 @@
 """On which confidential computing environment do we run?  The one place that looks for it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,6 +13,7 @@ from attestation.simulation.device import SimulatedIssuer
 
 SIMULATION: Final = "ENCLASP_SIMULATION"
 SIMULATION_KIND: Final = "ENCLASP_SIMULATION_KIND"
+SIMULATION_HOST_DATA: Final = "ENCLASP_SIMULATION_HOST_DATA"
 GPUS: Final = "ENCLASP_GPUS"
 SIMULATED_KINDS: Final = (Kind.TDX, Kind.SGX, Kind.SEV_SNP, Kind.NITRO, Kind.CCA, Kind.AZURE_VTPM)
 
@@ -40,7 +42,8 @@ class Issuer(Protocol):
 def find_issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer:
     """The environment that we run in.  program: the command line to measure, used in simulation only.
 
-    Simulation is chosen only by ENCLASP_SIMULATION, a simulated vendors' folder.  With ENCLASP_GPUS=all the evidence is
+    Simulation is chosen only by ENCLASP_SIMULATION, a simulated vendors' folder; ENCLASP_SIMULATION_HOST_DATA is what
+    its host gave at launch, in hex.  With ENCLASP_GPUS=all the evidence is
     of the machine's GPUs too.
     Raises NoDevice, which says for each interface to hardware what was looked for, and why it cannot be used.
     """
@@ -65,7 +68,10 @@ def _simulated(folder: Path, environ: Mapping[str, str], program: Sequence[str])
     name = environ.get(SIMULATION_KIND) or Kind.TDX.value
     if name not in SIMULATED_KINDS:
         raise NoDevice(f"{SIMULATION_KIND}: expected {' or '.join(SIMULATED_KINDS)}, got '{name}'")
-    return SimulatedIssuer(folder, Kind(name), program)
+    given = environ.get(SIMULATION_HOST_DATA, "")
+    if not re.fullmatch(r"([0-9a-f]{2}){0,64}", given):
+        raise NoDevice(f"{SIMULATION_HOST_DATA}: expected at most 64 bytes in hex, got {given[:80]!a}")
+    return SimulatedIssuer(folder, Kind(name), program, bytes.fromhex(given))
 
 
 def with_gpus(issuer: Issuer) -> Issuer:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from random import SystemRandom
 from typing import Final
 from uuid import UUID
@@ -39,6 +39,7 @@ from marble.settings import (
     COORDINATOR_REFERENCE,
     COORDINATOR_TRUST,
     CoordinatorTrust,
+    Given,
     Settings,
 )
 from marble.trust import Expectation, read_identity, verify_coordinator
@@ -102,18 +103,22 @@ def load_expectation(trust: CoordinatorTrust) -> Expectation:
     """Read the files that say which coordinator to accept.  Raises SettingsInvalid, which names variable and file."""
     anchors, endorsements = TrustAnchors.genuine(), Endorsements.none()
     try:
-        source = COORDINATOR_REFERENCE, trust.reference
-        references = parse_reference(Path(trust.reference).read_bytes(), name=str(trust.reference))
+        source: tuple[str, PurePath | Given] = (COORDINATOR_REFERENCE, trust.reference)
+        references = parse_reference(_content(trust.reference), name=str(trust.reference))
         if trust.trust is not None:
             source = COORDINATOR_TRUST, trust.trust
-            anchors = anchors.with_simulated(Path(trust.trust).read_bytes())
+            anchors = anchors.with_simulated(_content(trust.trust))
         if trust.collateral is not None:
             source = COORDINATOR_COLLATERAL, trust.collateral
-            endorsements = parse_bundle(Path(trust.collateral).read_bytes())
+            endorsements = parse_bundle(_content(trust.collateral))
     except (OSError, ReferenceFormatError, AttestationError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else cause
         raise SettingsInvalid("A257", f"{source[0]}: '{source[1]}' cannot be used: {reason}") from cause
     return Expectation(Verifier(anchors, endorsements), references)
+
+
+def _content(source: PurePath | Given) -> bytes:
+    return source.content if isinstance(source, Given) else Path(source).read_bytes()
 
 
 class _NoEvidence(Exception):

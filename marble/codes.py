@@ -34,4 +34,16 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "A281": ("environment variable of the manifest is illegal", "change Parameters.Env in the manifest"),
     "A282": ("arguments of the manifest are illegal", "change Parameters.Argv in the manifest"),
     "A283": ("program cannot be started", "check the path of the program and its rights"),
+    "K694": (
+        "init-data that a marble was given cannot be read",
+        "ENCLASP_INIT_DATA names a file with the pod's annotation, as the webhook mounts it",
+    ),
+    "K695": (
+        "this machine was not started with the init-data that it is given now",
+        "compare the pod's annotation with the one that was deployed; Kata's configuration must allow cc_init_data",
+    ),
+    "K696": (
+        "nothing says with which init-data this machine was started",
+        "run the pod under a runtime class of Kata on TDX or SEV-SNP, or unset ENCLASP_INIT_DATA",
+    ),
 }

@@ -12,17 +12,19 @@ import signal
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
 
 from attestation.errors import AttestationError, NoDevice
-from attestation.issue import Issuer, find_issuer
+from attestation.issue import GPUS, Issuer, find_issuer
 from marble.activate import World, activate, load_expectation
 from marble.errors import MarbleError, ParametersInvalid, SettingsInvalid
 from marble.identity import load_or_create_uuid
+from marble.measured import measured_bootstrap
 from marble.parameters import Files, Program, program_of
 from marble.protocol import Parameters
-from marble.settings import COORDINATOR_REFERENCE, TTLS_CONFIG, Settings
+from marble.settings import COORDINATOR_REFERENCE, INIT_DATA, TTLS_CONFIG, Settings
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
@@ -39,7 +41,7 @@ def run(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     _log_to_stderr(as_json=False)
     try:
-        settings = Settings.from_environ(environ)
+        settings = _settings(environ, command)
         _log_to_stderr(as_json=settings.json_log)
         _check_program(command, environ)
         parameters = asyncio.run(_activated(settings, command, environ))
@@ -49,6 +51,26 @@ def run(command: Sequence[str], environ: Mapping[str, str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
         return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
+
+
+def _settings(environ: Mapping[str, str], command: Sequence[str]) -> Settings:
+    """What init-data says that was measured at launch, and what the environment says beside it."""
+    if not environ.get(INIT_DATA):
+        return Settings.from_environ(environ)
+    issuer = _issuer({**environ, GPUS: ""}, command)
+    if issuer is None:
+        raise SettingsInvalid("K696", f"{INIT_DATA} is set, and there is no hardware that could have measured it")
+    now = datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
+    told = measured_bootstrap(environ, issuer, now=now, entropy=os.urandom)  # noqa: TID251 - shell: draws a challenge
+    if told is None:
+        return Settings.from_environ(environ)
+    settings = told.settings(environ)
+    _log.info(
+        "by measured init-data this is a marble of type %s, its coordinator at %s",
+        told.marble_type,
+        settings.coordinator,
+    )
+    return settings
 
 
 async def _activated(settings: Settings, program: Sequence[str], environ: Mapping[str, str]) -> Parameters:

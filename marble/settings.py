@@ -23,6 +23,7 @@ COORDINATOR_REFERENCE: Final = "ENCLASP_COORDINATOR_REFERENCE"
 COORDINATOR_TRUST: Final = "ENCLASP_COORDINATOR_TRUST"
 COORDINATOR_COLLATERAL: Final = "ENCLASP_COORDINATOR_COLLATERAL"
 TIMEOUT: Final = "ENCLASP_MARBLE_TIMEOUT"
+INIT_DATA: Final = "ENCLASP_INIT_DATA"
 
 # Given by the coordinator to every marble.
 ROOT_CA: Final = "MARBLE_PREDEFINED_ROOT_CA"
@@ -53,14 +54,25 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a file would hold, measured with this machine.  name: where it stood."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return f"{self.name} of the init-data"
+
+
+@dataclass(frozen=True, slots=True)
 class CoordinatorTrust:
     """What proves the coordinator to the marble.
 
-    reference: file with Reference Values.  trust: root of a simulated vendor, PEM.  collateral: Endorsements.
+    reference: Reference Values.  trust: root of a simulated vendor, PEM.  collateral: Endorsements.
     """
 
-    reference: PurePath
-    trust: PurePath | None
+    reference: PurePath | Given
+    trust: PurePath | Given | None
     collateral: PurePath | None
 
 

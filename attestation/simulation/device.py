@@ -1,6 +1,7 @@
 """The simulated environment that a coordinator or marble runs in: Evidence and sealing keys from a vendors' folder."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,11 @@ SEALING_MODES: Final = ("ProductKey", "UniqueKey")
 class SimulatedIssuer:
     """Issues Evidence of a program, measured now, on the folder's machine of a platform."""
 
-    def __init__(self, folder: Path, kind: Kind, program: Sequence[str]) -> None:
-        """Raises NoDevice if the folder holds no simulated vendor of it, OSError if the program cannot be read."""
-        measured = measure_program(program)
+    def __init__(self, folder: Path, kind: Kind, program: Sequence[str], host_data: bytes = b"") -> None:
+        """host_data: what the host gave to the hardware at launch.
+
+        Raises NoDevice if the folder holds no simulated vendor of it, OSError if the program cannot be read."""
+        measured = replace(measure_program(program), host_data=host_data)
         try:
             self._seal_secret = seal_secret(folder)
             self._issue = open_machine(folder, kind, measured)

@@ -43,15 +43,23 @@ def _tdx(folder: Path, program: ProgramMeasurement) -> Issue:
     from attestation.simulation.issue import QuotingEnclave, TrustDomain
     from attestation.simulation.vendor import load
 
-    quoting, domain = QuotingEnclave(load(folder).machine, Kind.TDX), TrustDomain(program.mrtd)
+    quoting, domain = (
+        QuotingEnclave(load(folder).machine, Kind.TDX),
+        TrustDomain(program.mrtd, mrconfigid=_held(program, 48)),
+    )
     return lambda report_data: quoting.quote_trust_domain(domain, report_data)
 
 
 def _sev_snp(folder: Path, program: ProgramMeasurement) -> Issue:
     from attestation.simulation.amd import Guest, load
 
-    chip, guest = load(folder).chip, Guest(program.measurement)
+    chip, guest = load(folder).chip, Guest(program.measurement, _held(program, 32))
     return lambda report_data: chip.report(guest, report_data, extended=True)
+
+
+def _held(program: ProgramMeasurement, length: int) -> bytes:
+    """What the host gave, cut or filled with zeros, as hypervisors do it."""
+    return program.host_data[:length].ljust(length, b"\0")
 
 
 def _nitro(folder: Path, program: ProgramMeasurement) -> Issue:

@@ -37,4 +37,16 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "this is no pod, or no admission review",
         "only the API server should talk to this port; if it did, report it as a bug",
     ),
+    "K690": (
+        "a pod's init-data cannot be read",
+        "remove the annotation to have the webhook write it, or write it with `enclasp kubernetes init-data`",
+    ),
+    "K691": (
+        "a pod's init-data is for another marble or coordinator than the pod",
+        "write it anew with `enclasp kubernetes init-data`, or remove the annotation to have the webhook write it",
+    ),
+    "K692": (
+        "the init-data that the webhook was told to give cannot be made",
+        "an administrator must change the chart's marbleInjector.initData.configMap",
+    ),
 }

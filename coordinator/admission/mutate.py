@@ -7,7 +7,10 @@ no secret.  Source: MarbleRun contract 7.3 for the labels and variables that are
 import copy
 from typing import Any, Final
 
+from attestation.init_data import ANNOTATION, InitDataInvalid, from_annotation, to_annotation
+from attestation.issue import SIMULATION_HOST_DATA
 from coordinator.admission import pod_words as words
+from coordinator.admission.init_data import FILE, FOLDER, VOLUME, init_data_of, own_init_data
 from coordinator.admission.patch import Object, Operation, Patch
 from coordinator.admission.pod import Place, Refusal, check_pod, name_of, places
 from coordinator.admission.settings import Injection
@@ -23,6 +26,8 @@ SIMULATION_FOLDER: Final = "/run/enclasp/simulation"
 
 _INTEL_SGX: Final = "sgx.intel.com/epc"
 _SIMULATED_PLATFORMS: Final = ("sgx", "tdx", "sev-snp")
+_SIMULATED_FIELD: Final = 64
+_KATA: Final = "kata"
 _START: Final = (
     f"{_LAUNCHER_TREE}/loader",
     *("--library-path", f"{_LAUNCHER_TREE}/lib"),
@@ -48,10 +53,13 @@ def inject(raw: Any, *, namespace: str, settings: Injection) -> tuple[Operation,
     patch = Patch(pod)
     _name(patch, chosen, _environment(marble_type, namespace, settings))
     _uuid(patch, chosen, f"/{marble_type}-uid")
+    platform = _platform(labels, settings)
     if settings.simulation_secret:
-        _simulate(patch, chosen, _platform(labels, settings), settings.simulation_secret)
+        _simulate(patch, chosen, platform, settings.simulation_secret)
     elif _one_of(labels, words.RESOURCES, (words.DISABLED,)) is None:
-        _equip(patch, chosen, _platform(labels, settings), settings)
+        _equip(patch, chosen, platform, settings)
+    if settings.init_data is not None and _takes_init_data(patch.document, platform, settings):
+        _tell(patch, chosen, marble_type, settings)
     if _one_of(labels, (words.LAUNCHER,), (words.INJECT,)):
         _launch(patch, chosen, settings.launcher_image)
     return tuple(patch.operations)
@@ -155,6 +163,37 @@ def _give_sgx(patch: Patch, chosen: tuple[Place, ...], resource: str) -> None:
     toleration = {"key": resource, "operator": "Exists", "effect": "NoSchedule"}
     if toleration not in (patch.document["spec"].get("tolerations") or []):
         patch.append(("spec",), "tolerations", toleration)
+
+
+def _takes_init_data(pod: Object, platform: str, settings: Injection) -> bool:
+    """Whether the pod becomes a virtual machine that is measured with init-data."""
+    kata = _KATA in str(pod["spec"].get("runtimeClassName") or "")
+    return platform in words.WITH_INIT_DATA and (kata or bool(settings.simulation_secret))
+
+
+def _tell(patch: Patch, chosen: tuple[Place, ...], marble_type: str, settings: Injection) -> None:
+    """Give the pod its init-data, and the launcher a copy, which it compares with what the hardware measured."""
+    annotations = patch.document["metadata"].get("annotations") or {}
+    own = own_init_data(annotations, settings.coordinator, marble_type)
+    if own is None:
+        try:
+            value = to_annotation(init_data_of(settings.coordinator, marble_type, settings.init_data or {}))
+        except InitDataInvalid as cause:
+            raise Refusal("K692", str(cause)) from cause
+        patch.ensure(("metadata",), "annotations")
+        patch.set(("metadata", "annotations"), ANNOTATION, value)
+    name, for_marble = own or (ANNOTATION, True)
+    if not for_marble:
+        return
+    field = {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{name}']"}
+    volume = {"downwardAPI": {"items": [{"path": FILE, "fieldRef": field}], "defaultMode": 0o444}}
+    environment = {variables.INIT_DATA: f"{FOLDER}/{FILE}"}
+    if settings.simulation_secret:
+        measured = from_annotation(patch.document["metadata"]["annotations"][name])
+        environment[SIMULATION_HOST_DATA] = measured.digest(_SIMULATED_FIELD).hex()
+    _name(patch, chosen, environment)
+    for place in chosen:
+        _mount(patch, place, VOLUME, FOLDER, volume)
 
 
 def _launch(patch: Patch, chosen: tuple[Place, ...], image: str) -> None:

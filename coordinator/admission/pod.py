@@ -46,9 +46,10 @@ def check_pod(pod: Any) -> Object:
     _expect(isinstance(pod, dict), "an object", pod)
     metadata, spec = pod.get("metadata"), pod.get("spec")
     _expect(isinstance(metadata, dict) and isinstance(spec, dict), "metadata and spec", pod)
-    labels = metadata.get("labels")
-    _expect(labels is None or isinstance(labels, dict), "labels as an object", labels)
-    _expect(all(isinstance(value, str) for value in (labels or {}).values()), "labels as text", labels)
+    for key in ("labels", "annotations"):
+        texts = metadata.get(key)
+        _expect(texts is None or isinstance(texts, dict), f"{key} as an object", texts)
+        _expect(all(isinstance(value, str) for value in (texts or {}).values()), f"{key} as text", texts)
     _expect(isinstance(spec.get("containers"), list) and bool(spec["containers"]), "containers", spec)
     for section in ("containers", "initContainers"):
         for container in _objects(spec, section):

@@ -19,3 +19,5 @@ INJECT: Final = "inject"
 SGX: Final = "sgx"
 PLATFORMS: Final = (SGX, "tdx", "sev-snp", "none")
 """`none`: no devices and no runtime class; the nodes themselves are confidential, or nothing is."""
+WITH_INIT_DATA: Final = ("tdx", "sev-snp")
+"""Whose evidence holds a digest of what a virtual machine was told at launch."""

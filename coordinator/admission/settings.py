@@ -12,6 +12,7 @@ class Injection:
     for SGX on this cluster's nodes.  runtime_classes: platform -> name, for those that need one.
     launcher_image: what an init container lays the launcher from; empty: pods cannot ask for it.
     simulation_secret: a Secret in each pod's namespace that holds a simulated vendor; empty: real hardware.
+    init_data: further texts of the init-data that confidential virtual machines get; None: they get none.
     """
 
     coordinator: str
@@ -21,3 +22,4 @@ class Injection:
     runtime_classes: Mapping[str, str] = field(default_factory=dict)
     launcher_image: str = ""
     simulation_secret: str = ""
+    init_data: Mapping[str, str] | None = None

@@ -4,6 +4,7 @@ import click
 
 from coordinator.cli.kubernetes_check import check
 from coordinator.cli.kubernetes_controller import controller, objects
+from coordinator.cli.kubernetes_init_data import init_data
 from coordinator.cli.kubernetes_install import install, uninstall
 from coordinator.cli.kubernetes_webhook import webhook
 
@@ -13,5 +14,5 @@ def kubernetes() -> None:
     """Run Enclasp on Kubernetes."""
 
 
-for command in (install, check, uninstall, webhook, controller, objects):
+for command in (install, check, uninstall, webhook, controller, objects, init_data):
     kubernetes.add_command(command)

@@ -9,6 +9,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, guarded
+from coordinator.cli.kubernetes_init_data import FOLDER, read_texts
 from coordinator.cli.problems import Problem
 
 
@@ -27,6 +28,8 @@ from coordinator.cli.problems import Problem
 @click.option("--runtime-class", multiple=True, metavar="PLATFORM=NAME", help="What pods of a platform run under.")
 @click.option("--launcher-image", default="", help="Image to lay the launcher from; without it pods cannot ask for it.")
 @click.option("--simulation-secret", default="", help="SIMULATED hardware: a Secret in each pod's namespace.")
+@click.option("--init-data", is_flag=True, help="Give init-data to pods that become virtual machines (Kata).")
+@click.option("--init-data-texts", type=FOLDER, help="A folder with further texts of it, read at the start.")
 @click.option("--namespace", default="enclasp", show_default=True, help="Where Service and Secret of the webhook are.")
 @click.option("--service", default="marble-injector", show_default=True, help="The webhook's Service.")
 @click.option("--secret", default="marble-injector-tls", show_default=True, help="Secret of its own certificate.")
@@ -45,6 +48,8 @@ def webhook(
     runtime_class: tuple[str, ...],
     launcher_image: str,
     simulation_secret: str,
+    init_data: bool,
+    init_data_texts: Path | None,
     namespace: str,
     service: str,
     secret: str,
@@ -74,6 +79,7 @@ def webhook(
             hint = "install the server's part: pip install 'enclasp[coordinator]'"
             raise Problem(f"the Python package '{cause.name}' is missing", exit_codes.USAGE, "U505", hint) from cause
         configure_logging("info")
+        texts = read_texts(init_data_texts) if init_data_texts is not None else {}
         injection = Injection(
             coordinator=coordinator,
             domain=domain,
@@ -82,6 +88,7 @@ def webhook(
             runtime_classes=_pairs(runtime_class),
             launcher_image=launcher_image,
             simulation_secret=simulation_secret,
+            init_data=texts if init_data else None,
         )
         full = f"{service}.{namespace}.svc"
         names = Names(namespace, secret, configuration, (full, f"{full}.{domain}"))

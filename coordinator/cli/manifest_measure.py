@@ -8,6 +8,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.kubernetes_init_data import read_init_data, reference_lines, references
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 
@@ -18,17 +19,25 @@ if TYPE_CHECKING:
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--sigstruct", type=FILE, help="Read an SGX enclave's signature structure (a .sig file) instead.")
+@click.option(
+    "--init-data", "init_data", type=FILE, help="Digest a document of init-data (Kata, Confidential Containers)."
+)
 @reports
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")
-def measure(output: Output, sigstruct: Path | None, program: tuple[str, ...]) -> None:
-    """Print the reference values of a program: of a COMMAND on simulated hardware, or of an SGX enclave.
+def measure(output: Output, sigstruct: Path | None, init_data: Path | None, program: tuple[str, ...]) -> None:
+    """Print reference values: of a COMMAND on simulated hardware, of an SGX enclave, or of a machine's init-data.
 
     \b
     enclasp manifest measure -- python server.py
     enclasp manifest measure --sigstruct enclave.sig -o yaml
+    enclasp manifest measure --init-data initdata.toml
     """
-    if (sigstruct is None) == (not program):
-        raise click.UsageError("expected either a COMMAND or --sigstruct FILE")
+    if [sigstruct is None, init_data is None, not program].count(False) != 1:
+        raise click.UsageError("expected a COMMAND, --sigstruct FILE or --init-data FILE, and one of them")
+    if init_data is not None:
+        reference = references(read_init_data(init_data))
+        output.result(reference, "\n".join(reference_lines(reference, str(init_data))))
+        return
     if sigstruct is None:
         from coordinator.measured import sections_of
 

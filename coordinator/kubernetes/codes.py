@@ -24,4 +24,8 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "the chart is not there",
         "give its folder with --chart; it is charts/coordinator of the repository",
     ),
+    "K693": (
+        "init-data cannot be read",
+        "expected is TOML as Confidential Containers specifies it (version, algorithm, [data]), or base64 of its gzip",
+    ),
 }

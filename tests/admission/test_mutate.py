@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from attestation.init_data import ANNOTATION, ANNOTATIONS, from_annotation, make_init_data, to_annotation
+from coordinator.admission.init_data import init_data_of
 from coordinator.admission.mutate import inject
 from coordinator.admission.pod import Refusal
+from coordinator.admission.settings import Injection
+from marble.bootstrap import Bootstrap, read_bootstrap
 from tests.admission.pods import SETTINGS, applied, pod, variables
 
 SIMULATED = replace(SETTINGS, simulation_secret="enclasp-simulation")
@@ -116,6 +120,73 @@ def test_on_simulated_hardware_a_pod_gets_the_simulated_vendor_and_no_device() -
         variables(main)["ENCLASP_SIMULATION_KIND"],
     )
     assert ("resources" in main, "runtimeClassName" in spec, "tolerations" in spec) == (False, False, False)
+
+
+KATA = replace(SETTINGS, runtime_classes={"tdx": "kata-qemu-tdx", "sev-snp": "kata-qemu-snp"}, init_data={"x": "y"})
+TOLD = {"enclasp/marble": "a", "enclasp/platform": "tdx"}
+
+
+def test_a_kata_pod_is_told_at_launch_who_it_is_and_the_launcher_gets_a_copy() -> None:
+    changed = injected(pod(TOLD), KATA)
+    init_data = from_annotation(changed["metadata"]["annotations"][ANNOTATION])
+    assert Bootstrap("coordinator-mesh-api.enclasp:2001", "a") == read_bootstrap(init_data)
+    assert "y" == init_data.data["x"]
+    assert init_data == init_data_of("coordinator-mesh-api.enclasp:2001", "a", {"x": "y"})
+    main = changed["spec"]["containers"][0]
+    assert "/run/enclasp/init-data/annotation" == variables(main)["ENCLASP_INIT_DATA"]
+    assert "ENCLASP_SIMULATION_HOST_DATA" not in variables(main)
+    volume = next(each for each in changed["spec"]["volumes"] if each["name"] == "enclasp-init-data")
+    assert f"metadata.annotations['{ANNOTATION}']" == volume["downwardAPI"]["items"][0]["fieldRef"]["fieldPath"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "spec", "settings"),
+    [
+        ({**TOLD, "enclasp/platform": "sgx"}, {"runtimeClassName": "kata-qemu-tdx"}, KATA),
+        (TOLD, {"runtimeClassName": "gvisor"}, KATA),
+        ({**TOLD, "enclasp/resource-injection": "disabled"}, {}, KATA),
+        (TOLD, {}, replace(KATA, init_data=None)),
+    ],
+    ids=["sgx", "no-kata", "no-class", "off"],
+)
+def test_only_virtual_machines_that_are_measured_with_it_get_init_data(
+    labels: dict[str, str], spec: dict[str, Any], settings: Injection
+) -> None:
+    assert "annotations" not in injected(pod(labels, **spec), settings)["metadata"]
+
+
+def test_a_pods_own_init_data_is_kept_and_goes_to_the_launcher_if_it_is_for_this_marble() -> None:
+    own = to_annotation(init_data_of("coordinator-mesh-api.enclasp:2001", "a", {"policy.rego": "package agent_policy"}))
+    for name in ANNOTATIONS:
+        document = pod(TOLD)
+        document["metadata"]["annotations"] = {name: own}
+        changed = injected(document, KATA)
+        assert {name: own} == changed["metadata"]["annotations"]
+        assert name in str(changed["spec"]["volumes"])
+    document["metadata"]["annotations"] = {ANNOTATION: to_annotation(make_init_data({"aa.toml": ""}))}
+    changed = injected(document, KATA)
+    assert "ENCLASP_INIT_DATA" not in variables(changed["spec"]["containers"][0])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "settings", "code", "words"),
+    [
+        ("%", KATA, "K690", "base64 of gzip"),
+        (to_annotation(make_init_data({"enclasp.toml": "x = 1"})), KATA, "K690", "coordinator and type"),
+        (to_annotation(init_data_of(SETTINGS.coordinator, "b", {})), KATA, "K691", "marble 'a' and coordinator"),
+        (to_annotation(init_data_of("other:2001", "a", {})), KATA, "K691", "'other:2001'"),
+        (None, replace(KATA, init_data={"enclasp.toml": ""}), "K692", "left to the webhook"),
+    ],
+    ids=["unreadable", "odd-entry", "other-marble", "other-coordinator", "name-taken"],
+)
+def test_init_data_that_does_not_fit_the_pod_is_refused(
+    annotation: str | None, settings: Injection, code: str, words: str
+) -> None:
+    document = pod(TOLD)
+    if annotation is not None:
+        document["metadata"]["annotations"] = {ANNOTATION: annotation}
+    refusal = refused(document, settings)
+    assert (code, True) == (refusal.code, words in str(refusal)), str(refusal)
 
 
 def test_the_launcher_is_laid_by_an_init_container_and_stands_before_the_program() -> None:

@@ -7,12 +7,23 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attestation.init_data import ANNOTATION, make_init_data, to_annotation
+from coordinator.admission.init_data import init_data_of
 from coordinator.admission.mutate import inject
 from coordinator.admission.pod import Refusal
 from coordinator.admission.review import ReviewInvalid, parse_review
 from coordinator.admission.settings import Injection
 from tests.admission.pods import SETTINGS, applied
 
+_ANNOTATIONS = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "note": st.text(max_size=3),
+        ANNOTATION: st.sampled_from(
+            ["", to_annotation(init_data_of("c:2001", "a", {})), to_annotation(make_init_data({"aa.toml": "x"}))]
+        ),
+    },
+)
 _NAMES = st.sampled_from(["a", "b", "main", "enclasp-uuid", "enclasp-launcher", "enclasp-simulation", "v"])
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -49,7 +60,9 @@ _CONTAINER = st.fixed_dictionaries(
 )
 _PODS = st.fixed_dictionaries(
     {
-        "metadata": st.fixed_dictionaries({"labels": _LABELS}, optional={"futureField": _JSON, "name": st.text()}),
+        "metadata": st.fixed_dictionaries(
+            {"labels": _LABELS}, optional={"futureField": _JSON, "name": st.text(), "annotations": _ANNOTATIONS}
+        ),
         "spec": st.fixed_dictionaries(
             {"containers": st.lists(_CONTAINER, min_size=1, max_size=3)},
             optional={
@@ -63,7 +76,13 @@ _PODS = st.fixed_dictionaries(
     optional={"futureField": _JSON},
 )
 _SETTINGS = st.sampled_from(
-    [SETTINGS, Injection("c:2001", simulation_secret="s", launcher_image="i"), Injection("c:2001", platform="none")]
+    [
+        SETTINGS,
+        Injection("c:2001", simulation_secret="s", launcher_image="i"),
+        Injection("c:2001", platform="none"),
+        Injection("c:2001", platform="tdx", runtime_classes={"tdx": "kata", "sev-snp": "kata"}, init_data={"x": "y"}),
+        Injection("c:2001", platform="sev-snp", simulation_secret="s", init_data={}),
+    ]
 )
 
 

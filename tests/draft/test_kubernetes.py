@@ -1,7 +1,5 @@
 """What becomes of each thing that stands in Kubernetes objects."""
 
-import base64
-import gzip
 import hashlib
 from typing import Any
 
@@ -10,10 +8,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attestation.init_data import make_init_data, to_annotation
 from coordinator.cli.check import check_document
 from coordinator.draft.kubernetes.convert import Converted, NoWorkload, convert
 from coordinator.draft.kubernetes.objects import read_application
-from coordinator.draft.kubernetes.runtime import init_data_digest
 from coordinator.draft.kubernetes.tree import NotReadable, Source
 from coordinator.draft.render import render
 from coordinator.manifest.errors import Severity
@@ -314,27 +312,15 @@ def test_a_gpu_proves_itself_beside_the_processor() -> None:
     assert [{"TDX"}, {"NvidiaGPU"}] == [set(part) for part in package["AllOf"]]
 
 
-@pytest.mark.parametrize(("algorithm", "length"), [("sha256", 48), ("sha384", 48), ("sha512", 48), ("sha384", 32)])
-def test_init_data_is_digested_as_evidence_holds_it(algorithm: str, length: int) -> None:
-    raw = f'version = "0.1.0"\nalgorithm = "{algorithm}"\n[data]\n'.encode()
-    digest = hashlib.new(algorithm, raw).digest()
-    expected = (digest + bytes(48))[:length].hex()
-    annotation = base64.b64encode(gzip.compress(raw, mtime=0)).decode()
-    assert expected == init_data_digest(annotation, length)
-    one = pod(spec={"runtimeClassName": "kata-qemu-tdx" if length == 48 else "kata-qemu-snp"})
-    one["metadata"]["annotations"] = {"io.katacontainers.config.hypervisor.cc_init_data": annotation}
-    (section,) = drafted(one)["Packages"]["web"].values()
-    assert expected == section["MRConfigID" if length == 48 else "HostData"]
-
-
-@pytest.mark.parametrize("text", ["", "%", "AAAA", base64.b64encode(gzip.compress(b"x" * 10, mtime=0)).decode()])
-def test_init_data_that_cannot_be_read_is_a_decision(text: str) -> None:
-    assert init_data_digest(text, 48) is None
-
-
-def test_init_data_that_explodes_is_not_unpacked() -> None:
-    bomb = base64.b64encode(gzip.compress(b'algorithm = "sha256"\n' + bytes(64 << 20))).decode()
-    assert init_data_digest(bomb, 48) is None
+@pytest.mark.parametrize(("runtime", "section", "key"), [("tdx", "TDX", "MRConfigID"), ("snp", "SEVSNP", "HostData")])
+def test_init_data_is_digested_as_evidence_holds_it(runtime: str, section: str, key: str) -> None:
+    init_data = make_init_data({"policy.rego": "package agent_policy\n"})
+    expected = hashlib.sha256(init_data.document).digest().ljust(48 if runtime == "tdx" else 32, b"\0").hex()
+    one = pod(spec={"runtimeClassName": f"kata-qemu-{runtime}"})
+    one["metadata"]["annotations"] = {"io.katacontainers.config.hypervisor.cc_init_data": to_annotation(init_data)}
+    assert expected == drafted(one)["Packages"]["web"][section][key]
+    one["metadata"]["annotations"] = {"io.katacontainers.config.hypervisor.cc_init_data": "%"}
+    assert "DECIDE: digest of the pod's init-data" in drafted(one)["text"]
 
 
 def test_an_image_without_digest_is_a_decision_and_a_running_one_tells_its_digest() -> None:

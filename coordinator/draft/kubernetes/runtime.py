@@ -1,14 +1,11 @@
 """Where a pod runs: its runtime class, devices and node selectors to the manifest's platforms."""
 
-import base64
-import binascii
-import hashlib
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from attestation.init_data import ANNOTATIONS, FIELDS, InitDataInvalid, from_annotation
 from attestation.kinds import Kind
 from coordinator.draft.kubernetes.objects import PLATFORM_LABELS, Application, label
 from coordinator.draft.kubernetes.tree import Field
@@ -67,42 +64,19 @@ def _hints(application: Application, pod: Field, resources: Sequence[str]) -> It
 
 def _init_data(pod: Field, kind: Kind) -> Mapping[str, str]:
     """The field that pins Kata's init-data, which pins images and commands; computed where the pod carries it."""
-    if kind not in _INIT_DATA:
+    if kind not in FIELDS:
         return {}
-    name, length = _INIT_DATA[kind]
+    field = FIELDS[kind]
     for key, value in pod.at("metadata", "annotations").entries():
-        if key in _ANNOTATIONS and (digest := init_data_digest(value.text, length)):
-            return {name: digest}
-    what = f"digest of the pod's init-data, which pins its images and commands, {length * 2} hex digits"
-    return {name: question(what)}
+        if key in ANNOTATIONS:
+            try:
+                return {field.key: from_annotation(value.text).digest(field.length).hex()}
+            except InitDataInvalid:
+                break
+    what = f"digest of the pod's init-data, which pins its images and commands, {field.length * 2} hex digits"
+    return {field.key: question(what)}
 
 
-def init_data_digest(annotation: str, length: int) -> str | None:
-    """Hex of the digest that a guest's evidence holds, cut or filled with zeros to `length` bytes; None if unreadable.
-
-    annotation: base64 of gzip of a TOML document that names its algorithm.
-    Source: Initdata specification of Confidential Containers (trustee, kbs/docs/initdata.md).
-    """
-    try:
-        raw = zlib.decompressobj(wbits=31).decompress(base64.b64decode(annotation, validate=True), _LARGEST)
-    except (binascii.Error, ValueError, zlib.error):
-        return None
-    algorithm = re.search(rb'(?m)^algorithm\s*=\s*"(sha256|sha384|sha512)"', raw)
-    if not algorithm or len(raw) == _LARGEST:
-        return None
-    digest = hashlib.new(algorithm.group(1).decode(), raw).digest()
-    return digest[:length].ljust(length, b"\0").hex()
-
-
-_LARGEST: Final = 4 << 20
-_ANNOTATIONS: Final = frozenset(
-    {"io.katacontainers.config.hypervisor.cc_init_data", "io.katacontainers.config.runtime.cc_init_data"}
-)
-_INIT_DATA: Final[Mapping[Kind, tuple[str, int]]] = {
-    Kind.TDX: ("MRConfigID", 48),
-    Kind.SEV_SNP: ("HostData", 32),
-    Kind.CCA: ("RPV", 64),
-}
 _Patterns = tuple[tuple[re.Pattern[str], Kind], ...]
 _DEVICES: Final[_Patterns] = (
     (re.compile(r"^sgx\.intel\.com/|^kubernetes\.azure\.com/sgx|^sgx\.k8s\.io/"), Kind.SGX),
