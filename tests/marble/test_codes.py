@@ -13,7 +13,7 @@ def test_codes_and_their_uses_are_the_same() -> None:
         code
         for path in SOURCES.glob("*.py")
         if path.name != "codes.py"
-        for code in re.findall(r'"(A\d{3})"', path.read_text())
+        for code in re.findall(r'"([AK]\d{3})"', path.read_text())
     }
     assert used == set(CODES)
 
