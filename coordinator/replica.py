@@ -150,13 +150,3 @@ def own_address(account: Account) -> str:
 
 def _family(account: Account) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in account.host else socket.AF_INET
-
-
-def listen(address: Address) -> socket.socket:
-    """A socket that listens; on both families where the address names no host."""
-    if not address.host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", address.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
-    return socket.create_server((address.host, address.port), backlog=_BACKLOG)
-
-
-_BACKLOG: Final = 1024

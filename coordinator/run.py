@@ -24,6 +24,7 @@ from coordinator.collateral import watch_collateral
 from coordinator.config import Address, Config, ConfigInvalid
 from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
+from coordinator.doors.listen import listen
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.errors import JournalError
@@ -32,7 +33,7 @@ from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.machine import Machine, find_machine, make_vault
 from coordinator.observe import Observer, configure_logging
-from coordinator.replica import CLIENT_DOOR, MESH_DOOR, Replica, listen
+from coordinator.replica import CLIENT_DOOR, MESH_DOOR, Replica
 from coordinator.rest import app, metrics
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
@@ -198,12 +199,16 @@ def _replica(config: Config, account: Account, successor: Successor) -> Replica:
     return Replica(
         account,
         config.state_name,
-        {CLIENT_DOOR: listen(config.client), MESH_DOOR: listen(config.mesh)},
+        {door: listen(address.host, address.port) for door, address in _shared_doors(config).items()},
         learn=lambda leader: successor.learn(*leader),
         observer=machine.observer,
         wall=machine.clock,
         entropy=machine.entropy,
     )
+
+
+def _shared_doors(config: Config) -> Mapping[str, Address]:
+    return {CLIENT_DOOR: config.client, MESH_DOOR: config.mesh}
 
 
 async def _leads_before_a_signal(replica: Replica) -> bool:

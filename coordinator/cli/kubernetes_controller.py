@@ -32,13 +32,39 @@ from coordinator.cli.visit import Visit, visits
     metavar="SECONDS",
     help="Between two looks.",
 )
+@click.option(
+    "--marbles",
+    type=click.IntRange(0, 1000),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Of how many marbles, the newest first, an object is kept.",
+)
+@click.option("--lease", default="", metavar="NAME", help="The Lease by which one of several controllers acts.")
+@click.option(
+    "--health-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="Where /healthz and /readyz are answered, by plain HTTP.",
+)
 @visits
 @click.pass_context
-def controller(ctx: click.Context, compatible: bool, endpoint: str, interval: float, visit: Visit) -> None:
+def controller(
+    ctx: click.Context,
+    compatible: bool,
+    endpoint: str,
+    interval: float,
+    marbles: int,
+    lease: str,
+    health_port: int,
+    visit: Visit,
+) -> None:
     """Bring the Manifest object of this pod's namespace to its coordinator, and write how it stands into its status.
 
     The coordinator is verified in each round. A first manifest is set; a later one is proposed with the signatures of
-    the Approval objects. Nothing is ever cancelled or removed in the coordinator.
+    the Approval objects, and each of these says what became of it. The marbles that have joined are shown as Marble
+    objects. Nothing is ever cancelled or removed in the coordinator.
 
     \b
     enclasp kubernetes controller --reference reference.yaml
@@ -47,14 +73,15 @@ def controller(ctx: click.Context, compatible: bool, endpoint: str, interval: fl
 
     def run() -> int:
         from coordinator.cluster.errors import ClusterError
-        from coordinator.controller.run import run
+        from coordinator.controller.run import Settings, run
         from coordinator.observe import configure_logging
 
         visit.expectation()  # files that cannot be read are said now, and not in each round
         configure_logging("info")
 
+        settings = Settings(endpoint, compatible, interval, marbles, lease, health_port)
         try:
-            run(visit.verified, endpoint=endpoint, compatible=compatible, interval=interval, environ=os.environ)
+            run(visit.verified, settings, os.environ)
         except ClusterError as cause:
             raise Problem(str(cause).partition("\n")[0], exit_codes.UNREACHABLE, cause.code) from cause
         return exit_codes.DONE

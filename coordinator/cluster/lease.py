@@ -99,8 +99,10 @@ class Election:
         notes = {f"{_PREFIX}{name}": value for name, value in self._candidate.notes.items()}
         metadata: dict[str, Any] = {"name": self._name, "annotations": notes}
         acquired = now
-        if found is not None:
-            metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+        if found is not None:  # what others wrote there stays: a chart's labels
+            others = found["metadata"].get("annotations") or {}
+            kept = {name: value for name, value in others.items() if not name.startswith(_PREFIX)}
+            metadata = {**found["metadata"], "annotations": {**kept, **notes}}
             if _holder(found) == holder:
                 acquired = _spec(found).get("acquireTime", now)
         spec = {

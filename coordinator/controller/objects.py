@@ -1,4 +1,4 @@
-"""Manifest and Approval objects as the API server has them.  It is not trusted: nothing here is more than a wish."""
+"""Manifest, Approval and Marble objects as the API server has them.  It is not trusted: nothing here is proven."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from coordinator.cluster.api import ClusterApi, Json
 GROUP: Final = "enclasp.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
-_MANIFESTS_A_PAGE: Final = 4
-"""The longest answer is 8 MiB, and no object has more than 1.5."""
-_APPROVALS_A_PAGE: Final = 100
+MANIFESTS, APPROVALS, MARBLES = "manifests", "approvals", "marbles"
+_PAGES: Final = {MANIFESTS: 4, APPROVALS: 100, MARBLES: 500}
+"""Objects of one answer.  The longest is 8 MiB; a Manifest has at most 1.5, a Marble 2 KiB."""
 MAX_APPROVALS: Final = 500
 
 
@@ -23,24 +23,43 @@ class DefinitionsMissing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestObject:
-    """document: the exact bytes that are wished for.  raw: the object as it came, to be put back with a new status."""
+class Wish:
+    """What all objects have that somebody applies.  raw: as it came, to be put back with a new status."""
 
+    kind: str
+    plural: str
     name: str
-    document: bytes
-    endpoint: str
     generation: int
     status: Mapping[str, Any]
     raw: Json
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestObject:
+    """document: the exact bytes that are wished for."""
+
+    wish: Wish
+    document: bytes
+    endpoint: str
+
+    @property
+    def name(self) -> str:
+        """Of the object."""
+        return self.wish.name
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalObject:
     """signature: the text of `enclasp manifest sign`, not read yet.  manifest: names the object that it is for."""
 
-    name: str
+    wish: Wish
     manifest: str
     signature: str
+
+    @property
+    def name(self) -> str:
+        """Of the object."""
+        return self.wish.name
 
 
 def collection(namespace: str, plural: str) -> str:
@@ -53,36 +72,41 @@ def read_manifests(api: ClusterApi, endpoint: str) -> list[ManifestObject]:
 
     Raises DefinitionsMissing, ClusterError.
     """
-    found = list(_all(api, "manifests", _MANIFESTS_A_PAGE))
+    found = list(_all(api, MANIFESTS))
     found.sort(key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
-    return [_manifest(each, endpoint) for each in found]
+    return [
+        ManifestObject(
+            _wish("Manifest", MANIFESTS, each),
+            str(each["spec"]["document"]).encode("utf-8", "surrogatepass"),
+            str(each["spec"].get("endpoint") or endpoint),
+        )
+        for each in found
+    ]
 
 
 def read_approvals(api: ClusterApi) -> list[ApprovalObject]:
     """Those of the account's namespace by name, at most MAX_APPROVALS.  Raises DefinitionsMissing, ClusterError."""
     found = []
-    for each in _all(api, "approvals", _APPROVALS_A_PAGE):
+    for each in _all(api, APPROVALS):
         spec = each["spec"]
-        found.append(ApprovalObject(each["metadata"]["name"], str(spec["manifest"]), str(spec["signature"])))
+        found.append(ApprovalObject(_wish("Approval", APPROVALS, each), str(spec["manifest"]), str(spec["signature"])))
         if len(found) == MAX_APPROVALS:
             break
     return found
 
 
-def _manifest(raw: Json, endpoint: str) -> ManifestObject:
-    spec, metadata = raw["spec"], raw["metadata"]
-    return ManifestObject(
-        name=metadata["name"],
-        document=str(spec["document"]).encode("utf-8", "surrogatepass"),
-        endpoint=str(spec.get("endpoint") or endpoint),
-        generation=int(metadata["generation"]),
-        status=raw.get("status") or {},
-        raw=raw,
-    )
+def read_marbles(api: ClusterApi) -> dict[str, Json]:
+    """Those of the account's namespace, by name.  Raises DefinitionsMissing, ClusterError."""
+    return {each["metadata"]["name"]: each for each in _all(api, MARBLES)}
 
 
-def _all(api: ClusterApi, plural: str, page: int) -> Iterator[Json]:
-    path = f"{collection(api.namespace, plural)}?limit={page}"
+def _wish(kind: str, plural: str, raw: Json) -> Wish:
+    metadata = raw["metadata"]
+    return Wish(kind, plural, metadata["name"], int(metadata["generation"]), raw.get("status") or {}, raw)
+
+
+def _all(api: ClusterApi, plural: str) -> Iterator[Json]:
+    path = f"{collection(api.namespace, plural)}?limit={_PAGES[plural]}"
     following = ""
     while True:
         answer = api.get(path + following)

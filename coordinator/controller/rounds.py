@@ -2,86 +2,129 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from http.client import CONFLICT, NOT_FOUND
+from typing import Final
 
+from coordinator.client.client import CoordinatorClient
+from coordinator.client.errors import AnswerInvalid, ClientError
 from coordinator.cluster.api import ClusterApi
 from coordinator.cluster.errors import ApiRefused, ClusterError
+from coordinator.controller.approvals import orphan
+from coordinator.controller.marbles import changes
 from coordinator.controller.objects import (
-    API_VERSION,
+    MARBLES,
+    ApprovalObject,
     DefinitionsMissing,
     ManifestObject,
     collection,
     read_approvals,
     read_manifests,
+    read_marbles,
 )
-from coordinator.controller.reconcile import Visit, reconcile, second_of_namespace
-from coordinator.controller.standing import Phase, Standing, status_of
+from coordinator.controller.patience import Patience
+from coordinator.controller.reconcile import Reconciler, Visit, second_of_namespace
+from coordinator.controller.report import Reporter
+from coordinator.controller.standing import Population
+from coordinator.wire.marbles import Marbles
 
 _log = logging.getLogger("enclasp.controller")
+_LOOK_AGAIN: Final = 60.0
+"""Seconds after which Marble objects are compared though nothing is new: others may have changed them."""
 
 
-@dataclass(frozen=True, slots=True)
 class Controller:
-    """visit: verifies a coordinator.  endpoint: of objects that name none.
+    """visit: verifies a coordinator.  endpoint: of objects that name none.  marbles: how many get an object at most.
 
-    compatible: read documents as laxly as MarbleRun.  clock: the moment, in UTC.
+    compatible: read documents as laxly as MarbleRun.  interval: seconds between rounds.  clock: the moment, in UTC.
     """
 
-    api: ClusterApi
-    visit: Visit
-    endpoint: str
-    compatible: bool
-    clock: Callable[[], datetime]
+    def __init__(
+        self,
+        api: ClusterApi,
+        visit: Visit,
+        *,
+        endpoint: str,
+        compatible: bool,
+        marbles: int,
+        interval: float,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._api, self._endpoint, self._marbles = api, endpoint, marbles
+        self._clock, self._monotonic = clock, monotonic
+        self._reporter = Reporter(api, clock)
+        self._patience = Patience(interval)
+        self._reconciler = Reconciler(visit, self._patience, compatible=compatible, monotonic=monotonic)
+        self._settled: tuple[Marbles | None, float] = None, 0.0
 
-    def round(self) -> None:
-        """Look at all objects once.  What fails for the API server's sake is said, and tried again in the next one."""
+    def round(self) -> bool:
+        """Look at all objects once; whether the API server let us.  What failed is tried again, less and less often."""
+        if not self._patience.due(_API_SERVER, self._monotonic()):
+            return False
         try:
-            wishes = read_manifests(self.api, self.endpoint)
-            approvals = read_approvals(self.api) if wishes else []
-            for wish in wishes[1:]:
-                self._tell(wish, second_of_namespace(wish, wishes[0].name))
-            for wish in wishes[:1]:
-                self._tell(wish, reconcile(wish, approvals, self.visit, compatible=self.compatible))
+            self._round()
         except (ClusterError, DefinitionsMissing) as cause:
+            self._patience.failed(_API_SERVER, self._monotonic())
             _log.warning("round: %s %s", cause.code, cause)
+            return False
+        self._patience.worked(_API_SERVER)
+        return True
 
-    def _tell(self, wish: ManifestObject, standing: Standing) -> None:
-        """Write the status if it is another one, and an event if the phase or its reason is."""
-        status = status_of(standing, wish.status, wish.generation, now=self.clock())
-        if status == wish.status:
+    def _round(self) -> None:
+        manifests = read_manifests(self._api, self._endpoint)
+        approvals = read_approvals(self._api)
+        first = manifests[0].name if manifests else None
+        for each in approvals:
+            if each.manifest != first:
+                self._reporter.approval(each, orphan(each, first))
+        for manifest in manifests[:1]:
+            self._follow(manifest, approvals)
+        for second in manifests[1:]:
+            self._reporter.manifest(second, second_of_namespace(second, manifests[0].name), None)
+
+    def _follow(self, manifest: ManifestObject, approvals: list[ApprovalObject]) -> None:
+        outcome = self._reconciler.reconcile(manifest, approvals)
+        if outcome is None:
             return
-        path = f"{collection(self.api.namespace, 'manifests')}/{wish.name}/status"
+        for each in approvals:
+            if (standing := outcome.approvals.get(each.name)) is not None:
+                self._reporter.approval(each, standing)
+        found = self._ask_for_marbles(outcome.coordinator) if outcome.coordinator is not None else None
+        population = Population(found.total, found.counts) if found is not None else None
+        self._reporter.manifest(manifest, outcome.standing, population)
+        if found is not None:
+            self._show(found, manifest)
+
+    def _ask_for_marbles(self, coordinator: CoordinatorClient) -> Marbles | None:
+        """None where the coordinator (of an earlier version, or MarbleRun's) does not say."""
         try:
-            self.api.replace(path, {**wish.raw, "status": status})
+            return coordinator.marbles(self._marbles)
+        except AnswerInvalid:
+            return None
+        except ClientError as cause:
+            _log.warning("marbles: %s %s", cause.code, cause)
+            return None
+
+    def _show(self, found: Marbles, manifest: ManifestObject) -> None:
+        """Bring the Marble objects closer to what the coordinator says.  Raises DefinitionsMissing, ClusterError."""
+        same, since = self._settled
+        if same == found and self._monotonic() - since < _LOOK_AGAIN:
+            return
+        wanted = changes(found, read_marbles(self._api), manifest.wish.raw, now=self._clock())
+        place = collection(self._api.namespace, MARBLES)
+        for name in wanted.delete:
+            self._api.delete(f"{place}/{name}")
+        try:
+            for body in wanted.replace:
+                self._api.replace(f"{place}/{body['metadata']['name']}", body)
+            for body in wanted.create:
+                self._api.create(place, body)
         except ApiRefused as refused:
             if refused.status not in (CONFLICT, NOT_FOUND):
                 raise
-            _log.info("manifest %s: changed meanwhile, the next round looks again", wish.name)
-            return
-        said = standing.said
-        _log.info("manifest %s: %s: %s %s", wish.name, standing.phase, said.reason, said.message)
-        self.api.create(f"/api/v1/namespaces/{self.api.namespace}/events", self._event(wish, standing))
+            return  # somebody was there meanwhile: the next round looks again
+        self._settled = (found, self._monotonic()) if not wanted.left else (None, 0.0)
 
-    def _event(self, wish: ManifestObject, standing: Standing) -> dict[str, object]:
-        moment, said = self.clock().strftime("%Y-%m-%dT%H:%M:%SZ"), standing.said
-        return {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{wish.name}.", "namespace": self.api.namespace},
-            "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": "Manifest",
-                "name": wish.name,
-                "namespace": self.api.namespace,
-                "uid": wish.raw["metadata"]["uid"],
-            },
-            "type": "Warning" if standing.phase is Phase.REFUSED or not said.met else "Normal",
-            "reason": standing.phase.value if said.met else said.reason,
-            "message": said.message[:1024],
-            "source": {"component": "enclasp-controller"},
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "count": 1,
-        }
+
+_API_SERVER: Final = "the API server"

@@ -1,35 +1,110 @@
 """Composition of the controller's process."""
 
+import logging
+import secrets
 import signal
+import socket
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from coordinator.cluster.account import find_account
 from coordinator.cluster.api import ClusterApi
+from coordinator.cluster.errors import ClusterError
+from coordinator.cluster.lease import RENEW_EVERY, Candidate, Election, Leading
+from coordinator.controller.health import HealthDoor, Pulse
 from coordinator.controller.reconcile import Visit
 from coordinator.controller.rounds import Controller
 
+_log = logging.getLogger("enclasp.controller")
 
-def run(visit: Visit, *, endpoint: str, compatible: bool, interval: float, environ: Mapping[str, str]) -> None:
-    """Rounds until SIGTERM or SIGINT.  interval: seconds between two.  endpoint: of objects that name none.
 
-    Raises NoAccount if we run in no cluster.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """endpoint: of objects that name none.  interval: seconds between rounds.  marbles: how many get an object at most.
+
+    lease: name of the Lease by which one of several controllers acts; empty: this is the only one.
+    health: the port where probes are answered; 0: nowhere.
     """
+
+    endpoint: str
+    compatible: bool
+    interval: float
+    marbles: int
+    lease: str
+    health: int
+
+
+def run(visit: Visit, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Rounds until SIGTERM or SIGINT.  Raises NoAccount if we run in no cluster, OSError."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    api = ClusterApi(find_account(environ))
-    controller = Controller(
-        api,
-        visit,
-        endpoint,
-        compatible,
-        clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
-    )
-    try:
+    with ExitStack() as stack:
+        api = ClusterApi(find_account(environ))
+        stack.callback(api.close)
+        pulse = Pulse(time.monotonic, time.monotonic())
+        if settings.health:
+            stack.callback(HealthDoor(settings.health, pulse).close)
+        turn = _Turn(api, settings.lease)
+        stack.callback(turn.leave)
+        controller = Controller(
+            api,
+            visit,
+            endpoint=settings.endpoint,
+            compatible=settings.compatible,
+            marbles=settings.marbles,
+            interval=settings.interval,
+            clock=_now,
+            monotonic=time.monotonic,
+        )
+        due = 0.0
         while not stopped.is_set():
-            controller.round()
-            stopped.wait(interval)
-    finally:
-        api.close()
+            answered = turn.ours()
+            if answered and turn.leads and time.monotonic() >= due:
+                due = time.monotonic() + settings.interval
+                answered = controller.round()
+            pulse.beat(answered)
+            stopped.wait(min(settings.interval, RENEW_EVERY))
+
+
+class _Turn:
+    """Whether it is this process's turn.  Two who act at once do no harm, they only repeat each other: each write names
+    the version that it replaces, and an approval counts once."""
+
+    def __init__(self, api: ClusterApi, lease: str) -> None:
+        self.leads = not lease
+        self._election: Election | None = None
+        if lease:
+            identity = f"{socket.gethostname()}-{secrets.token_hex(6)}"
+            self._election = Election(api, lease, Candidate(identity, {}), monotonic=time.monotonic, wall=_now)
+
+    def ours(self) -> bool:
+        """Renew or try to take the lease; whether the API server answered."""
+        if self._election is None:
+            return True
+        before = self.leads
+        try:
+            self.leads = isinstance(self._election.attempt(), Leading)
+        except ClusterError as cause:
+            self.leads = False
+            _log.warning("lease: %s %s", cause.code, cause)
+            return False
+        if self.leads and not before:
+            _log.info("this controller acts")
+        return True
+
+    def leave(self) -> None:
+        """Let another one act at once."""
+        if self._election is not None and self.leads:
+            try:
+                self._election.release()
+            except ClusterError as cause:
+                _log.warning("lease: %s %s", cause.code, cause)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock

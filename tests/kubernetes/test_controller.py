@@ -9,23 +9,32 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 import yaml
+from cryptography.x509 import load_pem_x509_certificate
+from prometheus_client.parser import text_string_to_metric_families
 
+from attestation.kinds import Kind
 from coordinator.cluster.account import Account
+from pki.keys import fingerprint
+from tests.kubernetes.audit import rights, used
 from tests.kubernetes.conftest import ROOT, Kubernetes
 from tests.kubernetes.documentation import blocks
+from tests.support import marble_client
 from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.people import Person, person
 from tests.support.updatable import changed, document_for, encoded
 
 NAMESPACES = itertools.count(1)
+SUMMARY = ("Ready", "Reconciling", "Stalled")
 
 
 @dataclass
@@ -43,11 +52,12 @@ class Scene:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         return self.kubernetes.kubectl("--namespace", self.account.namespace, *arguments, text=stdin)
 
-    def start_controller(self, reference: Path | None = None) -> None:
+    def start_controller(self, *options: str, reference: Path | None = None) -> None:
         it = self.coordinator
         given = {"reference": reference or it.reference, "trust": it.trust, "collateral": it.collateral}
         flags = [word for name, path in given.items() for word in (f"--{name}", str(path))]
-        command = [sys.executable, "-m", "coordinator", "kubernetes", "controller", "--interval", "0.3", *flags]
+        flags += ["--interval", "0.3", *options]
+        command = [sys.executable, "-m", "coordinator", "kubernetes", "controller", *flags]
         environ = {
             "KUBERNETES_SERVICE_HOST": self.account.host,
             "KUBERNETES_SERVICE_PORT": str(self.account.port),
@@ -56,8 +66,8 @@ class Scene:
         with (self.folder / "controller.log").open("ab") as log:
             self._running.append(subprocess.Popen(command, env={**os.environ, **environ}, stdout=log, stderr=log))
 
-    def stop_controller(self) -> int:
-        process = self._running.pop()
+    def stop_controller(self, number: int = -1) -> int:
+        process = self._running.pop(number)
         process.send_signal(signal.SIGTERM)
         return process.wait(20)
 
@@ -101,6 +111,54 @@ class Scene:
         status: dict[str, Any] = json.loads(self.kubectl("get", "manifest", name, "-o", "json"))["status"]
         return status
 
+    def approvals(self) -> dict[str, tuple[str, str, str]]:
+        """Phase, user and reason of each Approval, by the first digits of the key."""
+        items = json.loads(self.kubectl("get", "approvals", "-o", "json"))["items"]
+        return {
+            json.loads(each["spec"]["signature"])["key"][:8]: (
+                each["status"]["phase"],
+                each["status"]["user"],
+                each["status"]["conditions"][0]["reason"],
+            )
+            for each in items
+        }
+
+    def key(self, who: str) -> str:
+        """The first digits of a person's key."""
+        return fingerprint(load_pem_x509_certificate(self.people[who].certificate.read_bytes()).public_key()).hex()[:8]
+
+    def activate(self, number: int) -> None:
+        """A marble of type web joins, or starts again."""
+        quote = marble_client.simulated(self.coordinator.folder, Kind.TDX, self.folder / "program.py")
+        join = marble_client.prepare(quote, "web")
+        join.uuid = f"00000000-0000-4000-8000-00000000000{number}"
+        marble_client.send(self.coordinator.mesh_address, join)
+
+    def marbles(self) -> dict[str, dict[str, Any]]:
+        """Status of each Marble, by name."""
+        items = json.loads(self.kubectl("get", "marbles", "-o", "json"))["items"]
+        return {each["metadata"]["name"]: each["status"] for each in items}
+
+    def asked(self, path: str, method: str = "post") -> int:
+        """How often the coordinator was asked for this until now."""
+        with urlopen(f"http://{self.coordinator.metrics_address}/metrics") as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = (sample for family in families for sample in family.samples)
+        wanted = {"path": path, "method": method}
+        name = "server_client_api_http_request_total"
+        return int(sum(s.value for s in samples if s.name == name and wanted.items() <= s.labels.items()))
+
+    def until(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 40
+        while not holds():
+            assert time.monotonic() < deadline, f"{what}: not within 40 s\n{self.log}"
+            time.sleep(0.1)
+
+    def several_rounds(self) -> None:
+        """Until the coordinator was visited some times more."""
+        before = self.asked("/api/v2/quote", "get")
+        self.until("visits", lambda: self.asked("/api/v2/quote", "get") >= before + 4)
+
     @property
     def log(self) -> str:
         return (self.folder / "controller.log").read_text()
@@ -137,16 +195,26 @@ def account(kubernetes: Kubernetes, folder: Path) -> Account:
     return Account(server.hostname, server.port, folder, namespace)
 
 
+CLAIMED = "a coordinator that takes its first manifest only from who knows a token"
+
+
 @pytest.fixture
-def scene(kubernetes: Kubernetes, tmp_path: Path) -> Iterator[Scene]:
+def scene(kubernetes: Kubernetes, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
     definitions = rendered(kubernetes, "default", "controller_definitions")
     kubernetes.kubectl("apply", "-f", "-", text=definitions)
-    kubernetes.kubectl("wait", "--for=condition=Established", "crd/manifests.enclasp.dev", "crd/approvals.enclasp.dev")
+    kinds = [f"crd/{kind}.enclasp.dev" for kind in ("manifests", "approvals", "marbles")]
+    kubernetes.kubectl("wait", "--for=condition=Established", *kinds)
     known = account(kubernetes, tmp_path / "account")
     program = tmp_path / "program.py"
     program.write_text("print('the agreed program')\n")
     people = {name: person(tmp_path, name) for name in ("alice", "bob", "carol", "dave", "eve", "mallory")}
-    it = Scene(kubernetes, known, start(tmp_path / "dev"), people, tmp_path, document_for(program, people))
+    options = []
+    if getattr(request, "param", "") == CLAIMED:
+        config = tmp_path / "config.toml"
+        config.write_text(f'claim_token_sha256 = "{hashlib.sha256(b"token").hexdigest()}"\n')
+        options = ["--config", str(config)]
+    coordinator = start(tmp_path / "dev", *options)
+    it = Scene(kubernetes, known, coordinator, people, tmp_path, document_for(program, people))
     try:
         yield it
     finally:
@@ -156,7 +224,15 @@ def scene(kubernetes: Kubernetes, tmp_path: Path) -> Iterator[Scene]:
 
 
 def reasons(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    return {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
+    """Of the conditions that say how far it came; the three that sum them up are left out."""
+    return {
+        each["type"]: (each["status"], each["reason"]) for each in status["conditions"] if each["type"] not in SUMMARY
+    }
+
+
+def summary(status: dict[str, Any]) -> list[str]:
+    """Which of the three conditions that sum it up are true."""
+    return [each["type"] for each in status["conditions"] if each["type"] in SUMMARY and each["status"] == "True"]
 
 
 def message(status: dict[str, Any], kind: str) -> str:
@@ -188,13 +264,22 @@ def test_a_manifest_is_set_by_kubectl_and_updated_with_two_approvals(scene: Scen
     scene.apply(second, scene.signed("alice", second))
     status = scene.wait("jsonpath={.status.missingApprovals}=1")
     assert ("Pending", ["alice"], ["bob", "carol"]) == (status["phase"], status["approvedBy"], status["missing"])
-    assert ("False", "K663") == reasons(status)["Active"]
+    assert (("False", "K663"), ["Reconciling"]) == (reasons(status)["Active"], summary(status))
+    assert {scene.key("alice"): ("Accepted", "alice", "Accepted")} == scene.approvals()
     assert first == scene.active()
+    sent = scene.asked("/api/v2/update"), scene.asked("/api/v2/update-manifest")
+    scene.several_rounds()
+    assert sent == (scene.asked("/api/v2/update"), scene.asked("/api/v2/update-manifest")), "it is given once"
 
     assert 0 == scene.stop_controller()
-    scene.apply(second, scene.signed("bob", second))
+    scene.apply(second, scene.signed("bob", second), scene.signed("carol", second))
     scene.start_controller()
-    status = scene.wait("condition=Active")
+    status = scene.wait("condition=Ready")
+    scene.kubectl("wait", "approvals", "--all", "--for=condition=Ready", "--timeout=40s")
+    assert ["Ready"] == summary(status)
+    given = scene.approvals()
+    assert ("Accepted", "alice") == given[scene.key("alice")][:2]
+    assert {("Accepted",), ("NotNeeded",)} == {given[scene.key(who)][:1] for who in ("bob", "carol")}
     assert ("Active", hashlib.sha256(second).hexdigest()) == (status["phase"], status["fingerprint"])
     assert second == scene.active()
     said = [line.partition("manifest law: ")[2] for line in scene.log.splitlines() if "manifest law: " in line]
@@ -214,6 +299,16 @@ def test_a_signature_that_does_not_count_is_named_and_the_others_count(scene: Sc
     said = message(status, "ApprovalsValid")
     assert all(name in said for name in names), said
     assert "U528" in said
+    assert {
+        scene.key("mallory"): ("Refused", "", "U528"),
+        scene.key("bob"): ("Refused", "", "K671"),
+        scene.key("alice"): ("Accepted", "alice", "Accepted"),
+    } == scene.approvals()
+    events = scene.kubectl("get", "events", "--field-selector", "involvedObject.kind=Approval,type=Warning")
+    assert 2 == sum(events.count(code) for code in ("U528", "K671")), events
+    sent = scene.asked("/api/v2/update"), scene.asked("/api/v2/update-manifest")
+    scene.several_rounds()
+    assert sent == (scene.asked("/api/v2/update"), scene.asked("/api/v2/update-manifest")), "it is not given again"
     assert f"expected {hashlib.sha256(second).hexdigest()}, got {hashlib.sha256(first).hexdigest()}" in said
 
 
@@ -232,7 +327,7 @@ def test_a_document_with_a_fault_is_refused_with_its_line_and_its_correction_is_
 def test_a_coordinator_of_another_program_gets_no_manifest(scene: Scene, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(f'TDX:\n  MRTD: "{"00" * 48}"\n')
-    scene.start_controller(other)
+    scene.start_controller(reference=other)
     scene.apply(encoded(scene.first))
     status = scene.wait("condition=CoordinatorVerified=False")
     assert ("Pending", {"DocumentValid", "CoordinatorVerified"}) == (status["phase"], set(reasons(status)))
@@ -247,6 +342,76 @@ def test_the_second_manifest_of_a_namespace_is_refused_by_the_name_of_the_first(
     assert {"Active": ("False", "K661")} == reasons(status)
     assert "'a-first'" in message(status, "Active")
     assert "Active" == scene.wait("condition=Active", name="a-first")["phase"]
+
+
+@pytest.mark.parametrize("scene", [CLAIMED], indirect=True)
+def test_a_manifest_that_is_refused_is_not_proposed_again_until_it_changes(scene: Scene) -> None:
+    scene.start_controller()
+    scene.apply(encoded(scene.first))
+    status = scene.wait("condition=Stalled")
+    assert ("Refused", "False") == (status["phase"], reasons(status)["Active"][0])
+    assert "from those only whom its configuration names" in message(status, "Active")
+    scene.several_rounds()
+    assert 1 == scene.asked("/api/v2/manifest")
+    scene.apply(encoded(scene.first) + b"\n")
+    scene.until("the changed one is tried", lambda: scene.asked("/api/v2/manifest") == 2)
+
+
+def test_an_approval_of_no_manifest_says_so(scene: Scene) -> None:
+    document = encoded(scene.first)
+    scene.apply(document, scene.signed("alice", document), name="law")
+    scene.kubectl("delete", "manifest", "law")
+    scene.start_controller()
+    scene.kubectl("wait", "approvals", "--all", "--for=jsonpath={.status.phase}=Waiting", "--timeout=40s")
+    assert {scene.key("alice"): ("Waiting", "", "K672")} == scene.approvals()
+
+
+def test_marbles_are_objects_and_the_role_of_the_controller_is_what_it_uses(scene: Scene) -> None:
+    """Everything that a controller does, by one of two: so its rights can be compared with what was asked for."""
+    document = encoded(changed(scene.first, lambda d: d["Marbles"].update(web={"Package": "tdx"})))
+    lease = ["--lease", "enclasp-controller"]
+    scene.apply(document)
+    scene.start_controller(*lease)
+    scene.until("one acts", lambda: "this controller acts" in scene.log)
+    scene.start_controller(*lease)
+    scene.wait("condition=Active")
+    for number in (1, 2):
+        scene.activate(number)
+    scene.until("two marbles", lambda: len(scene.marbles()) == 2)
+    one = scene.marbles()["web-00000000-0000-4000-8000-000000000001"]
+    expected = {
+        "type": "web",
+        "uuid": "00000000-0000-4000-8000-000000000001",
+        "platform": "tdx",
+        "package": "tdx",
+        "step": 1,
+        "manifest": hashlib.sha256(document).hexdigest(),
+        "intermediate": "InForce",
+    }
+    assert expected == {name: one[name] for name in expected}
+    shown = scene.kubectl("get", "marbles", "--selector", "enclasp.dev/type=web")
+    assert ("ACTIVATED" in shown, 2) == (True, shown.count("InForce"))
+    status = scene.wait("jsonpath={.status.marbleCount}=2")
+    assert [{"type": "web", "count": 2}] == status["marbles"]
+
+    scene.activate(1)
+    scene.until("a later start", lambda: scene.marbles()["web-00000000-0000-4000-8000-000000000001"] != one)
+    first, second = scene.signed("alice", document), scene.log.count("this controller acts")
+    scene.apply(document, first)
+    scene.kubectl("wait", "approvals", "--all", "--for=condition=Ready", "--timeout=40s")
+    assert 0 == scene.stop_controller(0)
+    scene.until("the other one acts", lambda: scene.log.count("this controller acts") == second + 1)
+    assert 0 == scene.stop_controller()
+    scene.start_controller(*lease, "--marbles", "1")
+    scene.until("one marble", lambda: list(scene.marbles()) == ["web-00000000-0000-4000-8000-000000000001"])
+
+    namespace, name = scene.account.namespace, "enclasp-controller"
+    scene.until(
+        "everything was used",
+        lambda: rights(scene.kubernetes, namespace, name) == used(scene.kubernetes.cluster, namespace, name),
+    )
+    scene.kubectl("delete", "manifest", "law")
+    scene.until("they go with the manifest", lambda: not scene.marbles())
 
 
 def test_the_guide_sets_the_manifest_by_an_object_and_a_controller_in_a_pod(kubernetes: Kubernetes) -> None:

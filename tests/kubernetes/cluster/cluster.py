@@ -1,5 +1,6 @@
 """A small real Kubernetes: etcd, API server, controllers, scheduler and one node, in a network namespace of its own."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -28,12 +29,26 @@ def obstacle(programs: Path) -> str | None:
     return None
 
 
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ],
+}
+"""What accounts of ours ask for is written down: a test compares it with the rights that they have."""
+
+
 class Cluster:
     """folder: everything of it.  kubeconfig: the administrator's, which works from outside the namespace."""
 
     def __init__(self, folder: Path, programs: Path, netns: str) -> None:
         self.folder, self.programs, self.netns = folder.resolve(), programs.resolve(), netns
         self.kubeconfig = self.folder / "admin.kubeconfig"
+        self.audit_log = self.folder / "log" / "audit.log"
         self.processes = Processes(self.folder, netns)
         self.node = Node(self.folder, self.programs, self.processes)
 
@@ -114,6 +129,8 @@ class Cluster:
 
     def _start_api_server(self, etcd: int) -> subprocess.Popen[bytes]:
         pki = self.folder / "pki"
+        policy = self.folder / "audit.json"
+        policy.write_text(json.dumps(AUDIT))
         return self.processes.start(
             "kube-apiserver",
             [
@@ -125,6 +142,8 @@ class Cluster:
                 f"--tls-cert-file={pki}/apiserver.crt",
                 f"--tls-private-key-file={pki}/apiserver.key",
                 f"--client-ca-file={pki}/ca.crt",
+                f"--audit-policy-file={policy}",
+                f"--audit-log-path={self.audit_log}",
                 "--authorization-mode=Node,RBAC",
                 "--enable-admission-plugins=NodeRestriction",
                 "--service-account-issuer=https://kubernetes.default.svc",
