@@ -51,14 +51,15 @@ def main() -> None:
     chosen = parser.parse_args()
 
     tree = _base()
-    distributions = {}
+    distributions: dict = {}
+    libraries: list[Path] = []
     for pair in chosen.add:
         source, _, target = pair.partition(":")
         copy = tree.copy_folder if Path(source).is_dir() else tree.copy
         copy(Path(source), target)
     if not chosen.bare:
         distributions = closure([Requirement(f"enclasp[{','.join(chosen.extra)}]")])
-        _add_product(tree, distributions)
+        libraries = _add_product(tree, distributions)
     configuration = Configuration(
         entrypoint=chosen.entrypoint,
         environ=("PATH=/usr/local/bin:/usr/bin:/bin", "PYTHONUNBUFFERED=1"),
@@ -70,7 +71,7 @@ def main() -> None:
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.write_bytes(archive)
     if chosen.sbom:
-        chosen.sbom.write_bytes(bill_of_materials(chosen.name, digest, distributions))
+        chosen.sbom.write_bytes(bill_of_materials(chosen.name, digest, distributions, libraries))
     print(f"{chosen.name}@{digest}")
     print(f"{chosen.output}: {len(archive) // 1_000_000} MB, {len(distributions)} distributions", file=sys.stderr)
 
@@ -83,7 +84,8 @@ def _base() -> Tree:
     return tree
 
 
-def _add_product(tree: Tree, distributions: dict) -> None:
+def _add_product(tree: Tree, distributions: dict) -> list[Path]:
+    """Everything of Enclasp; returns the files of this machine that are its shared libraries."""
     add_interpreter(tree)
     for distribution in distributions.values():
         add_distribution(tree, distribution)
@@ -95,6 +97,7 @@ def _add_product(tree: Tree, distributions: dict) -> None:
     marble = tomllib.loads((ROOT / "packaging" / "marble" / "pyproject.toml").read_text())
     needed = closure([Requirement(text) for text in marble["project"]["dependencies"]])
     add_launcher(tree, libraries, list(needed.values()))
+    return [library.source for library in libraries.values()]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from packaging.markers import default_environment
@@ -28,6 +29,9 @@ LAUNCHER = PurePosixPath("/opt/enclasp-marble")
 _LEFT_OUT = frozenset(
     {"site-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data"}
 )
+_EXTENSIONS_LEFT_OUT = ("_tkinter.", "_curses", "readline.", "nis.", "_test", "_xxtestfuzz.", "xxlimited")
+"""Windows, terminals and tests: they would bring a dozen libraries that nothing here calls."""
+_FOR_COMPILERS = frozenset({".c", ".cpp", ".h", ".pxd", ".pyx"})
 _MADE_BY_INSTALLERS = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 
 
@@ -58,6 +62,8 @@ def add_interpreter(tree: Tree) -> None:
     tree.copy(Path(sys.executable).resolve(), PROGRAM)
     tree.link(str(PREFIX / "bin" / "python3"), VERSION)
     skip = {path.name for path in (base / "lib" / VERSION).iterdir() if path.name.startswith(("config-", "_sysconfig"))}
+    extensions = base / "lib" / VERSION / "lib-dynload"
+    skip |= {path.name for path in extensions.iterdir() if path.name.startswith(_EXTENSIONS_LEFT_OUT)}
     tree.copy_folder(base / "lib" / VERSION, LIBRARY, _LEFT_OUT | skip)
 
 
@@ -65,6 +71,8 @@ def add_distribution(tree: Tree, distribution: metadata.Distribution) -> None:
     """The files of an installed distribution; what an installer added (records, scripts) stays out."""
     for file in distribution.files or ():
         if ".." in file.parts or "__pycache__" in file.parts or file.name in _MADE_BY_INSTALLERS:
+            continue
+        if file.suffix in _FOR_COMPILERS:
             continue
         if file.suffix != ".pth" and not file.name.startswith("_editable_impl"):
             tree.copy(Path(str(file.locate())), SITE_PACKAGES / file)
@@ -81,10 +89,18 @@ def compile_modules(tree: Tree) -> None:
             tree.put(cached.parent / "__pycache__" / f"{cached.stem}.{sys.implementation.cache_tag}.pyc", compiled)
 
 
-def add_shared_libraries(tree: Tree) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A shared library: source on this machine, path in the tree."""
+
+    source: Path
+    path: str
+
+
+def add_shared_libraries(tree: Tree) -> dict[str, Library]:
     """What the interpreter and its extensions link to; a library of a folder of this machine goes beside the system's.
 
-    Returns name -> path in the tree, the loader with its full name.
+    Returns them by name, the loader with its full name.
     """
     programs = [Path(sys.executable).resolve(), *_extensions(tree)]
     found: dict[str, Path] = {}
@@ -97,8 +113,8 @@ def add_shared_libraries(tree: Tree) -> dict[str, str]:
     placed = {}
     for name, path in sorted(found.items()):
         usual = path.parent == system or name.startswith("ld-linux")
-        placed[name] = str(path if usual else system / name)
-        tree.copy(path, placed[name])
+        placed[name] = Library(path, str(path if usual else system / name))
+        tree.copy(path, placed[name].path)
     return placed
 
 
@@ -121,7 +137,7 @@ def _linked(program: Path) -> Iterator[tuple[str, Path]]:
             yield Path(words[0]).name, Path(place)
 
 
-def add_launcher(tree: Tree, libraries: dict[str, str], distributions: Sequence[metadata.Distribution]) -> None:
+def add_launcher(tree: Tree, libraries: dict[str, Library], distributions: Sequence[metadata.Distribution]) -> None:
     """The marble's launcher as a folder that runs wherever it is copied to: hard links, so it takes no room."""
     packages = {file.parts[0] for each in distributions for file in each.files or () if ".." not in file.parts}
     packages |= {"attestation", "marble", "pki"}
@@ -131,7 +147,7 @@ def add_launcher(tree: Tree, libraries: dict[str, str], distributions: Sequence[
             continue
         if place.is_relative_to(LIBRARY) or place == PROGRAM:
             tree.again(str(LAUNCHER / place.relative_to(PREFIX)), path)
-    for name, path in libraries.items():
+    for name, library in libraries.items():
         folder = LAUNCHER if name.startswith("ld-linux") else LAUNCHER / "lib"
-        tree.again(str(folder / ("loader" if name.startswith("ld-linux") else name)), path)
+        tree.again(str(folder / ("loader" if name.startswith("ld-linux") else name)), library.path)
     tree.link(str(LAUNCHER / "bin" / "python3"), VERSION)
