@@ -28,6 +28,8 @@ class CoordinatorFailed(Exception):
 class Coordinator:
     """A dev coordinator on loopback with its state in `folder`; a context manager that ends it.
 
+    It runs from bytecode, as an installed one does; coordinators in the same folder share it, and the first makes it.
+
     profile: where cProfile's statistics of the coordinator's main thread go when it ends; None runs it as it is.
     start_ms, start_cpu_ms: from the start of the process to its first answered status request; the simulated vendors
     are made before, since hardware has them.
@@ -42,6 +44,8 @@ class Coordinator:
         program = ["-m", "bench.profiled", str(profile)] if profile else ["-m", "coordinator.cli.main"]
         command = [*program, "coordinator", "run", "--dev", "--state-dir", str(folder)]
         environment = os.environ | {
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode"),
             "EDG_COORDINATOR_CLIENT_ADDR": f"127.0.0.1:{self.client_port}",
             "EDG_COORDINATOR_MESH_ADDR": f"127.0.0.1:{self.mesh_port}",
         }

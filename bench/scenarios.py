@@ -87,6 +87,8 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
     say("verification of recorded evidence")
     verifications = measure_verifications(effort.verifications, unit)
     empty_mb = rest_mb = 0.0
+    with Coordinator(folder / "first"):
+        say("a coordinator has made the bytecode that the others start from")
     for case in CASES:
         name = f"{case.marbles}-{case.secrets}"
         say(f"{case.marbles} marbles, {case.secrets} secrets{', limits' if case.limits else ''}")

@@ -15,7 +15,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E004": ("an unquoted word that YAML tools read differently", "quote it, or write true, false or null"),
     "E005": ("an unquoted number that YAML tools read differently", "write it in decimal, or quote it"),
     "E006": ("unquoted text that would be read as a number", "quote it"),
-    "E007": ("the document is too large or too deep", "at most 8 MiB, 64 levels and half a million values"),
+    "E007": (
+        "the document is too large or too deep, or has too many errors",
+        "at most 8 MiB, 64 levels and half a million values; a thousand errors are told",
+    ),
     "E010": ("unknown field", "compare with the list of known fields; names are case-sensitive"),
     "E011": ("a field is missing", "add it"),
     "E012": ("a value has the wrong form", "measurements are hex digits of the exact length"),

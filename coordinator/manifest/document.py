@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from coordinator.manifest.errors import Finding, Severity
 
@@ -19,6 +19,7 @@ class Document:
         self.name = name
         self.text = text
         self._line_break = line_break
+        self._lines: dict[int, str] = {}  # those that were asked for: a thousand findings may share one of 8 MiB
 
     @property
     def is_yaml(self) -> bool:
@@ -34,8 +35,10 @@ class Document:
         """A line, counted from 0, without its line break."""
         if line >= len(self.starts):
             return ""
-        end = self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
-        return self._line_break.sub("", self.text[self.starts[line] : end])
+        if line not in self._lines:
+            end = self.starts[line + 1] if line + 1 < len(self.starts) else len(self.text)
+            self._lines[line] = self._line_break.sub("", self.text[self.starts[line] : end])
+        return self._lines[line]
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column, from 0, of an offset."""
@@ -49,8 +52,7 @@ class Document:
         return Finding(code, severity, place.line + 1, place.column + 1, place.pointer, message, hint, width, line_text)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands: line and column from 0, width in characters, JSON pointer (RFC 6901)."""
 
     line: int
@@ -59,8 +61,7 @@ class Place:
     pointer: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
+class ScalarNode(NamedTuple):
     """A single value.  style: JSON text and YAML double quotes `"`, `'`, `|`, `>`, and empty for plain."""
 
     value: Scalar
@@ -68,16 +69,14 @@ class ScalarNode:
     style: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(NamedTuple):
     """A sequence."""
 
     items: tuple["Node", ...]
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A key with its value; place: of the key."""
 
     key: str
@@ -85,8 +84,7 @@ class Member:
     node: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class MapNode:
+class MapNode(NamedTuple):
     """A mapping, in the order of the text; keys may repeat until the reader of it says otherwise."""
 
     members: tuple[Member, ...]

@@ -19,15 +19,13 @@ class JsonReader:
     def whole(self) -> Node:
         """The only value of the text.  Raises Unreadable."""
         node = self._value("", 0)
-        self._skip()
-        if self._at < len(self._text):
+        if self._next():
             raise self._stop("something follows the document's end", "a manifest is one JSON object")
         return node
 
     def _value(self, pointer: str, depth: int) -> Node:
-        self._skip()
+        character = self._next()
         start = self._at
-        character = self._text[start : start + 1]
         if not self._reading.has_room(depth):
             raise self._reading.too_large(self._place(start, start + 1, pointer), depth)
         if character == "{":
@@ -58,45 +56,46 @@ class JsonReader:
         return number
 
     def _map(self, pointer: str, depth: int) -> MapNode:
-        start = self._at
-        self._at += 1
+        place = self._place(self._at, self._at + 1, pointer)
         members: list[Member] = []
-        self._skip()
-        if self._take("}"):
-            return MapNode((), self._place(start, start + 1, pointer))
-        while True:
-            self._skip()
-            key_start = self._at
-            if self._text[key_start : key_start + 1] != '"':
+        follows = self._open("}")
+        while follows != "}":
+            if self._next() != '"':
                 raise self._stop("expected a key in double quotes", "remove a trailing comma, or quote the key")
+            start = self._at
             key = self._string(pointer)
             child = step(pointer, key)
-            place = self._place(key_start, self._at, child)
-            self._skip()
-            if not self._take(":"):
+            key_place = self._place(start, self._at, child)
+            if self._next() != ":":
                 raise self._stop('expected ":" after the key', 'write "key": value')
-            members.append(Member(key, place, self._value(child, depth + 1)))
-            self._skip()
-            if self._take("}"):
-                self._reading.duplicates(members)
-                return MapNode(tuple(members), self._place(start, start + 1, pointer))
-            if not self._take(","):
+            self._at += 1
+            members.append(Member(key, key_place, self._value(child, depth + 1)))
+            follows = self._next()
+            if follows != "," and follows != "}":
                 raise self._stop('expected "," or "}"', "members are separated by commas")
+            self._at += 1
+        self._reading.duplicates(members)
+        return MapNode(tuple(members), place)
 
     def _list(self, pointer: str, depth: int) -> ListNode:
-        start = self._at
-        self._at += 1
+        place = self._place(self._at, self._at + 1, pointer)
         items: list[Node] = []
-        self._skip()
-        if self._take("]"):
-            return ListNode((), self._place(start, start + 1, pointer))
-        while True:
+        follows = self._open("]")
+        while follows != "]":
             items.append(self._value(step(pointer, len(items)), depth + 1))
-            self._skip()
-            if self._take("]"):
-                return ListNode(tuple(items), self._place(start, start + 1, pointer))
-            if not self._take(","):
+            follows = self._next()
+            if follows != "," and follows != "]":
                 raise self._stop('expected "," or "]"', "elements are separated by commas")
+            self._at += 1
+        return ListNode(tuple(items), place)
+
+    def _open(self, end: str) -> str:
+        """Step behind a bracket, and behind `end` if that follows at once; `end` or what else follows."""
+        self._at += 1
+        follows = self._next()
+        if follows == end:
+            self._at += 1
+        return follows
 
     def _string(self, pointer: str) -> str:
         start = self._at
@@ -120,15 +119,13 @@ class JsonReader:
             return _LONE_SURROGATE.sub("\ufffd", text)
         return text
 
-    def _skip(self) -> None:
-        if self._text[self._at : self._at + 1] in _SPACES and (match := _SPACE.match(self._text, self._at)):
+    def _next(self) -> str:
+        """The next character that is no space, to which the reader steps; empty at the end."""
+        found = self._text[self._at : self._at + 1]
+        if found in _SPACES and (match := _SPACE.match(self._text, self._at)):
             self._at = match.end()
-
-    def _take(self, character: str) -> bool:
-        if self._text.startswith(character, self._at):
-            self._at += 1
-            return True
-        return False
+            return self._text[self._at : self._at + 1]
+        return found
 
     def _place(self, start: int, end: int, pointer: str) -> Place:
         line, column = self._reading.document.place(start)

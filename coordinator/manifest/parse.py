@@ -23,7 +23,7 @@ from coordinator.manifest.package import read_packages
 from coordinator.manifest.people import check_name, read_roles, read_users
 from coordinator.manifest.read_approval import check_approvals
 from coordinator.manifest.reader import read
-from coordinator.manifest.reading import Reading
+from coordinator.manifest.reading import Reading, Unreadable
 from coordinator.manifest.recovery_keys import read_recovery_keys
 from coordinator.manifest.schema import MANIFEST
 from coordinator.manifest.secret import read_secrets
@@ -62,10 +62,14 @@ def examine(raw: bytes, *, name: str, compatible: bool) -> Parsed:
     """What can be read of a manifest, with every error and warning.  With an error, nobody may act on the result."""
     reading, root = read(raw, name=name, compatible=compatible)
     unreadable = any(f.code in _UNREADABLE and f.severity is Severity.ERROR for f in reading.findings)
-    if not unreadable:
-        _open_comments(reading, root)
-    view = View(None if unreadable else shape(reading, root, MANIFEST), root.place)
-    manifest = _manifest(raw, reading, view)
+    nothing = View(None, root.place)
+    try:
+        if not unreadable:
+            _open_comments(reading, root)
+        manifest = _manifest(raw, reading, nothing if unreadable else View(shape(reading, root, MANIFEST), root.place))
+    except Unreadable as stop:
+        reading.findings.append(stop.finding)
+        manifest = _manifest(raw, reading, nothing)
     return Parsed(manifest, _sorted(reading), reading.document, root)
 
 

@@ -9,7 +9,7 @@ from coordinator.manifest.errors import Finding, Severity
 
 
 class Unreadable(Exception):
-    """Nothing behind this place can be read."""
+    """Nothing behind this place can be read, or is worth it."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.message)
@@ -37,7 +37,7 @@ class Reading:
         return self.document.finding(Severity.ERROR, code, place, message, hint)
 
     def refuse(self, code: str, place: Place, message: str, hint: str) -> None:
-        """An error in both modes."""
+        """An error in both modes.  Raises Unreadable when there are too many."""
         self._add(Severity.ERROR, code, place, message, hint)
 
     def warn(self, code: str, place: Place, message: str, hint: str) -> None:
@@ -45,7 +45,7 @@ class Reading:
         self._add(Severity.WARNING, code, place, message, hint)
 
     def remark(self, code: str, place: Place, message: str, hint: str) -> None:
-        """An error in strict mode, a warning in compatible mode."""
+        """An error in strict mode, a warning in compatible mode.  Raises Unreadable when there are too many errors."""
         self._add(Severity.WARNING if self.compatible else Severity.ERROR, code, place, message, hint)
 
     def hide_line(self) -> None:
@@ -64,8 +64,14 @@ class Reading:
                 parent = parent.rpartition("/")[0]
                 self._refused_below.add(parent)
         self._counts[severity] += 1
+        if severity is Severity.ERROR and self._counts[severity] == MAX_FINDINGS:
+            raise Unreadable(self.error("E007", place, f"{MAX_FINDINGS} errors, or more", "mend the others first"))
         if self._counts[severity] <= MAX_FINDINGS:
             self.findings.append(self.document.finding(severity, code, place, message, hint))
+
+    def is_full(self) -> bool:
+        """Whether further warnings are dropped, so that nobody need word them."""
+        return self._counts[Severity.WARNING] >= MAX_FINDINGS
 
     def count(self, place: Place, depth: int) -> None:
         """One more value at this depth.  Raises Unreadable beyond the limits."""

@@ -36,7 +36,8 @@ def _render(name: str, finding: Finding) -> str:
         f"{margin}--> {_clean(name)}:{finding.line}:{finding.column}",
     ]
     if finding.source_line.strip():
-        text, column = _window(_clean(finding.source_line), finding.column - 1)
+        line, column = _window(finding.source_line, finding.column - 1)
+        text = _clean(line)
         width = max(1, min(finding.width, len(text) - column))
         lines += [f"{margin} |", f"{finding.line} | {text}", f"{margin} | {' ' * column}{'^' * width}"]
     if finding.hint:

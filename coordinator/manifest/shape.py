@@ -117,6 +117,8 @@ class _Shaper:
         if same and self._reading.compatible:
             self._reading.remark("E010", member.place, f'"{member.key}" is written {same}', "use the exact name")
             return same
+        if self._reading.is_full():
+            return None
         close = [same] if same else get_close_matches(member.key, list(properties), 1)
         hint = f'did you mean "{close[0]}"? ' if close else ""
         message = f'unknown field "{short(member.key)}" in {named(owner.pointer)}'

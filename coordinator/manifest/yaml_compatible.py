@@ -5,7 +5,6 @@ Every place at which other YAML tools read something else gets a warning.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -93,18 +92,18 @@ class CompatibleYamlReader:
 
     def _moved(self, node: Node, pointer: str, depth: int) -> Node:
         """A copy of an anchor's value under another path; it keeps the places where it is written."""
-        place = replace(node.place, pointer=pointer)
+        place = node.place._replace(pointer=pointer)
         self._reading.count(place, depth)
         if isinstance(node, ListNode):
             items = (self._moved(item, step(pointer, number), depth + 1) for number, item in enumerate(node.items))
             return ListNode(tuple(items), place)
         if isinstance(node, MapNode):
             return MapNode(tuple(self._moved_member(member, pointer, depth) for member in node.members), place)
-        return self._value(replace(node, place=place))
+        return self._value(node._replace(place=place))
 
     def _moved_member(self, member: Member, pointer: str, depth: int) -> Member:
         child = step(pointer, member.key)
-        return Member(member.key, replace(member.place, pointer=child), self._moved(member.node, child, depth + 1))
+        return Member(member.key, member.place._replace(pointer=child), self._moved(member.node, child, depth + 1))
 
     def _map(self, place: Place, depth: int) -> MapNode:
         pointer = place.pointer
@@ -189,7 +188,7 @@ class CompatibleYamlReader:
         if isinstance(node.value, float) and not isfinite(node.value):
             message = "JSON has no number that is not finite"
             raise Unreadable(self._reading.error("E006", node.place, message, "quote it"))
-        return replace(node, value=as_in_json(node.value))
+        return node._replace(value=as_in_json(node.value))
 
     def _warn_of_tag(self, event: Any, place: Place) -> None:
         self._warn("E003", place, f"the tag {event.tag} is not allowed without --compatible", "leave it out")

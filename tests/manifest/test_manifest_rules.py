@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.manifest.errors import Finding
+from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import SealMode, SecretType, TlsIncoming, TlsOutgoing
 from coordinator.manifest.parse import Parsed, parse
 from coordinator.manifest.template.render import Place
@@ -305,7 +305,23 @@ def test_a_hostile_document_cannot_make_us_hold_a_remark_for_each_of_its_values(
     document: Document, refused: Refuse
 ) -> None:
     document["Marbles"] |= {f"m{number}": {"Package": "nope"} for number in range(3000)}
-    assert len(refused(document)) == 1000
+    errors = refused(document)
+    assert len(errors) == 1000
+    assert [error.message for error in errors if error.code == "E007"] == ["1000 errors, or more"]
+
+
+def test_findings_of_one_long_line_share_its_text(document: Document) -> None:
+    document["Marbles"] |= {f"m{number}": {"Package": "nope"} for number in range(50)}
+    with pytest.raises(ManifestInvalid) as invalid:
+        parse(json.dumps(document).encode(), name="m", compatible=False)
+    assert len({id(finding.source_line) for finding in invalid.value.findings}) == 1
+
+
+def test_marblerun_s_manifests_may_have_any_number_of_unknown_fields(document: Document) -> None:
+    document |= {f"unknown{number}": 1 for number in range(1500)}
+    findings = parse(json.dumps(document).encode(), name="m", compatible=True).findings
+    assert {(finding.code, finding.severity) for finding in findings} == {("E010", Severity.WARNING)}
+    assert len(findings) == 1000
 
 
 def test_keys_of_all_secrets_together_are_limited(document: Document, refused: Refuse) -> None:
