@@ -116,6 +116,10 @@ _COMMAND_LINE: Final[RoomCodes] = {
         "evidence, endorsements or a trust anchor cannot be used",
         "the text names the field, what was expected and what was got",
     ),
+    "U572": (
+        "a file is no request to read secrets",
+        "`enclasp secret requests --request ID --out FILE` writes one as it is to be signed",
+    ),
     "U540": (
         "the folder for simulated evidence is not empty",
         "name a folder that does not exist yet, or an empty one",

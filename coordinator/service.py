@@ -14,6 +14,7 @@ from coordinator.clerks.activation import Activation
 from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
+from coordinator.clerks.readings import Readings
 from coordinator.clerks.recovery import Recovery
 from coordinator.clerks.replicas import Replicas
 from coordinator.clerks.updates import Updates
@@ -42,6 +43,7 @@ class Coordinator:
         self._activation = Activation(self._desk)
         self._manifests = Manifests(self._desk)
         self.people = People(self._desk)
+        self.readings = Readings(self._desk)
         self.recovery = Recovery(self._desk)
         self.replicas = Replicas(self._desk)
         self.features = Features(self._desk)

@@ -1,9 +1,9 @@
-"""`enclasp secret get|set`: a user of the manifest reads and sets secrets."""
+"""`enclasp secret …`: a user of the manifest reads and sets secrets.  Requests to read are in secret_requests.py."""
 
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,7 +11,21 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import PRIVATE, Output
 from coordinator.cli.problems import Problem
-from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, user_options, visits
+from coordinator.cli.secret_requests import approve, request, requests, sign_request, withdraw
+from coordinator.cli.visit import (
+    Visit,
+    endpoint_argument,
+    insecure_option,
+    names_and_endpoint,
+    user_options,
+    visits,
+)
+
+if TYPE_CHECKING:
+    from coordinator.client.client import CoordinatorClient
+
+_NEEDS_APPROVAL: Final = "A230"
+_NO_REQUEST: Final = "A231"
 
 
 @click.group()
@@ -20,8 +34,7 @@ def secret() -> None:
 
 
 @secret.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@endpoint_argument
+@names_and_endpoint
 @click.option("--raw", is_flag=True, help="Of one secret: its exact bytes, or its certificate and key in PEM.")
 @user_options(required=True)
 @insecure_option
@@ -30,13 +43,16 @@ def secret() -> None:
 def get(output: Output, names: tuple[str, ...], endpoint: str, raw: bool, visit: Visit) -> None:
     """Verify the coordinator, then read secrets: all that are named, or none. A file for them is readable by you only.
 
+    Secrets that the manifest gives only with the approval of others are given once your request is approved
+    (`enclasp secret request`); each time that is in the log.
+
     \b
     enclasp secret get password localhost:4433 --user-cert alice.pem --user-key alice.key --reference reference.yaml
     enclasp secret get password localhost:4433 --raw --out password -c alice.pem -k alice.key --reference reference.yaml
     """
     if raw and len(names) != 1:
         raise click.UsageError("--raw is for one secret")
-    secrets = visit.client(endpoint, output).secrets_get(names)
+    secrets = _read(visit.client(endpoint, output), names)
     document = {"secrets": {name: dict(value) for name, value in secrets.items()}, "verified": not visit.insecure}
     table = _exact(names[0], secrets) if raw else lambda: "\n".join(_lines(secrets))
     output.result(document, table, mode=PRIVATE)
@@ -75,6 +91,27 @@ def set_secrets(
     visit.client(endpoint, output).secrets_set(secrets)
     listed = ", ".join(secrets)
     output.result({"set": [*secrets], "verified": not visit.insecure}, f"set: {listed}")
+
+
+for command in (request, requests, approve, withdraw, sign_request):
+    secret.add_command(command)
+
+
+def _read(client: "CoordinatorClient", names: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
+    """The secrets, by an approved request where they need one.  Where there is none, the first refusal says more."""
+    from coordinator.client.errors import NotAuthorised, RequestRefused
+
+    try:
+        return client.secrets_get(names)
+    except NotAuthorised as refused:
+        if refused.code != _NEEDS_APPROVAL:
+            raise
+        try:
+            return client.read_approved(names)
+        except RequestRefused as second:
+            if second.code != _NO_REQUEST:
+                raise
+            raise refused from second
 
 
 def _from_json(file: Path, raw: bytes) -> dict[str, dict[str, Any]]:

@@ -21,8 +21,40 @@ if TYPE_CHECKING:
     from coordinator.client.transport import Transport, UserFiles
     from coordinator.client.verify import Expectation, VerifiedDeployment
 
-endpoint_argument = click.argument("endpoint", envvar=["ENCLASP_COORDINATOR", "MARBLERUN"])
+_ENDPOINT_VARIABLES = ("ENCLASP_COORDINATOR", "MARBLERUN")
+endpoint_argument = click.argument("endpoint", envvar=list(_ENDPOINT_VARIABLES))
 """HOST:PORT of the client interface; the environment may hold it."""
+
+
+def names_and_endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Arguments NAME... ENDPOINT, of which the environment may hold the last; the function gets both.
+
+    Click would take the last name for the endpoint.  Where the environment has one, only HOST:PORT stands for another.
+    """
+
+    @click.argument("words", nargs=-1, required=True, metavar="NAME... ENDPOINT")
+    @functools.wraps(function)
+    def with_names(*args: Any, words: tuple[str, ...], **named: Any) -> Any:
+        names, endpoint = words, next((text for name in _ENDPOINT_VARIABLES if (text := os.environ.get(name))), "")
+        if not endpoint or _is_endpoint(words[-1]):
+            names, endpoint = words[:-1], words[-1]
+        if not names:
+            raise click.UsageError("Missing argument 'NAME...' or 'ENDPOINT'.")
+        return function(*args, names=names, endpoint=endpoint, **named)
+
+    return with_names
+
+
+def _is_endpoint(text: str) -> bool:
+    """Whether it is written as HOST:PORT; a host alone could be a name."""
+    from coordinator.client.endpoint import parse_endpoint
+    from coordinator.client.errors import EndpointInvalid
+
+    try:
+        parse_endpoint(text)
+    except EndpointInvalid:
+        return False
+    return ":" in text
 
 
 @dataclass(frozen=True, slots=True)

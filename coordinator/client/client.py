@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote as percent_encode
 
@@ -17,6 +18,7 @@ from cryptography import x509
 
 from attestation.anchors import MALFORMED
 from coordinator.client.errors import AnswerInvalid, InRecovery, NotAuthorised, RequestRefused, WrongState
+from coordinator.client.readings import ReadRequestAnswer, read_answer, read_answers
 from coordinator.client.recovery import RecoveryStanding, read_standing, state_document
 from coordinator.client.transport import Exchange, Request
 from coordinator.recovery.statement import WaitingState
@@ -29,8 +31,9 @@ PHASE_ACCEPTING_MANIFEST = 2
 PHASE_ACCEPTING_MARBLES = 3
 STRICT, COMPATIBLE = "strict", "compatible"
 """How a coordinator reads its manifest.  It says so only where it does as MarbleRun would."""
+_REQUESTS = "/api/v2/secrets/requests"
 _WRONG_STATE = "server is not in expected state"
-_NOT_PERMITTED = "U521"
+_NOT_PERMITTED = frozenset({"U521", "A230", "A232"})
 _CODED_MESSAGE = re.compile(r"(?P<code>[EVANRUK][0-9]{3}) (?P<text>.+)", re.DOTALL)
 
 
@@ -159,14 +162,35 @@ class CoordinatorClient:
     def secrets_get(self, names: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """Secrets by name, as the contract has them (1.11).  The transport must show a user."""
         query = "&".join("s=" + percent_encode(name, safe="") for name in names)
-        match self._get(f"/api/v2/secrets?{query}"):
-            case {"secrets": dict(secrets)} if all(isinstance(value, dict) for value in secrets.values()):
-                return secrets
-        raise _unexpected("secrets", "secrets")
+        return _secrets(self._get(f"/api/v2/secrets?{query}"))
 
     def secrets_set(self, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         """Set user-defined secrets, all or none (contract 1.11).  The transport must show a user."""
         self._post("/api/v2/secrets", {"secrets": secrets})
+
+    def read_request(self, names: Sequence[str], reason: str, lasts: timedelta | None) -> ReadRequestAnswer:
+        """Ask to read secrets that need the approval of others.  The transport must show a user."""
+        document: dict[str, Any] = {"secrets": list(names), "reason": reason}
+        if lasts is not None:
+            document["expiresIn"] = int(lasts.total_seconds())
+        return read_answer(self._post(_REQUESTS, document))
+
+    def read_requests(self) -> tuple[ReadRequestAnswer, ...]:
+        """Requests to read secrets that are open, oldest first."""
+        return read_answers(self._get(_REQUESTS))
+
+    def read_approve(self, name: str, signatures: Sequence[Mapping[str, str]]) -> ReadRequestAnswer:
+        """Approve a request: as the transport's user, and with signatures of others."""
+        more = {"signatures": [dict(signature) for signature in signatures]} if signatures else {}
+        return read_answer(self._post(f"{_REQUESTS}/approve", {"request": name} | more))
+
+    def read_withdraw(self, name: str) -> None:
+        """End a request.  The transport must show a user."""
+        self._post(f"{_REQUESTS}/withdraw", {"request": name})
+
+    def read_approved(self, names: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Secrets of an approved request of the transport's user, as `secrets_get` gives others."""
+        return _secrets(self._post(f"{_REQUESTS}/read", {"secrets": list(names)}))
 
     def journal(self, query: str) -> Any:
         """The signed standing of the journal, as it is; `standing.py` knows what it means."""
@@ -289,6 +313,13 @@ class CoordinatorClient:
         return _data(answer.status, answer.body, path.partition("?")[0].rsplit("/", 1)[-1])
 
 
+def _secrets(data: Any) -> Mapping[str, Mapping[str, Any]]:
+    match data:
+        case {"secrets": dict(secrets)} if all(isinstance(value, dict) for value in secrets.values()):
+            return secrets
+    raise _unexpected("secrets", "secrets")
+
+
 def _data(status: int, body: bytes, what: str) -> Any:
     """The `data` of a JSend answer; only 200 is success (contract 1.2, 1.15)."""
     try:
@@ -302,7 +333,7 @@ def _data(status: int, body: bytes, what: str) -> Any:
         return envelope.get("data")
     message = str(envelope.get("message") or f"HTTP {status}")
     coded = _CODED_MESSAGE.match(message)
-    if status == 401 or (coded and coded["code"] == _NOT_PERMITTED):
+    if status == 401 or (coded and coded["code"] in _NOT_PERMITTED):
         code, text = (coded["code"], coded["text"]) if coded else ("N307", f"{what}: {message}")
         raise NotAuthorised(code, text)
     if _WRONG_STATE in message:

@@ -8,7 +8,7 @@ from coordinator.decisions.errors import ApprovalRefused
 from coordinator.decisions.users import find_user, require
 from coordinator.manifest.approvers import key_of
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest, User
-from coordinator.manifest.signature import DetachedSignature, SignatureWrong
+from coordinator.manifest.signature import DetachedSignature, SignatureWrong, Subject
 from coordinator.state.events import Approval
 from coordinator.state.model import Deployment
 from coordinator.wire.history import parse_entry
@@ -73,8 +73,13 @@ def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def signing_user(manifest: Manifest, digest: bytes, signature: DetachedSignature) -> User:
-    """The user who signed the document with this SHA-256, whatever the user may do.  Raises ApprovalRefused."""
+def signing_user(manifest: Manifest, subject: Subject, digest: bytes, signature: DetachedSignature) -> User:
+    """The user who signed the document of this kind with this SHA-256, whatever the user may do.
+
+    Raises ApprovalRefused.
+    """
+    if signature.subject is not subject:
+        raise ApprovalRefused(f"expected a signature of format {subject.format}, got {signature.subject.format}")
     for user in manifest.users.values():
         if user.key_digest != signature.key or (key := key_of(user)) is None:
             continue
@@ -92,6 +97,6 @@ def signing_user(manifest: Manifest, digest: bytes, signature: DetachedSignature
 
 
 def _signer(manifest: Manifest, digest: bytes, signature: DetachedSignature) -> Approver:
-    user = signing_user(manifest, digest, signature)
+    user = signing_user(manifest, Subject.MANIFEST, digest, signature)
     require(user, Action.UPDATE_MANIFEST, [WHOLE_MANIFEST])
     return Approver(user, signature.key, signature.signature)

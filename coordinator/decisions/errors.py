@@ -1,12 +1,14 @@
 """`Refused` and its kinds.  The type says whose fault it is; each door turns types into its own codes in one table."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from attestation.checks import Check, Status
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import ReadApproval, User
 from coordinator.recovery.errors import RecoveryError
 from coordinator.state.phase import Ask, Phase
+from coordinator.wire.read_requests import Wanted
 
 
 class Refused(Exception):
@@ -154,11 +156,44 @@ class NeedsApproval(Refused):
     """The user's role allows to read this secret, but only when others approve it."""
 
     code = "A230"
-    hint = "ask for it with `enclasp secret request`; MarbleRun's command line cannot"
+    hint = "ask for it with `enclasp secret request`, and get it when enough have approved"
 
     def __init__(self, secret: str, terms: ReadApproval, approvers: Sequence[User]) -> None:
         of = ", ".join(user.name for user in approvers)
         super().__init__(f"secret '{secret[:100]}' is read only with the approval of {terms.threshold} of {of}")
+
+
+class NoReadRequest(Refused):
+    """No open request has this id, or none of the user's has these secrets."""
+
+    code = "A231"
+    hint = "`enclasp secret requests` lists those that are open, `enclasp manifest log` says what became of the others"
+
+
+class NotApproved(Refused):
+    """A request waits for approvals, or for its time."""
+
+    code = "A232"
+    hint = "who may approve does it with `enclasp secret approve`; then get the secrets again"
+
+    def __init__(self, request: str, wanted: Sequence[Wanted], due: datetime | None) -> None:
+        words = [f"{one.approvals} more of {', '.join(one.users)} for '{one.secret[:100]}'" for one in wanted]
+        if due is not None:
+            words.append(f"its time, from {due.isoformat(timespec='seconds')} on")
+        super().__init__(f"request {request} waits for {'; '.join(words)}")
+
+
+class ReadRequestRefused(Refused):
+    """A request to read secrets is not one that can be approved."""
+
+    code = "A233"
+
+
+class TooManyReadRequests(ReadRequestRefused):
+    """A user has as many open requests as one may have."""
+
+    code = "A234"
+    hint = "withdraw one with `enclasp secret withdraw`, or wait until one expires"
 
 
 class SecretRefused(Refused):
@@ -289,6 +324,13 @@ CODES = {
     "A222": ("a monotonic counter cannot be kept", "use fewer counters, or shorter names"),
     "A223": ("a quote is not countersigned", "the text names every check that did not pass"),
     "A230": ("a secret is read only with the approval of others", NeedsApproval.hint),
+    "A231": ("no such request to read secrets is open", NoReadRequest.hint),
+    "A232": ("a request to read secrets waits", NotApproved.hint),
+    "A233": (
+        "a request to read secrets cannot be made",
+        "name only secrets that have a ReadApproval, and give a reason in one line",
+    ),
+    "A234": ("a user has too many open requests", TooManyReadRequests.hint),
     "U523": ("no update is pending", NoPendingUpdate.hint),
     "U524": ("an update is pending already", UpdatePending.hint),
     "U525": ("another document is pending", OtherDocument.hint),

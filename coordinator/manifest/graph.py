@@ -104,7 +104,9 @@ def _about(secret: Secret) -> str:
     length = secret.password.length if secret.password else secret.size
     size = f" {length}" if length else ""
     owner = "one for all" if secret.shared else "one for each"
-    return f"{secret.type.value}{size}, {owner}"
+    terms = secret.read_approval
+    read = f", users read it if {terms.threshold} approve" if terms is not None else ""
+    return f"{secret.type.value}{size}, {owner}{read}"
 
 
 def _places(manifest: Manifest, marble: Marble, secret: str) -> str:
@@ -151,6 +153,7 @@ def _wholes(manifest: Manifest, ids: _Ids) -> Iterator[Node]:
 _LABELLED: Final = 3
 _VERBS: Final = {
     Action.READ_SECRET: ("s", "reads"),
+    Action.APPROVE_READ: ("s", "approves reading"),
     Action.WRITE_SECRET: ("s", "sets"),
     Action.UPDATE_SECURITY_VERSION: ("p", "raises its version"),
 }

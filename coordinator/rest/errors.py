@@ -6,6 +6,9 @@ from coordinator.decisions.errors import (
     GateClosed,
     NeedsApproval,
     NoPendingUpdate,
+    NoReadRequest,
+    NotApproved,
+    ReadRequestRefused,
     Refused,
     ReplicaRefused,
     ShareUnreadable,
@@ -48,11 +51,11 @@ def refused(refusal: Refused | BodyInvalid, version: int, refusal_v1: int) -> we
     text = f"{refusal.code} {text}"
     if isinstance(refusal, (UnknownUser, UnknownMarbleCertificate)):
         return error(401, text) if version == 1 else fail(401, text)
-    if isinstance(refusal, (GateClosed, NeedsApproval, ReplicaRefused)):
+    if isinstance(refusal, (GateClosed, NeedsApproval, NotApproved, ReplicaRefused)):
         return error(403, text)
-    if isinstance(refusal, ShareUnreadable):
+    if isinstance(refusal, (ShareUnreadable, ReadRequestRefused)):
         return fail(400, text)
-    if isinstance(refusal, NoPendingUpdate):
+    if isinstance(refusal, (NoPendingUpdate, NoReadRequest)):
         return error(404, text)
     if version == 2:
         return error(500, text)

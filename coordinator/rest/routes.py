@@ -6,7 +6,7 @@ What is not in the table is answered 405, as MarbleRun's clients rely on (contra
 from typing import Final
 
 from coordinator.rest.call import Caller, Route
-from coordinator.rest.handlers import law, marbles, recovery, secrets, standing
+from coordinator.rest.handlers import law, marbles, readings, recovery, secrets, standing
 from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
 
 _RECOVER_BYTES: Final = 20_480
@@ -41,6 +41,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "GET", "/api/v2/marbles", Caller.ANYONE, standing.marbles),
     Route(2, "GET", "/api/v2/secrets", Caller.USER, secrets.read_secrets_v2),
     Route(2, "POST", "/api/v2/secrets", Caller.USER, secrets.write_secrets_v2, SECRETS_BYTES),
+    Route(2, "GET", "/api/v2/secrets/requests", Caller.ANYONE, readings.requests),
+    Route(2, "POST", "/api/v2/secrets/requests", Caller.USER, readings.ask),
+    Route(2, "POST", "/api/v2/secrets/requests/approve", Caller.APPROVER, readings.approve),
+    Route(2, "POST", "/api/v2/secrets/requests/withdraw", Caller.USER, readings.withdraw),
+    Route(2, "POST", "/api/v2/secrets/requests/read", Caller.USER, readings.read),
     Route(2, "POST", "/api/v2/recover", Caller.ANYONE, recovery.recover_v2, _RECOVER_BYTES),
     Route(2, "GET", "/api/v2/recover/public-key", Caller.ANYONE, recovery.recovery_public_key),
     Route(2, "GET", "/api/v2/recovery", Caller.ANYONE, recovery.recovery_standing),

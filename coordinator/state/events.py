@@ -102,6 +102,45 @@ class SecretsWritten(msgspec.Struct, frozen=True, tag="secrets-written"):
     secrets: dict[str, StoredSecret]
 
 
+class ReadRequested(msgspec.Struct, frozen=True, tag="read-requested"):
+    """A user asks to read secrets that need the approval of others.  document: its exact bytes (wire/read_requests.py).
+
+    missing: how many must approve at least, and users: who may.  times_read: answers until now, for a snapshot.
+    """
+
+    time_ms: int
+    document: bytes
+    missing: int
+    users: tuple[str, ...]
+    times_read: int = 0
+
+
+class ReadApproved(msgspec.Struct, frozen=True, tag="read-approved"):
+    """A user approves the request with this id.  missing: approvals that are wanted still, at least; of whom."""
+
+    id: str
+    approval: Approval
+    missing: int
+    users: tuple[str, ...]
+
+
+class ReadEnded(msgspec.Struct, frozen=True, tag="read-ended"):
+    """A request will not be answered any more.  reason: of state/read_replay.py; user: who ended it, or empty."""
+
+    time_ms: int
+    id: str
+    reason: str
+    user: str
+
+
+class SecretsRead(msgspec.Struct, frozen=True, tag="secrets-read"):
+    """The user of an approved request gets values."""
+
+    time_ms: int
+    id: str
+    secrets: tuple[str, ...]
+
+
 class RecoveryPrepared(msgspec.Struct, frozen=True, tag="recovery-prepared"):
     """A key that opens this journal was split among owners, anew with each manifest that changes them.
 
@@ -292,6 +331,10 @@ Event: TypeAlias = (
     | AuthorityIssued
     | ManifestSet
     | SecretsWritten
+    | ReadRequested
+    | ReadApproved
+    | ReadEnded
+    | SecretsRead
     | RecoveryPrepared
     | RecoveryRehearsed
     | StateRecovered

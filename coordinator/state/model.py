@@ -1,5 +1,6 @@
 """`State`: one frozen value with everything that the Coordinator believes."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from coordinator.state.events import Approval, Version
 from coordinator.state.phase import Phase
 from coordinator.state.tally import NONE_COUNTED, Tally
 from coordinator.state.update_log import UpdateLog
+from coordinator.wire.read_requests import ReadRequestDocument
 from pki.manifest_history import HistoryMark
 
 
@@ -76,6 +78,25 @@ class PendingUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """A user asks to read secrets that need the approval of others.  raw: the document's exact bytes, which are signed.
+
+    times_read: how often the values were given.
+    """
+
+    document: ReadRequestDocument
+    raw: bytes
+    requested_ms: int
+    approvals: tuple[Approval, ...] = ()
+    times_read: int = 0
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the exact bytes."""
+        return hashlib.sha256(self.raw).digest()
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """Every step of the deployment until now.  link: over all of them (pki/manifest_history.py).
 
@@ -120,6 +141,7 @@ class Deployment:
     log: the update log, oldest first.
     custody: None where the manifest has no recovery keys.
     counters: monotonic counters of marbles, by `counter_key`.
+    requests: to read secrets, by their ids, oldest first; some of them may have expired.
     """
 
     manifest: Manifest
@@ -140,6 +162,7 @@ class Deployment:
     counters: Tally = field(default_factory=lambda: NONE_COUNTED)
     log: UpdateLog = field(default_factory=UpdateLog)
     custody: Custody | None = None
+    requests: Mapping[str, ReadRequest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from coordinator.recovery.errors import PlanInvalid
 from coordinator.recovery.plan import decode_plan, encode_plan
-from coordinator.state import update_replay
+from coordinator.state import read_replay, update_replay
 from coordinator.state.counters import counter_key, vendor_key
 from coordinator.state.events import (
     LANGUAGE_VERSION,
@@ -33,9 +33,13 @@ from coordinator.state.events import (
     MarbleActivated,
     MarblesSeen,
     PackagesRaised,
+    ReadApproved,
+    ReadEnded,
+    ReadRequested,
     RecoveryPrepared,
     RecoveryRehearsed,
     RetiredIssued,
+    SecretsRead,
     SecretsWritten,
     StateRecovered,
     StateRestored,
@@ -81,7 +85,16 @@ def replay(state: State, event: Event) -> State:
         case AuthorityIssued():
             return replace(state, authority=_issued(state, event))
         case SecretsWritten():
-            return replace(state, deployment=_written(_deployed(state), event))
+            deployment = _written(_deployed(state), event)
+            return replace(state, deployment=read_replay.over_for(deployment, event.secrets, event.time_ms))
+        case ReadRequested():
+            return replace(state, deployment=read_replay.requested(_deployed(state), event))
+        case ReadApproved():
+            return replace(state, deployment=read_replay.approved(_deployed(state), event))
+        case ReadEnded():
+            return replace(state, deployment=read_replay.ended(_deployed(state), event))
+        case SecretsRead():
+            return replace(state, deployment=read_replay.was_read(_deployed(state), event))
         case RecoveryPrepared():
             return replace(state, deployment=replace(_deployed(state), custody=_custody(event)))
         case RecoveryRehearsed():
@@ -113,10 +126,11 @@ def replay(state: State, event: Event) -> State:
         case UpdateWithdrawn():
             return replace(state, deployment=update_replay.withdrawn(_deployed(state), event))
         case ManifestUpdated():
-            deployment = update_replay.updated(_deployed(state), event)
+            deployment = read_replay.all_over(update_replay.updated(_deployed(state), event), event.time_ms)
             return replace(state, authority=_issued(state, event.authority), deployment=deployment)
         case PackagesRaised():
-            deployment = update_replay.packages_raised(_deployed(state), event)
+            raised = update_replay.packages_raised(_deployed(state), event)
+            deployment = read_replay.over_for(raised, event.secrets, event.time_ms)
             return replace(state, authority=_issued(state, event.authority), deployment=deployment)
         case UpdatesKept():
             return replace(state, deployment=update_replay.updates_kept(_deployed(state), event))
@@ -165,6 +179,9 @@ def condense(state: State) -> tuple[Event, ...]:
         if deployment.custody is not None:
             events.append(prepared_event(deployment.custody))
         events += _updates(deployment)
+        for request in deployment.requests.values():  # what they say in the log comes from LogPacked
+            events.append(ReadRequested(request.requested_ms, request.raw, 0, (), request.times_read))
+            events += [ReadApproved(request.document.id, approval, 0, ()) for approval in request.approvals]
         events.append(LogPacked(deployment.log.pages, deployment.log.recent))
         if deployment.activations:
             events.append(ActivationsCounted(dict(deployment.activations), dict(deployment.by_vendor)))

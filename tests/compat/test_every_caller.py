@@ -17,7 +17,7 @@ from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.people import person
 from tests.support.updatable import v2
 
-USERS = ("without a role", "updater", "raiser", "writer", "reader")
+USERS = ("without a role", "updater", "raiser", "writer", "reader", "approver")
 STRANGERS = ("nobody", "somebody else", "marble", "marble of another type")
 CALLERS = (*STRANGERS, *USERS)
 EVERYBODY = "*"
@@ -47,6 +47,13 @@ def both(document: Any) -> tuple[bytes, bytes]:
     return raw, v2(raw)
 
 
+def sent(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+TO_APPROVE, TO_WITHDRAW = "the id of a request of the reader's", "the id of another one"
+"""Stand for ids that only the coordinator knows."""
+ASK = {"secrets": ["master"], "reason": "why"}
 SECRET = {"password": {"Key": "eA=="}}
 RAISE_1, RAISE_2 = both({"Packages": {"sgx": {"SecurityVersion": 2}}})
 FULL_1, FULL_2 = both({"Packages": {}, "Marbles": {"m": {}}})
@@ -60,7 +67,10 @@ CASES: Mapping[tuple[str, str], tuple[Case, ...]] = {
     ("GET", "/update-manifest"): (Case({EVERYBODY: 404}),),
     ("POST", "/update-manifest"): (Case(only(404, 404), FULL_1),),
     ("POST", "/update-cancel"): (Case(only(404, 404), b""),),
-    ("GET", "/secrets"): (Case(only(200, 400, "reader"), query="?s=password"),),
+    ("GET", "/secrets"): (
+        Case(only(200, 400, "reader"), query="?s=password"),
+        Case(only(403, 400, "reader"), query="?s=master"),
+    ),
     ("POST", "/secrets"): (Case(only(200, 400, "writer"), json.dumps(SECRET).encode()),),
     ("POST", "/recover"): (Case({EVERYBODY: 410}, b"{}"),),
     ("GET", "/readyz"): (Case({EVERYBODY: 200}),),
@@ -76,8 +86,25 @@ CASES: Mapping[tuple[str, str], tuple[Case, ...]] = {
     ("GET", "/api/v2/history"): (Case({EVERYBODY: 200}),),
     ("GET", "/api/v2/hierarchy"): (Case({EVERYBODY: 200}),),
     ("GET", "/api/v2/marbles"): (Case({EVERYBODY: 200}),),
-    ("GET", "/api/v2/secrets"): (Case(only(200, 500, "reader"), query="?s=password"),),
+    ("GET", "/api/v2/secrets"): (
+        Case(only(200, 500, "reader"), query="?s=password"),
+        Case(only(403, 500, "reader"), query="?s=master"),
+    ),
     ("POST", "/api/v2/secrets"): (Case(only(200, 500, "writer"), json.dumps({"secrets": SECRET}).encode()),),
+    ("GET", "/api/v2/secrets/requests"): (Case({EVERYBODY: 200}),),
+    ("POST", "/api/v2/secrets/requests"): (
+        Case(only(200, 500, "reader"), sent(ASK)),
+        Case(only(400, 500, "reader"), sent({**ASK, "secrets": ["password"]})),
+    ),
+    ("POST", "/api/v2/secrets/requests/approve"): (
+        Case(only(404, 404), sent({"request": "0123456789abcdef"})),
+        Case(only(200, 500, "approver"), sent({"request": TO_APPROVE})),
+    ),
+    ("POST", "/api/v2/secrets/requests/read"): (Case(only(403, 500, "reader"), sent({"secrets": ["master"]})),),
+    ("POST", "/api/v2/secrets/requests/withdraw"): (
+        Case(only(404, 404), sent({"request": "0123456789abcdef"})),
+        Case(only(200, 500, "reader") | {"approver": 404}, sent({"request": TO_WITHDRAW})),  # it is gone by then
+    ),
     ("POST", "/api/v2/recover"): (Case({EVERYBODY: 400}, b"{}"),),
     ("GET", "/api/v2/recover/public-key"): (Case({EVERYBODY: 500}),),
     ("GET", "/api/v2/recovery"): (Case({EVERYBODY: 500}),),
@@ -96,8 +123,17 @@ ASKED = [(method, path, number) for (method, path), cases in CASES.items() for n
 
 @dataclass
 class Deployed:
+    """requests: what TO_APPROVE and TO_WITHDRAW stand for."""
+
     running: CoordinatorProcess
     shown: Mapping[str, tuple[str, ...]]
+    requests: Mapping[str, str]
+
+    def body(self, case: Case) -> bytes | None:
+        body = case.body
+        for name, identifier in self.requests.items():
+            body = body.replace(name.encode(), identifier.encode()) if body is not None else None
+        return body
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +141,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("callers")
     program = folder / "program.py"
     program.write_text("print('the agreed program')\n")
-    people = {name: person(folder, name.replace(" ", "-")) for name in ("somebody else", *USERS)}
+    people = {name: person(folder, name.replace(" ", "-")) for name in ("somebody else", "second approver", *USERS)}
+    on_master = {"ResourceType": "Secrets", "ResourceNames": ["master"]}
     on_password = {"ResourceType": "Secrets", "ResourceNames": ["password"]}
     document = {
         "Packages": {
@@ -113,13 +150,18 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             "sgx": {"SignerID": SIMULATED_SIGNER.hex(), "ProductID": 7, "SecurityVersion": 2},
         },
         "Marbles": {"one": {"Package": "tdx"}, "other": {"Package": "tdx"}, "enclave": {"Package": "sgx"}},
-        "Secrets": {"password": {"Type": "plain", "UserDefined": True}},
-        "Users": {name: people[name].entry(*(() if name == "without a role" else (name,))) for name in USERS},
+        "Secrets": {
+            "password": {"Type": "plain", "UserDefined": True},
+            "master": {"Type": "plain", "UserDefined": True, "ReadApproval": {"Threshold": 2}},
+        },
+        "Users": {name: people[name].entry(*(() if name == "without a role" else (name,))) for name in USERS}
+        | {"second approver": people["second approver"].entry("approver")},
         "Roles": {
             "updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]},
             "raiser": {"ResourceType": "Packages", "ResourceNames": ["sgx"], "Actions": ["UpdateSecurityVersion"]},
             "writer": {**on_password, "Actions": ["WriteSecret"]},
-            "reader": {**on_password, "Actions": ["ReadSecret"]},
+            "reader": {**on_password, "ResourceNames": ["password", "master"], "Actions": ["ReadSecret"]},
+            "approver": {**on_master, "Actions": ["ApproveRead"]},
         },
         "Config": {"FeatureGates": ["SignQuoteEndpoint", "MonotonicCounter"], "UpdateOverlap": "1h"},
     }
@@ -129,7 +171,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     shown = {"nobody": ()} | {name: who.curl for name, who in people.items()}
     for caller, marble in (("marble", "one"), ("marble of another type", "other")):
         shown[caller] = _marble(running, program, marble, folder)
-    yield Deployed(running, shown)
+    requests = {}
+    for stands_for in (TO_APPROVE, TO_WITHDRAW):
+        asked = curl(running.client_address, "/api/v2/secrets/requests", *shown["reader"], body=sent(ASK))
+        requests[stands_for] = asked.json()["data"]["id"]
+    yield Deployed(running, shown, requests)
     running.kill()
 
 
@@ -153,8 +199,8 @@ def test_every_route_has_its_case_here() -> None:
 @pytest.mark.parametrize(("method", "path", "number"), ASKED)
 def test_each_caller_gets_what_is_his(deployed: Deployed, method: str, path: str, number: int) -> None:
     case = CASES[method, path][number]
-    found = {}
+    body, found = deployed.body(case), {}
     for caller in CALLERS:
-        options = (*deployed.shown[caller], *(() if case.body is not None else ("-X", method)))
-        found[caller] = curl(deployed.running.client_address, path + case.query, *options, body=case.body).status
+        options = (*deployed.shown[caller], *(() if body is not None else ("-X", method)))
+        found[caller] = curl(deployed.running.client_address, path + case.query, *options, body=body).status
     assert {caller: case.status(caller) for caller in CALLERS} == found

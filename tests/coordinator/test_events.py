@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from coordinator.state.events import (
     ActivationsCounted,
+    Approval,
     AuthorityIssued,
     CounterRaised,
     CountersKept,
@@ -15,6 +16,10 @@ from coordinator.state.events import (
     Founded,
     ManifestSet,
     MarbleActivated,
+    ReadApproved,
+    ReadEnded,
+    ReadRequested,
+    SecretsRead,
     StoredSecret,
     decode_event,
     encode_event,
@@ -31,6 +36,16 @@ EVENTS = st.one_of(
     st.builds(ActivationsCounted, st.dictionaries(_text, st.integers(0, 2**40), max_size=3)),
     st.builds(CounterRaised, st.integers(0, 2**50), _text, _text, _text, st.integers(0, 2**64 - 1)),
     st.builds(CountersKept, st.dictionaries(_text, st.integers(0, 2**64 - 1), max_size=3)),
+    st.builds(ReadRequested, st.integers(0, 2**50), _blob, st.integers(0, 9), st.lists(_text, max_size=3).map(tuple)),
+    st.builds(
+        ReadApproved,
+        _text,
+        st.builds(Approval, st.integers(0, 2**50), _text, _blob, _blob),
+        st.integers(0, 9),
+        st.lists(_text, max_size=3).map(tuple),
+    ),
+    st.builds(ReadEnded, st.integers(0, 2**50), _text, _text, _text),
+    st.builds(SecretsRead, st.integers(0, 2**50), _text, st.lists(_text, max_size=3).map(tuple)),
     st.builds(EvidenceRemembered, st.lists(_blob, max_size=3).map(tuple)),
 )
 

@@ -36,6 +36,16 @@ def test_the_story_of_updates(tmp_path: Path) -> None:
         running.kill()
 
 
+def test_the_story_of_reading_together(tmp_path: Path) -> None:
+    running = start(tmp_path / "dev")
+    environ = environ_of(running)
+    try:
+        for command in commands(*section(PAGE, "Reading a secret together")):
+            assert "" == run(command, tmp_path, environ)
+    finally:
+        running.kill()
+
+
 def test_the_story_of_recovery(tmp_path: Path) -> None:
     """The story stops its coordinator and starts another one in its place."""
     running, pid = start(tmp_path / "dev"), tmp_path / "dev.pid"

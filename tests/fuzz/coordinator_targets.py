@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -39,6 +40,13 @@ from coordinator.state.events import EventFormatError, MarbleActivated, decode_e
 from coordinator.state.kept_evidence import KeptEvidenceUnreadable, decode_kept
 from coordinator.wire.features import decode_counter, decode_sign_quote
 from coordinator.wire.history import HistoryFormatError, parse_entry
+from coordinator.wire.read_requests import (
+    ReadRequestDocument,
+    ReadRequestFormatError,
+    decode_approval,
+    decode_ask,
+    parse_request,
+)
 from coordinator.wire.recovery import decode_rehearsal, decode_submission
 from coordinator.wire.secrets import decode_v1, decode_v2
 from coordinator.wire.updates import decode as decode_update
@@ -194,11 +202,21 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def _read_request() -> bytes:
+    noon = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    digest = bytes(32)
+    return ReadRequestDocument("ab", digest, digest, "alice", digest, ("master",), "why", noon, noon).text()
+
+
 TARGETS = (
     Target("manifest", _manifest, (), _manifests),
     Target("reference", lambda raw: parse_reference(raw, name="r"), (ManifestInvalid,), _manifests),
     Target("template", _template, ()),
     Target("manifest-signature", lambda raw: parse_signature(raw, Subject.MANIFEST), (SignatureFormatError,)),
+    Target("read-request", parse_request, (ReadRequestFormatError,), lambda: [_read_request()]),
+    Target("read-approval", lambda raw: parse_signature(raw, Subject.READ_REQUEST), (SignatureFormatError,)),
+    Target("body-read-ask", decode_ask, (BodyInvalid,), lambda: [b'{"secrets":["a"],"reason":"r","expiresIn":60}']),
+    Target("body-read-approval", decode_approval, (BodyInvalid,), lambda: [b'{"request":"a","signatures":[{}]}']),
     Target("body-manifest", decode_manifest_set, (BodyInvalid,), lambda: [b'{"manifest":"e30="}']),
     Target("body-secrets-v1", decode_v1, (BodyInvalid,), lambda: [b'{"a":{"Key":"YQ==","Cert":null,"Private":[1]}}']),
     Target("body-secrets-v2", decode_v2, (BodyInvalid,), lambda: [b'{"secrets":{"a":{"key":"YQ=="}}}']),

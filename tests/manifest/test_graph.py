@@ -64,6 +64,18 @@ def test_people_are_drawn_with_what_each_may_do(
     }
 
 
+def test_who_approves_readings_is_drawn_beside_who_reads(
+    document: dict[str, Any], parsed: Parse, people: dict[str, Any]
+) -> None:
+    document["Secrets"]["session"]["ReadApproval"] = {"Threshold": 1}
+    people["Roles"]["raiser"] = {**people["Roles"]["keeper"], "Actions": ["ApproveRead"]}
+    drawn = graph(parsed(document | people).manifest)
+    edges = {(_name(drawn, edge.source), _name(drawn, edge.target), edge.label) for edge in drawn.edges}
+    assert {("alice", "session", "reads"), ("bob", "session", "approves reading")} <= edges
+    lines = {node.lines for node in drawn.nodes if node.kind is Kind.SECRET}
+    assert ("session", "symmetric-key 256, one for all, users read it if 1 approve") in lines
+
+
 def test_without_people_nobody_has_power_over_the_whole(document: dict[str, Any], parsed: Parse) -> None:
     drawn = graph(parsed(document).manifest)
     assert not [node for node in drawn.nodes if node.kind in (Kind.PERSON, Kind.WHOLE)]

@@ -1,9 +1,11 @@
 """What users read and write (contract 1.11)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
+from coordinator.manifest.template.values import SecretValue
 from coordinator.rest import errors
 from coordinator.rest.call import Call
 from coordinator.service import Coordinator
@@ -32,6 +34,11 @@ def _read_secrets(coordinator: Coordinator, call: Call) -> dict[str, Any]:
     names = call.query.getall("s", [])
     if not names or not all(names):
         raise v2.BodyInvalid("query: expected s=NAME once for each secret, got none or an empty one")
+    return documents(coordinator.people.read_secrets(call.user, names))
+
+
+def documents(values: Mapping[str, SecretValue]) -> dict[str, Any]:
+    """Secrets by name as users read them."""
     return {
         name: secrets.secret_document(
             kind=value.type,
@@ -43,5 +50,5 @@ def _read_secrets(coordinator: Coordinator, call: Call) -> dict[str, Any]:
             private=value.private,
             public=value.public,
         )
-        for name, value in sorted(coordinator.people.read_secrets(call.user, names).items())
+        for name, value in sorted(values.items())
     }
