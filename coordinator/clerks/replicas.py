@@ -7,12 +7,12 @@ from typing import Final
 from attestation import binding
 from attestation.appraisal import Outcome, judge
 from attestation.checks import Status
-from attestation.errors import EvidenceFormatError
+from attestation.errors import AttestationError, EvidenceFormatError
 from attestation.evidence import recognise
 from attestation.likeness import Alike
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import ReplicaRefused
-from coordinator.desk import Desk
+from coordinator.desk import Desk, TryAgain
 from coordinator.journal.errors import JournalError
 from coordinator.journal.handover import Held, is_proof, seal_for
 from coordinator.journal.sources import key_source_names
@@ -49,7 +49,10 @@ class Replicas:
         return made
 
     async def hand_over(self, asked: KeyRequest) -> Handover:
-        """The data key, for another instance of this very program.  Raises ReplicaRefused, WrongPhase, NotServing."""
+        """The data key, for another instance of this very program.
+
+        Raises ReplicaRefused, WrongPhase, TryAgain, NotServing.
+        """
         held = self._held()
         desk, now = self._desk, self._desk.env.clock()
         if self._challenges.pop(asked.challenge, now) <= now:
@@ -103,14 +106,20 @@ class Replicas:
         return deployment.manifest
 
     async def _program(self) -> Alike:
-        """What this program is; found out once."""
+        """What this program is; found out once, and asked anew for as long as that fails."""
         if self._alike is None:
             env = self._desk.env
             self._alike = asyncio.ensure_future(
                 self._desk.in_thread(lambda: Alike(own_claims(env.issuer, env.verifier, now=env.clock())))
             )
+            self._alike.add_done_callback(self._forget_failure)
         try:
             return await asyncio.shield(self._alike)
         except OwnEvidenceRefused as cause:
-            self._alike = None
             raise ReplicaRefused(str(cause)) from cause
+        except (AttestationError, OSError) as cause:
+            raise TryAgain(f"this coordinator cannot get evidence of itself now: {cause}") from cause
+
+    def _forget_failure(self, asked: "asyncio.Future[Alike]") -> None:
+        if asked.cancelled() or asked.exception() is not None:
+            self._alike = None

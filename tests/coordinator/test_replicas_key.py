@@ -17,13 +17,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from attestation import binding
 from attestation.anchors import TrustAnchors
 from attestation.endorsements import parse_bundle
+from attestation.errors import NoDevice
+from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.likeness import Alike
 from attestation.simulation import folder as simulation
 from attestation.simulation.device import SimulatedIssuer
 from attestation.verify import Verifier
 from coordinator.decisions.errors import ReplicaRefused, WrongPhase
-from coordinator.desk import Environment
+from coordinator.desk import Environment, TryAgain
 from coordinator.journal.errors import KeyUnusable
 from coordinator.journal.handover import Held, open_sealed, prove, seal_for
 from coordinator.journal.key import DATA_KEY_BYTES, DataKey, JournalId
@@ -254,6 +256,58 @@ def test_a_sealed_key_opens_for_its_recipient_only() -> None:
     with pytest.raises(KeyUnusable):
         seal_for(b"short", held)
     assert "k" * 32 not in repr(held)
+
+
+@dataclass
+class OutOfOrder:
+    """A device that fails as often as is said here, then works again.  Asked: how often somebody wanted evidence."""
+
+    device: SimulatedIssuer
+    failure: Exception
+    failures: int
+    asked: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return self.device.kind
+
+    @property
+    def simulated(self) -> bool:
+        return self.device.simulated
+
+    def issue(self, report_data: bytes) -> Evidence:
+        self.asked += 1
+        if self.failures:
+            self.failures -= 1
+            raise self.failure
+        return self.device.issue(report_data)
+
+    def sealing_key(self, mode: str) -> bytes:
+        return self.device.sealing_key(mode)
+
+
+@pytest.mark.parametrize("failure", [NoDevice("the device is gone"), OSError(16, "Device or resource busy")], ids=str)
+async def test_a_device_that_failed_once_is_asked_again_and_one_that_answered_is_not(
+    house: House, failure: Exception
+) -> None:
+    ours = house.issuer()
+    device = OutOfOrder(ours, failure, failures=0)
+    coordinator = Coordinator(replace(house.environment(ours), issuer=device))
+    await coordinator.set_manifest(MANIFEST)
+    key = X25519PrivateKey.generate()
+
+    async def ask() -> None:
+        asked = request(coordinator, house.issuer(), coordinator.replicas.challenge(), key)
+        assert open_sealed(key, (await coordinator.replicas.hand_over(asked)).sealed).journal_id
+
+    device.failures, device.asked = 2, 0
+    for _ in range(2):
+        with pytest.raises(TryAgain, match=f"cannot get evidence of itself now: .*{failure.args[-1]}"):
+            await ask()
+    await ask()
+    await ask()
+    assert 3 == device.asked, "twice in vain, then once for all"
+    await coordinator.close()
 
 
 def test_requests_wait_for_the_same_answer_of_the_device(house: House) -> None:
