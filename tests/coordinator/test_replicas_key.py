@@ -1,7 +1,6 @@
 """The state's key goes to another instance of the same program, and to nobody else."""
 
 import asyncio
-import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -39,6 +38,7 @@ from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
 from coordinator.wire.replicas import KeyRequest, WrappedCopy
 from pki.keys import spki_der
+from tests.support.another_machine import another_machine
 
 draw = os.urandom  # noqa: TID251 - as a real coordinator does
 MANIFEST = b"""
@@ -65,10 +65,7 @@ class House:
 
     def another_machine(self) -> str:
         """The same vendor's, whose sealing key differs."""
-        shutil.copytree(self.folder / "simulation", self.folder / "other-machine")
-        sealing = self.folder / "other-machine" / "sealing.private.json"
-        sealing.write_text(json.dumps(json.loads(sealing.read_text()) | {"seal_secret": "5a" * 32}))
-        return "other-machine"
+        return another_machine(self.folder / "simulation", self.folder / "other-machine").name
 
     def verifier(self) -> Verifier:
         anchors = TrustAnchors.genuine().with_simulated((self.folder / "simulation" / "trust.pem").read_bytes())

@@ -6,7 +6,7 @@ from coordinator.desk import TryAgain
 from coordinator.recovery.gathering import Submission
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
-from tests.faults.test_state_machine import CrashingStorage
+from tests.faults.crashing_storage import CrashingStorage
 from tests.support.in_process import World
 from tests.support.owners import OwnerOfShare, owner
 

@@ -1,8 +1,6 @@
 """Three coordinators that share a state in the cluster, as real processes, against a real API server."""
 
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from coordinator.cluster.account import Account
 from tests.faults.clients import Crowd, ask, data, document, marbles_of, phase, root, wait_until
 from tests.kubernetes.accounts import NewAccount
+from tests.support.another_machine import another_machine
 from tests.support.coordinator_process import CoordinatorProcess, start
 
 TAKEOVER_SECONDS = 30
@@ -30,15 +29,13 @@ def environ(account: Account) -> dict[str, str]:
 
 @pytest.fixture
 def begin(new_account: NewAccount, tmp_path: Path) -> Iterator[Begin]:
-    """Start one replica more of the same coordinator, in one namespace; another_machine: whose sealing key differs."""
+    """Start one replica more of the same coordinator, in one namespace; elsewhere: on a machine whose sealing key differs."""
     account, started = new_account(), list[CoordinatorProcess]()
 
-    def begin(*, another_machine: bool = False) -> CoordinatorProcess:
+    def begin(*, elsewhere: bool = False) -> CoordinatorProcess:
         folder = tmp_path / f"replica-{len(started)}"
-        if another_machine:
-            shutil.copytree(started[0].folder / "simulation", folder / "simulation")
-            sealing = folder / "simulation" / "sealing.private.json"
-            sealing.write_text(json.dumps(json.loads(sealing.read_text()) | {"seal_secret": "5a" * 32}))
+        if elsewhere:
+            another_machine(started[0].folder / "simulation", folder / "simulation")
         elif started:
             folder.mkdir()
             (folder / "simulation").symlink_to(started[0].folder / "simulation")
@@ -147,7 +144,7 @@ def test_a_leader_that_was_asleep_while_another_took_over_ends_and_changes_nothi
 def test_a_replica_on_another_machine_succeeds_a_leader_that_is_gone_for_good(begin: Begin, program: Path) -> None:
     leader = begin()
     assert wait_until(lambda: leads(leader), seconds=TAKEOVER_SECONDS)
-    second = begin(another_machine=True)
+    second = begin(elsewhere=True)
     assert 200 == ask(second.client_address, "/manifest", document(program))[0]
     seen = root(leader.client_address)
     handed = "this replica can succeed it"
@@ -156,6 +153,6 @@ def test_a_replica_on_another_machine_succeeds_a_leader_that_is_gone_for_good(be
     assert wait_until(lambda: leads(second) and answers(second, 3), seconds=TAKEOVER_SECONDS)
     assert root(second.client_address) == seen
     second.kill()
-    third = begin(another_machine=True)
+    third = begin(elsewhere=True)
     assert wait_until(lambda: answers(third, 3), seconds=TAKEOVER_SECONDS), "its machine opens the state by itself now"
     assert root(third.client_address) == seen

@@ -1,5 +1,6 @@
 """A Coordinator in this process, over any storage: what a state machine or a crowd drives without doors."""
 
+import copy
 import json
 import os
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from coordinator.program import own_program
 from coordinator.service import Coordinator
 from marble.protocol import ActivationRequest, Parameters
 from tests.support import marble_client
+from tests.support.another_machine import another_machine
 
 
 def _now() -> datetime:
@@ -51,16 +53,24 @@ class World:
     """Simulated hardware below `folder`, a program that manifests admit, and a marble that runs it."""
 
     def __init__(self, folder: Path) -> None:
-        create(folder / "simulation")
+        self._simulation = folder / "simulation"
+        create(self._simulation)
         program = folder / "program.py"
         program.write_text("print('the agreed program')\n")
         self.package = {"TDX": {"MRTD": measure_program([str(program)]).mrtd.hex()}}
-        self._issuer: Issuer = find_issuer({"ENCLASP_SIMULATION": str(folder / "simulation")}, own_program())
+        self._issuer: Issuer = find_issuer({"ENCLASP_SIMULATION": str(self._simulation)}, own_program())
         anchors = TrustAnchors.genuine().with_simulated((folder / "simulation" / "trust.pem").read_bytes())
         self._verifier = Verifier(anchors, parse_bundle((folder / "simulation" / "collateral.json").read_bytes()))
         join = marble_client.prepare(marble_client.simulated(folder, Kind.TDX, program), "any")
         quote = marble_client.simulated(folder, Kind.TDX, program)
         self.marble = Marble(join.certificate.public_bytes(Encoding.DER), join.csr, quote)
+
+    def elsewhere(self, folder: Path) -> "World":
+        """The same vendor, package and marble, seen from another machine: what this one sealed, it cannot unseal."""
+        environ = {"ENCLASP_SIMULATION": str(another_machine(self._simulation, folder))}
+        other = copy.copy(self)
+        other._issuer = find_issuer(environ, own_program())
+        return other
 
     def manifest(self, **parts: Any) -> bytes:
         """A manifest whose package `tdx` is the program."""
