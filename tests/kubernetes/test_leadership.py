@@ -29,7 +29,7 @@ def environ(account: Account) -> dict[str, str]:
 
 @pytest.fixture
 def begin(new_account: NewAccount, tmp_path: Path) -> Iterator[Begin]:
-    """Start one replica more of the same coordinator, in one namespace; elsewhere: on a machine whose sealing key differs."""
+    """Start one replica more of the same coordinator, in one namespace; elsewhere: on another machine."""
     account, started = new_account(), list[CoordinatorProcess]()
 
     def begin(*, elsewhere: bool = False) -> CoordinatorProcess:
