@@ -94,3 +94,16 @@ def of_device(cpu_report_data: bytes) -> Bound:
     """
     digest = hashlib.sha256(b"enclasp gpu nonce v1" + cpu_report_data).digest()
     return Bound(digest + bytes(REPORT_DATA_BYTES - len(digest)), "SHA-256 of label and the processor's report data")
+
+
+def of_join(
+    *, nonce: bytes, certificate_der: bytes, sealing_key: bytes, marble_type: str, uuid: str, root_spki_der: bytes
+) -> Bound:
+    """Binding of a marble that joins with a nonce of its coordinator's.
+
+    SHA-512(label || SHA-256 of each: nonce, TLS client certificate, sealing key, marble type, UUID, the key of the
+    coordinator's root).  Texts in UTF-8, as they are sent.  Source: design.md, 5; docs/decisions/0013.
+    """
+    parts = (nonce, certificate_der, sealing_key, marble_type.encode(), uuid.encode(), root_spki_der)
+    digest = hashlib.sha512(b"enclasp join v1" + b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+    return Bound(digest, "SHA-512 of label, nonce, certificate, sealing key, type, UUID and coordinator's root key")

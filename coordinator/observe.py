@@ -77,16 +77,20 @@ class Observer:
         uuid: str,
         *,
         simulated: bool,
+        join: str,
         evidence: str,
         waived: tuple[Check, ...],
     ) -> None:
-        """A marble was admitted.  evidence: SHA-256 of its Evidence in hex.  waived: a check for each waiver in use."""
+        """A marble was admitted.
+
+        join: by which protocol.  evidence: SHA-256 of its Evidence in hex.  waived: a check for each waiver in use.
+        """
         self.meters.activated(marble)
         self.info(
             "marble activated",
             marble=marble,
             uuid=uuid,
-            join="compatible, no nonce",
+            join=join,
             evidence_sha256=evidence,
             hardware="SIMULATED" if simulated else "genuine",
         )

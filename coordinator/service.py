@@ -30,6 +30,7 @@ from coordinator.state.model import Authority, Deployment, History
 from coordinator.state.phase import Ask, Phase
 from coordinator.wire.marbles import Marbles
 from coordinator.wire.standing import Standing, signed_bytes
+from marble.join_protocol import Challenge, JoinRequest
 from marble.protocol import ActivationRequest, Parameters
 from pki.certificates import pem
 
@@ -126,6 +127,17 @@ class Coordinator:
         Raises Refused (every kind of it), NotServing.
         """
         return await self._activation.activate(request, leaf)
+
+    def challenge(self, leaf: bytes | None) -> Challenge:
+        """What a marble needs for a join with a nonce.  leaf: as for `activate`.  Raises Refused, NotServing."""
+        return self._activation.challenge(leaf)
+
+    async def join(self, request: JoinRequest, leaf: bytes | None) -> bytes:
+        """Admit a marble whose Evidence binds a nonce; the answer is sealed for it.
+
+        Raises Refused, NotServing, ProtocolFormatError.
+        """
+        return await self._activation.join(request, leaf)
 
     def journal_standing(self, nonce: bytes, sequence: int | None) -> tuple[Standing, bytes]:
         """Where the journal stands, and its link at an earlier record, signed together with the nonce by the root key.

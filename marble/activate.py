@@ -13,25 +13,16 @@ from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
-from attestation import binding
 from attestation.anchors import TrustAnchors
 from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import AttestationError
-from attestation.evidence import Evidence, with_open_enclave_header
 from attestation.issue import Issuer
-from attestation.kinds import Kind
 from attestation.verify import Verifier
 from marble import rpc
-from marble.errors import ActivationRefused, CoordinatorNotTrusted, CoordinatorUnreachable, SettingsInvalid
+from marble.errors import ActivationRefused, CoordinatorUnreachable, SettingsInvalid
 from marble.identity import make_identity
-from marble.protocol import (
-    METHOD,
-    ActivationRequest,
-    Parameters,
-    ProtocolFormatError,
-    decode_response,
-    encode_request,
-)
+from marble.join import Join, NoEvidence
+from marble.protocol import Parameters
 from marble.reference import parse_reference
 from marble.section import ReferenceFormatError
 from marble.settings import (
@@ -42,7 +33,7 @@ from marble.settings import (
     Given,
     Settings,
 )
-from marble.trust import Expectation, read_identity, verify_coordinator
+from marble.trust import Expectation
 
 FIRST_DELAY_SECONDS: Final = 0.5
 MAX_DELAY_SECONDS: Final = 15.0
@@ -89,7 +80,7 @@ async def activate(
                         hint = "" if "hint:" in failure.reason else _HINTS.get(failure.status, "")
                         raise ActivationRefused("A260", failure.status.name, failure.reason, hint) from failure
                     await waiting.after(failure.reason)
-                except _NoEvidence as failure:
+                except NoEvidence as failure:
                     await waiting.after(str(failure))
     except TimeoutError as cause:
         raise CoordinatorUnreachable(
@@ -121,39 +112,12 @@ def _content(source: PurePath | Given) -> bytes:
     return source.content if isinstance(source, Given) else Path(source).read_bytes()
 
 
-class _NoEvidence(Exception):
-    """The device could not make Evidence now; it may later (a quoting service that starts, say)."""
-
-
 async def _attempt(
     settings: Settings, uuid: UUID, issuer: Issuer | None, expected: Expectation | None, world: World
 ) -> Parameters:
     identity = make_identity(settings.dns_names, settings.ip_addresses, now=world.now())
     async with rpc.connect(settings.coordinator, identity.certificate_pem, identity.key_pem) as channel:
-        quote = b"" if issuer is None else _quote(issuer, identity.certificate_der)
-        request = ActivationRequest(quote, identity.csr_der, settings.marble_type, str(uuid))
-        parameters = _read(await channel.call(METHOD, encode_request(request)))
-        given = read_identity(parameters.env, settings.marble_type, str(uuid), now=world.now())
-        if expected is not None:
-            attested = verify_coordinator(given, channel.server_der, expected, now=world.now())
-            simulated = "SIMULATED " if attested.simulated else ""
-            _log.info("the coordinator is verified: %s%s", simulated, attested.evidence.kind)
-    return parameters
-
-
-def _read(answer: bytes) -> Parameters:
-    try:
-        return decode_response(answer)
-    except ProtocolFormatError as cause:
-        raise CoordinatorNotTrusted("A261", "its answer cannot be read", [str(cause)]) from cause
-
-
-def _quote(issuer: Issuer, certificate_der: bytes) -> bytes:
-    try:
-        evidence: Evidence = issuer.issue(binding.of_certificate(certificate_der).report_data)
-    except (AttestationError, OSError) as cause:
-        raise _NoEvidence(f"no evidence can be made: {cause}") from cause
-    return with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
+        return await Join(channel, identity, settings.marble_type, str(uuid), issuer, expected, world.now).run()
 
 
 class _Waiting:

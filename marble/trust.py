@@ -22,7 +22,7 @@ from attestation.verify import Verifier
 from marble.errors import CoordinatorNotTrusted
 from marble.peer import marble_type_of
 from marble.settings import CERTIFICATE_CHAIN, COORDINATOR_ROOT_CA, PREDEFINED, PRIVATE_KEY, ROOT_CA
-from pki.certificates import CertificateFormatError, der, load_pem_chain
+from pki.certificates import CertificateFormatError, der, load_der, load_pem_chain
 from pki.chains import ChainInvalid, verify_path
 from pki.keys import KeyFormatError, PublicKey, private_of_known_kind, public_of_known_kind, spki_der
 from pki.manifest_digest import manifest_digest_of
@@ -71,13 +71,46 @@ def read_identity(env: Mapping[str, bytes], marble_type: str, uuid: str, *, now:
     return given
 
 
-def verify_coordinator(given: GivenIdentity, server_der: bytes, expected: Expectation, *, now: datetime) -> Attested:
-    """Make sure that this is the expected coordinator, and that the connection ended in it.
+def verify_root(root: x509.Certificate, expected: Expectation, *, now: datetime) -> Attested:
+    """Make sure that this root certificate is the expected coordinator's.
 
-    Root certificate: its Evidence is genuine, binds its key and the manifest's digest, and meets the Reference Values.
-    Connection: the server showed the marble root, whose key is the intermediate's, which the root signed.
-    server_der: the certificate that the server showed in this connection.
+    Its Evidence is genuine, binds its key and the manifest's digest, and meets the Reference Values.
     Raises CoordinatorNotTrusted with every reason.
+    """
+    attested = _attested_root(root, expected.verifier, now)
+    appraisal = appraise(attested, expected.references)
+    if not appraisal.accepted:
+        raise _untrusted("its evidence does not meet the reference values", appraisal.checks)
+    return attested
+
+
+def read_root(raw: bytes) -> x509.Certificate:
+    """The root certificate of a challenge, from DER; nothing about it is known yet.  Raises CoordinatorNotTrusted."""
+    try:
+        return load_der(raw)
+    except CertificateFormatError as cause:
+        raise _unusable([f"root certificate of the challenge: {cause}"]) from cause
+
+
+def root_spki(root: x509.Certificate) -> bytes:
+    """Its key as Evidence binds it.  Raises CoordinatorNotTrusted for a kind of key that none has."""
+    try:
+        return _spki(root)
+    except (KeyFormatError, ValueError) as cause:
+        raise _unusable([f"root certificate of the challenge: {cause}"]) from cause
+
+
+def check_same_root(given: GivenIdentity, root: x509.Certificate) -> None:
+    """Make sure that the identity comes from whom the challenge came: the root's key.  Raises CoordinatorNotTrusted."""
+    if _spki(given.coordinator_root) != root_spki(root):
+        raise _unusable([f"{COORDINATOR_ROOT_CA}: expected the key of the challenge's root, got another one"])
+
+
+def check_connection(given: GivenIdentity, server_der: bytes) -> None:
+    """Make sure that the connection ended in the coordinator whose root was verified.
+
+    The server showed the marble root, whose key is the intermediate's, which the root signed.
+    server_der: the certificate that the server showed in this connection.  Raises CoordinatorNotTrusted.
     """
     if server_der != der(given.marble_root):
         raise CoordinatorNotTrusted(
@@ -86,11 +119,6 @@ def verify_coordinator(given: GivenIdentity, server_der: bytes, expected: Expect
             [f"server certificate: expected the certificate in {ROOT_CA}, got another one"],
             "is a proxy that ends TLS in between?",
         )
-    attested = _attested_root(given.coordinator_root, expected.verifier, now)
-    appraisal = appraise(attested, expected.references)
-    if not appraisal.accepted:
-        raise _untrusted("its evidence does not meet the reference values", appraisal.checks)
-    return attested
 
 
 def _attested_root(root: x509.Certificate, verifier: Verifier, now: datetime) -> Attested:

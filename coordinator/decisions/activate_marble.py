@@ -12,6 +12,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from attestation.appraisal import appraise
+from attestation.binding import Bound
 from attestation.checks import Check
 from attestation.verification import Attested, NotGenuine, Verification
 from attestation.waivers import in_use
@@ -19,6 +20,7 @@ from coordinator.authority import issue_marble_leaf
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import (
     CsrRefused,
+    FreshEvidenceRequired,
     NotAttested,
     ParametersFailed,
     RequestInvalid,
@@ -47,7 +49,8 @@ class Admission:
     """A marble that has shown who it is: its definition, its proof, its UUID (canonical) and its request.
 
     waived: a check for each waiver of the manifest without which it would have been refused.
-    certificate: the leaf that its connection proved, DER.  evidence: as it was shown.
+    certificate: the leaf that its connection proved, DER.  evidence: as it was shown.  bound: what that had to bind.
+    join: the protocol, in words.
     """
 
     marble: Marble
@@ -59,11 +62,14 @@ class Admission:
     uuid: str
     csr: CsrData
     waived: tuple[Check, ...]
+    bound: Bound
+    join: str
 
     def kept(self, now: datetime) -> KeptEvidence:
         """What is kept of it for a later look."""
         time_ms = int(now.timestamp() * 1000)
-        return KeptEvidence(time_ms, self.marble.type, self.uuid, JOIN, self.certificate, self.evidence)
+        bound = self.bound.report_data
+        return KeptEvidence(time_ms, self.marble.type, self.uuid, self.join, self.certificate, self.evidence, bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,15 @@ def check_evidence(
     if not appraisal.accepted:
         raise NotAttested(marble.type, appraisal.checks, genuine=True)
     return attested, in_use(appraisal.checks)
+
+
+def check_fresh(marble: Marble, join: str) -> None:
+    """Raises FreshEvidenceRequired where the manifest wants a nonce and this join has none."""
+    if marble.fresh and join != NATIVE:
+        raise FreshEvidenceRequired(
+            f"marble '{marble.type}': expected a join with a nonce "
+            f"(manifest /Marbles/{marble.type}/RequireFreshEvidence), got one without: {join}"
+        )
 
 
 def check_limit(deployment: Deployment, marble: Marble) -> None:
@@ -173,7 +188,7 @@ def activate_marble(
         marble=marble.type,
         uuid=uuid,
         evidence=admission.evidence_digest,
-        join=JOIN,
+        join=admission.join,
         vendor=vendor,
         platform=admission.attested.claims.kind.value,
         package=marble.package,
@@ -228,5 +243,6 @@ def _parameters_failed(deployment: Deployment, marble: Marble, cause: Exception)
     return ParametersFailed(str(cause))
 
 
-JOIN: Final = "compatible, no nonce"
-"""The protocol by which it joined (design.md, 5), as journal, log and kept evidence say it."""
+COMPATIBLE: Final = "compatible, no nonce"
+NATIVE: Final = "native, nonce"
+"""The protocol by which a marble joined (design.md, 5), as journal, log and kept evidence say it."""

@@ -82,6 +82,14 @@ class EvidenceReused(MarbleRefused):
     hint = "a marble makes a new key, certificate and evidence for every activation"
 
 
+class FreshEvidenceRequired(MarbleRefused):
+    """The manifest wants a join with a nonce (`RequireFreshEvidence`)."""
+
+    code = "A225"
+    reason = "fresh evidence is required"
+    hint = "start it with this version's `enclasp marble run`: MarbleRun's own marbles send evidence without a nonce"
+
+
 class NotAttested(MarbleRefused):
     """The Evidence is not genuine, or not what the manifest wants; `checks` says all of it."""
 
@@ -103,6 +111,13 @@ class NoCertificate(Refused):
 
     code = "A205"
     hint = "a marble connects with a self-signed certificate whose key its evidence binds"
+
+
+class NotFresh(Refused):
+    """The nonce of a join is not one that was given for it just now; a marble asks for another one."""
+
+    code = "A224"
+    hint = "the marble asks for a new nonce by itself; if it stays so, compare the clocks of the coordinator's replicas"
 
 
 class RequestInvalid(Refused):
@@ -307,6 +322,8 @@ CODES = {
     "A203": ("evidence was used before", EvidenceReused.hint),
     "A204": ("evidence does not match the manifest", "the coordinator's log has every check with expected and found"),
     "A205": ("no client certificate", NoCertificate.hint),
+    "A224": ("nonce of a join is not fresh", NotFresh.hint),
+    "A225": (FreshEvidenceRequired.reason, FreshEvidenceRequired.hint),
     "A206": ("activation request invalid", "compare the marble's settings with the error text"),
     "A207": ("certificate signing request refused", "send a PKCS#10 request in DER, signed by its own key"),
     "A208": ("parameters cannot be rendered", ParametersFailed.hint),

@@ -63,6 +63,8 @@ def _marble(service: Service) -> Entry:
     if service.starts == UNKNOWN_LIMIT:
         limit, asked = question(f"how often may it start? {service.starts_question}".rstrip()), ()
     entries = [Entry("Package", service.name), Entry("MaxActivations", limit, asked)]
+    if not any(platform.kind is Kind.SGX for platform in service.platforms):
+        entries.append(Entry("RequireFreshEvidence", True))
     parameters = [
         Entry(kind, Map(tuple(map(_content, contents))))
         for kind, contents in (("Files", service.files), ("Env", service.env))

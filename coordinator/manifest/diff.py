@@ -110,6 +110,11 @@ class _Comparison:
             )
             gravity = Gravity.WEAKENS if more else Gravity.NARROWS
             yield Change(gravity, step(path, "MaxActivationsPerVendor"), meaning, *counts)
+        if old.fresh != new.fresh:
+            gravity = Gravity.NARROWS if new.fresh else Gravity.WEAKENS
+            must = "has to" if new.fresh else "need not any more"
+            meaning = f'evidence of marble "{name}" {must} bind a nonce of the coordinator\'s'
+            yield Change(gravity, step(path, "RequireFreshEvidence"), meaning)
         if old.secret_binding != new.secret_binding:
             gravity = Gravity.NARROWS if new.secret_binding else Gravity.WEAKENS
             bound = "are now bound" if new.secret_binding else "are no longer bound"

@@ -122,6 +122,7 @@ def explain_text(words: Mapping[str, Any]) -> str:
     for name, marble in words["marbles"].items():
         lines += ["", f"{name}", f"  is         any program that is package {marble['package']}:"]
         lines += [f"               {'or ' if number else ''}{proof}" for number, proof in enumerate(marble["proof"])]
+        lines += ["  fresh      its evidence has to bind a nonce of the coordinator's"] if marble["fresh"] else []
         lines += [f"  starts     {marble['starts']}"]
         lines += [f"  arguments  {' '.join(marble['argv'])}"] if marble["argv"] else []
         for place in ("env", "files"):
@@ -144,6 +145,7 @@ def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
         how_often += f"; {starts(marble.max_per_vendor)} on hardware of one vendor"
     return {
         "package": marble.package,
+        "fresh": marble.fresh,
         "proof": [proof(values) for values in manifest.packages[marble.package].alternatives],
         "starts": how_often,
         "argv": list(marble.parameters.argv),

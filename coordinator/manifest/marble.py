@@ -63,6 +63,7 @@ class _Marble:
             secrets=frozenset(name for name in used | shown if name in self._secrets),
             lifetime=self._lifetime(),
             max_per_vendor=self._max_per_vendor(),
+            fresh=view.flag("RequireFreshEvidence"),
         )
 
     def _max_per_vendor(self) -> int:

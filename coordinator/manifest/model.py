@@ -68,7 +68,7 @@ class Marble:
 
     secrets: names of all secrets that its templates and TLS tags use, so that a marble costs what it uses.
     lifetime: of its own certificate; None is MarbleRun's, without end.  max_per_vendor: activations that the hardware
-    of one vendor may prove; 0 is unlimited.
+    of one vendor may prove; 0 is unlimited.  fresh: its evidence has to bind a nonce of the Coordinator's.
     """
 
     type: str
@@ -80,6 +80,7 @@ class Marble:
     secrets: frozenset[str]
     lifetime: timedelta | None = None
     max_per_vendor: int = 0
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

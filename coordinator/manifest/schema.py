@@ -78,6 +78,14 @@ _MARBLE: Final = struct(
                 "hardware of several; 0: without limit.",
             )
         ),
+        "RequireFreshEvidence": ours(
+            {
+                "type": "boolean",
+                "default": False,
+                "description": "Its evidence has to bind a nonce of the coordinator's, so that it is of this moment. "
+                "MarbleRun's own marbles cannot; those of `enclasp marble run` do so always.",
+            }
+        ),
         "CertificateLifetime": ours(
             duration_text(
                 "How long its own certificate is valid; at least 10m. Default: 365d, in MarbleRun's style without end.",

@@ -1,13 +1,15 @@
-"""The marble door: `rpc.Marble/Activate`, its bytes to the Coordinator and refusals to gRPC codes (contract 2.5)."""
+"""The marble door: MarbleRun's activation and the join with a nonce, and refusals as gRPC codes (contract 2.5)."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Final
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeVar
 
 from coordinator.decisions.errors import (
     CsrRefused,
     MarbleRefused,
     NoCertificate,
+    NotFresh,
     ParametersFailed,
     Refused,
     RequestInvalid,
@@ -18,11 +20,15 @@ from coordinator.desk import NotServing
 from coordinator.observe import Observer
 from coordinator.rpc.unary import Handler, Peer, RpcError, StatusCode
 from coordinator.service import Coordinator
+from marble.join_protocol import CHALLENGE, JOIN, decode_join, encode_challenge, encode_sealed
 from marble.protocol import METHOD, ProtocolFormatError, decode_request, encode_response
+
+T = TypeVar("T")
 
 _STATUS: Final[Mapping[type[Refused], StatusCode]] = {
     WrongPhase: StatusCode.FAILED_PRECONDITION,
     NoCertificate: StatusCode.UNAUTHENTICATED,
+    NotFresh: StatusCode.FAILED_PRECONDITION,
     RequestInvalid: StatusCode.INVALID_ARGUMENT,
     CsrRefused: StatusCode.INTERNAL,
     ParametersFailed: StatusCode.INTERNAL,
@@ -31,12 +37,36 @@ _STATUS: Final[Mapping[type[Refused], StatusCode]] = {
 
 
 def methods(coordinator: Coordinator, observer: Observer) -> Mapping[str, Handler]:
-    """The door's only method."""
+    """The door's methods: MarbleRun's, and the join with a nonce."""
 
     async def activate(message: bytes, peer: Peer) -> bytes:
+        request = _read(decode_request, message)
+        with _refusals(coordinator, observer, request.marble_type):
+            return encode_response(await coordinator.activate(request, peer.leaf_der))
+
+    async def challenge(_: bytes, peer: Peer) -> bytes:
+        with _refusals(coordinator, observer, ""):
+            return encode_challenge(coordinator.challenge(peer.leaf_der))
+
+    async def join(message: bytes, peer: Peer) -> bytes:
+        request = _read(decode_join, message)
+        with _refusals(coordinator, observer, request.marble_type):
+            return encode_sealed(await coordinator.join(request, peer.leaf_der))
+
+    return {
+        METHOD: _counted(observer, activate),
+        CHALLENGE: challenge,
+        JOIN: _counted(observer, join),
+    }
+
+
+def _counted(observer: Observer, handler: Handler) -> Handler:
+    """The same, with the metrics of an activation (contract 8)."""
+
+    async def counted(message: bytes, peer: Peer) -> bytes:
         observer.meters.call_started()
         try:
-            answer = await _activate(coordinator, observer, message, peer)
+            answer = await handler(message, peer)
         except RpcError as error:
             observer.meters.call_ended(error.code.name)
             raise
@@ -46,23 +76,28 @@ def methods(coordinator: Coordinator, observer: Observer) -> Mapping[str, Handle
         observer.meters.call_ended(StatusCode.OK.name)
         return answer
 
-    return {METHOD: activate}
+    return counted
 
 
-async def _activate(coordinator: Coordinator, observer: Observer, message: bytes, peer: Peer) -> bytes:
+def _read(decode: Callable[[bytes], T], message: bytes) -> T:
     try:
-        request = decode_request(message)
+        return decode(message)
     except ProtocolFormatError as cause:
         raise RpcError(StatusCode.INTERNAL, str(cause)) from cause
+
+
+@contextlib.contextmanager
+def _refusals(coordinator: Coordinator, observer: Observer, marble_type: str) -> Iterator[None]:
+    """What a marble learns of a refusal, and what the log does."""
     try:
-        return encode_response(await coordinator.activate(request, peer.leaf_der))
+        yield
     except Refused as refusal:
-        observer.refused(coordinator.known_type(request.marble_type), refusal.code, str(refusal))
+        observer.refused(coordinator.known_type(marble_type), refusal.code, str(refusal))
         raise _error(refusal) from refusal
     except NotServing as stopped:
         raise RpcError(StatusCode.UNAVAILABLE, "the coordinator has stopped; its log says why") from stopped
     except ProtocolFormatError as cause:
-        observer.error("answer cannot be sent", marble=request.marble_type, reason=str(cause))
+        observer.error("answer cannot be sent", marble=marble_type, reason=str(cause))
         raise RpcError(StatusCode.INTERNAL, str(cause)) from cause
 
 

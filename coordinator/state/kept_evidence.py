@@ -6,7 +6,11 @@ _VERSION = b"\x01"
 
 
 class KeptEvidence(msgspec.Struct, frozen=True):
-    """time_ms: of the activation.  certificate: the leaf that the Evidence binds, DER.  evidence: as it was shown."""
+    """time_ms: of the activation.  certificate: the leaf that the Evidence binds, DER.  evidence: as it was shown.
+
+    bound: the 64 bytes that the Evidence had to bind; empty in entries of before joins with a nonce, where it was
+    SHA-256 of the certificate.
+    """
 
     time_ms: int
     marble: str
@@ -14,6 +18,7 @@ class KeptEvidence(msgspec.Struct, frozen=True):
     join: str
     certificate: bytes
     evidence: bytes
+    bound: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()

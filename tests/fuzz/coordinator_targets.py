@@ -51,6 +51,16 @@ from coordinator.wire.recovery import decode_rehearsal, decode_submission
 from coordinator.wire.secrets import decode_v1, decode_v2
 from coordinator.wire.updates import decode as decode_update
 from coordinator.wire.v2 import BodyInvalid, decode_manifest_set, decode_nonce
+from marble.join_protocol import (
+    Challenge,
+    JoinRequest,
+    decode_challenge,
+    decode_join,
+    decode_sealed,
+    encode_challenge,
+    encode_join,
+    encode_sealed,
+)
 from marble.plain_lines import parse_plain_lines
 from marble.protocol import (
     ActivationRequest,
@@ -60,6 +70,7 @@ from marble.protocol import (
     encode_request,
     parse_uuid,
 )
+from marble.sealing import SEALING_KEY_BYTES
 from pki.certificates import CertificateFormatError, CsrInvalid, load_der, load_pem_chain, parse_csr
 from tests.fuzz.target import ROOT, Target, vectors
 from tests.support import marble_client
@@ -110,6 +121,11 @@ def _event(raw: bytes) -> None:
 def _request(raw: bytes) -> None:
     request = decode_request(raw)
     assert decode_request(encode_request(request)) == request
+
+
+def _join(raw: bytes) -> None:
+    request = decode_join(raw)
+    assert decode_join(encode_join(request)) == request
 
 
 def _call(raw: bytes) -> None:
@@ -198,6 +214,11 @@ def _joins() -> Iterable[bytes]:
     yield encode_request(ActivationRequest(b"quote", b"csr", "web", marble_client.UUID))
 
 
+def _native_joins() -> Iterable[bytes]:
+    key = bytes(SEALING_KEY_BYTES)
+    yield encode_join(JoinRequest(b"n" * 40, b"evidence", b"csr", key, "web", marble_client.UUID))
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
@@ -226,6 +247,11 @@ TARGETS = (
     Target("http2-outline", _outline, ()),
     Target("activation-request", _request, (ProtocolFormatError,), _joins),
     Target("activation-response", decode_response, (ProtocolFormatError,)),
+    Target("join-request", _join, (ProtocolFormatError,), _native_joins),
+    Target(
+        "join-challenge", decode_challenge, (ProtocolFormatError,), lambda: [encode_challenge(Challenge(b"n", b"r"))]
+    ),
+    Target("join-response", decode_sealed, (ProtocolFormatError,), lambda: [encode_sealed(b"sealed")]),
     Target("uuid", lambda raw: parse_uuid(_text(raw)), (ProtocolFormatError,), lambda: [marble_client.UUID.encode()]),
     Target(
         "csr",

@@ -106,6 +106,7 @@ CASES: list[tuple[str, Any, Gravity, str, Gravity]] = [
     ("Marbles|db|MaxActivations", 0, G.WIDENS, "more instances of marble", G.NARROWS),
     ("Marbles|db|Package", "old", G.WEAKENS, "any advisory", G.REPLACES),
     ("Marbles|db|DisableSecretBinding", True, G.WEAKENS, "no longer bound", G.NARROWS),
+    ("Marbles|db|RequireFreshEvidence", True, G.NARROWS, "has to bind a nonce", G.WEAKENS),
     ("Marbles|db|TLS", ["door"], G.NARROWS, "also secured", G.WEAKENS),
     ("Marbles|spare", {"Package": "old"}, G.WIDENS, 'another program may join: package "old"', G.NARROWS),
     ("Marbles|web|Parameters|Argv", ["web", "-v"], G.CHANGES, "other arguments", G.CHANGES),

@@ -1,0 +1,126 @@
+"""What do a marble and a coordinator say to each other in a join with a nonce?  The messages, as frozen values.
+
+Challenge: the coordinator gives a nonce and its root certificate.  Join: the marble's Evidence binds that nonce, that
+root's key, its client certificate, type, UUID and a sealing key, for which the answer is encrypted.
+Source: design.md, 5; the layout is in join.proto.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from attestation.binding import Bound, of_join
+from marble import join_pb2 as wire
+from marble.protocol import MAX_MESSAGE_BYTES, ProtocolFormatError
+from marble.sealing import SEALING_KEY_BYTES
+
+CHALLENGE: Final = "/enclasp.Marble/Challenge"
+JOIN: Final = "/enclasp.Marble/Join"
+_MOST_NONCE_BYTES: Final = 64
+_MOST_ROOT_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """nonce: of the coordinator, for the client certificate of the connection.  root: its root certificate, DER."""
+
+    nonce: bytes
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """What a marble asks with.  Nothing in it is trusted yet.
+
+    evidence: as the platform has it.  csr: PKCS#10 DER.  sealing_key: see `sealing`.  uuid: as the marble sent it.
+    """
+
+    nonce: bytes
+    evidence: bytes
+    csr: bytes
+    sealing_key: bytes
+    marble_type: str
+    uuid: str
+
+    def bound(self, certificate: bytes, root_spki: bytes) -> Bound:
+        """What the Evidence has to bind.  certificate: the client's, DER; root_spki: the coordinator's root key."""
+        return of_join(
+            nonce=self.nonce,
+            certificate_der=certificate,
+            sealing_key=self.sealing_key,
+            marble_type=self.marble_type,
+            uuid=self.uuid,
+            root_spki_der=root_spki,
+        )
+
+
+def encode_challenge(challenge: Challenge) -> bytes:
+    """The answer to a call of Challenge, whose own message is empty."""
+    return wire.ChallengeResp(Nonce=challenge.nonce, Root=challenge.root).SerializeToString(deterministic=True)
+
+
+def decode_challenge(raw: bytes) -> Challenge:
+    """Read the answer.  Raises ProtocolFormatError for what is none, or too long."""
+    try:
+        message = wire.ChallengeResp.FromString(_sized(raw, "challenge"))
+    except DecodeError as cause:
+        raise ProtocolFormatError(f"challenge: expected a protobuf message, got {len(raw)} bytes") from cause
+    _at_most("challenge: nonce", message.Nonce, _MOST_NONCE_BYTES)
+    _at_most("challenge: root certificate", message.Root, _MOST_ROOT_BYTES)
+    return Challenge(message.Nonce, message.Root)
+
+
+def encode_join(request: JoinRequest) -> bytes:
+    """The request as a protobuf message.  Raises ProtocolFormatError for text that is not Unicode."""
+    try:
+        message = wire.JoinReq(
+            Nonce=request.nonce,
+            Evidence=request.evidence,
+            CSR=request.csr,
+            SealingKey=request.sealing_key,
+            MarbleType=request.marble_type,
+            UUID=request.uuid,
+        )
+    except UnicodeEncodeError as cause:
+        raise ProtocolFormatError("join request: expected Unicode text as marble type and UUID") from cause
+    return _sized(message.SerializeToString(deterministic=True), "join request")
+
+
+def decode_join(raw: bytes) -> JoinRequest:
+    """Read a request.  Raises ProtocolFormatError for what is none, or has a field of another length than it may."""
+    try:
+        message = wire.JoinReq.FromString(_sized(raw, "join request"))
+    except DecodeError as cause:
+        raise ProtocolFormatError(f"join request: expected a protobuf message, got {len(raw)} bytes") from cause
+    _at_most("join request: nonce", message.Nonce, _MOST_NONCE_BYTES)
+    if len(message.SealingKey) != SEALING_KEY_BYTES:
+        raise ProtocolFormatError(
+            f"join request: sealing key: expected {SEALING_KEY_BYTES} bytes, got {len(message.SealingKey)}"
+        )
+    return JoinRequest(
+        message.Nonce, message.Evidence, message.CSR, message.SealingKey, message.MarbleType, message.UUID
+    )
+
+
+def encode_sealed(sealed: bytes) -> bytes:
+    """The answer to a call of Join.  Raises ProtocolFormatError over 4 MiB."""
+    return _sized(wire.JoinResp(Sealed=sealed).SerializeToString(deterministic=True), "join response")
+
+
+def decode_sealed(raw: bytes) -> bytes:
+    """What the answer holds, still encrypted.  Raises ProtocolFormatError."""
+    try:
+        return wire.JoinResp.FromString(_sized(raw, "join response")).Sealed
+    except DecodeError as cause:
+        raise ProtocolFormatError(f"join response: expected a protobuf message, got {len(raw)} bytes") from cause
+
+
+def _sized(message: bytes, what: str) -> bytes:
+    _at_most(what, message, MAX_MESSAGE_BYTES)
+    return message
+
+
+def _at_most(what: str, value: bytes, most: int) -> None:
+    if len(value) > most:
+        raise ProtocolFormatError(f"{what}: expected at most {most} bytes, got {len(value)}")

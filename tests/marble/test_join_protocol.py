@@ -1,0 +1,103 @@
+"""Messages of the join with a nonce: what is written is read, and what is none is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attestation.binding import REPORT_DATA_BYTES
+from marble import join_pb2
+from marble.join_protocol import (
+    Challenge,
+    JoinRequest,
+    decode_challenge,
+    decode_join,
+    decode_sealed,
+    encode_challenge,
+    encode_join,
+    encode_sealed,
+)
+from marble.protocol import MAX_MESSAGE_BYTES, ProtocolFormatError
+from marble.sealing import SEALING_KEY_BYTES
+
+ROOT = Path(__file__).parents[2]
+REQUEST = JoinRequest(b"n" * 40, b"evidence", b"csr", bytes(SEALING_KEY_BYTES), "web", "uuid")
+requests = st.builds(
+    JoinRequest,
+    st.binary(max_size=64),
+    st.binary(max_size=50),
+    st.binary(max_size=50),
+    st.binary(min_size=SEALING_KEY_BYTES, max_size=SEALING_KEY_BYTES),
+    st.text(max_size=20),
+    st.text(max_size=20),
+)
+
+
+def test_the_generated_code_is_what_the_proto_file_says(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={tmp_path}", "marble/join.proto"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / "marble" / "join_pb2.py").read_text() == (ROOT / "marble" / "join_pb2.py").read_text()
+
+
+def test_the_stub_names_every_field_that_the_proto_file_has() -> None:
+    stub = (ROOT / "marble" / "join_pb2.pyi").read_text()
+    messages = join_pb2.DESCRIPTOR.message_types_by_name.values()
+    assert all(field.name in stub for message in messages for field in message.fields)
+
+
+@given(requests)
+def test_a_request_comes_back_as_it_was(request: JoinRequest) -> None:
+    assert request == decode_join(encode_join(request))
+
+
+@given(st.binary(max_size=64), st.binary(max_size=100))
+def test_a_challenge_comes_back_as_it_was(nonce: bytes, root: bytes) -> None:
+    assert Challenge(nonce, root) == decode_challenge(encode_challenge(Challenge(nonce, root)))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
+    for decode in (decode_challenge, decode_join, decode_sealed):
+        try:
+            decode(raw)
+        except ProtocolFormatError:
+            continue
+
+
+@pytest.mark.parametrize("length", [0, SEALING_KEY_BYTES - 1, SEALING_KEY_BYTES + 1])
+def test_a_sealing_key_of_another_length_is_refused(length: int) -> None:
+    raw = join_pb2.JoinReq(SealingKey=bytes(length)).SerializeToString()
+    with pytest.raises(ProtocolFormatError, match=f"expected {SEALING_KEY_BYTES} bytes, got {length}"):
+        decode_join(raw)
+
+
+def test_what_is_too_long_is_refused() -> None:
+    for decode, message in (
+        (decode_challenge, join_pb2.ChallengeResp(Nonce=bytes(65))),
+        (decode_challenge, join_pb2.ChallengeResp(Root=bytes(1024 * 1024 + 1))),
+        (decode_join, join_pb2.JoinReq(Nonce=bytes(65), SealingKey=bytes(SEALING_KEY_BYTES))),
+    ):
+        with pytest.raises(ProtocolFormatError, match="expected at most"):
+            decode(message.SerializeToString())
+    with pytest.raises(ProtocolFormatError, match="expected at most"):
+        encode_sealed(bytes(MAX_MESSAGE_BYTES))
+
+
+def test_text_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(ProtocolFormatError, match="Unicode"):
+        encode_join(JoinRequest(b"", b"", b"", b"", "\ud800", ""))
+
+
+@given(requests, requests, st.binary(max_size=20), st.binary(max_size=20))
+def test_evidence_binds_everything_that_was_sent(one: JoinRequest, other: JoinRequest, a: bytes, b: bytes) -> None:
+    """Evidence and CSR apart: evidence cannot bind itself, and of the CSR only names are taken."""
+
+    def said(request: JoinRequest, certificate: bytes, root: bytes) -> tuple[object, ...]:
+        return (request.nonce, request.sealing_key, request.marble_type, request.uuid, certificate, root)
+
+    first, second = one.bound(a, b), other.bound(b, a)
+    assert REPORT_DATA_BYTES == len(first.report_data)
+    assert (said(one, a, b) == said(other, b, a)) == (first.report_data == second.report_data)
