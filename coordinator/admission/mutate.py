@@ -25,7 +25,8 @@ SIMULATION: Final = "enclasp-simulation"
 SIMULATION_FOLDER: Final = "/run/enclasp/simulation"
 
 _INTEL_SGX: Final = "sgx.intel.com/epc"
-_SIMULATED_PLATFORMS: Final = ("sgx", "tdx", "sev-snp")
+_NITRO: Final = "aws.ec2.nitro/nitro_enclaves"
+_SIMULATED_PLATFORMS: Final = ("sgx", "tdx", "sev-snp", "nitro")
 _SIMULATED_FIELD: Final = 64
 _KATA: Final = "kata"
 _START: Final = (
@@ -140,6 +141,8 @@ def _equip(patch: Patch, chosen: tuple[Place, ...], platform: str, settings: Inj
     """Devices, tolerations or the runtime class of a platform."""
     if platform == words.SGX:
         _give_sgx(patch, chosen, settings.sgx_resource)
+    elif platform == words.NITRO:
+        _give(patch, chosen, {_NITRO: "1"})
     elif platform != "none" and not patch.document["spec"].get("runtimeClassName"):
         name = settings.runtime_classes.get(platform)
         if not name:
@@ -152,6 +155,14 @@ def _give_sgx(patch: Patch, chosen: tuple[Place, ...], resource: str) -> None:
     wanted = (
         {resource: "10Mi", "sgx.intel.com/enclave": "1", "sgx.intel.com/provision": "1"} if intel else {resource: "10"}
     )
+    _give(patch, chosen, wanted)
+    toleration = {"key": resource, "operator": "Exists", "effect": "NoSchedule"}
+    if toleration not in (patch.document["spec"].get("tolerations") or []):
+        patch.append(("spec",), "tolerations", toleration)
+
+
+def _give(patch: Patch, chosen: tuple[Place, ...], wanted: dict[str, str]) -> None:
+    """Extended resources, of which limits and requests must be equal; what a container asks for itself counts."""
     for place in chosen:
         patch.ensure(place.path, "resources")
         for part in ("limits", "requests"):
@@ -160,9 +171,6 @@ def _give_sgx(patch: Patch, chosen: tuple[Place, ...], resource: str) -> None:
             for name, amount in wanted.items():
                 if name not in place.container["resources"][part]:
                     patch.set((*place.path, "resources", part), name, own.get(name, amount))
-    toleration = {"key": resource, "operator": "Exists", "effect": "NoSchedule"}
-    if toleration not in (patch.document["spec"].get("tolerations") or []):
-        patch.append(("spec",), "tolerations", toleration)
 
 
 def _takes_init_data(pod: Object, platform: str, settings: Injection) -> bool:

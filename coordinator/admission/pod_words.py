@@ -17,7 +17,8 @@ DISABLED: Final = "disabled"
 INJECT: Final = "inject"
 
 SGX: Final = "sgx"
-PLATFORMS: Final = (SGX, "tdx", "sev-snp", "none")
+NITRO: Final = "nitro"
+PLATFORMS: Final = (SGX, "tdx", "sev-snp", NITRO, "none")
 """`none`: no devices and no runtime class; the nodes themselves are confidential, or nothing is."""
 WITH_INIT_DATA: Final = ("tdx", "sev-snp")
 """Whose evidence holds a digest of what a virtual machine was told at launch."""

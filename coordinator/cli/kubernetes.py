@@ -6,6 +6,7 @@ from coordinator.cli.kubernetes_check import check
 from coordinator.cli.kubernetes_controller import controller, objects
 from coordinator.cli.kubernetes_init_data import init_data
 from coordinator.cli.kubernetes_install import install, uninstall
+from coordinator.cli.kubernetes_reference import reference
 from coordinator.cli.kubernetes_webhook import webhook
 
 
@@ -14,5 +15,5 @@ def kubernetes() -> None:
     """Run Enclasp on Kubernetes."""
 
 
-for command in (install, check, uninstall, webhook, controller, objects, init_data):
+for command in (install, check, uninstall, webhook, controller, objects, init_data, reference):
     kubernetes.add_command(command)

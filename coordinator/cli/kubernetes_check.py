@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from coordinator.kubernetes.preflight import Check, Facts
     from coordinator.kubernetes.tools import ToolFailed, Tools
 
-PLATFORMS = ("simulated", "sgx", "tdx", "sev-snp")
+PLATFORMS = ("simulated", "sgx", "tdx", "sev-snp", "nitro")
 _DEPLOYMENTS = ("coordinator", "marble-injector")
 
 
@@ -23,7 +23,9 @@ _DEPLOYMENTS = ("coordinator", "marble-injector")
 @click.option("--strict", is_flag=True, help="Exit code 9 if a check fails.")
 @reports
 def check(output: Output, namespace: str, platform: str, strict: bool) -> int:
-    """Say what the cluster has for PLATFORM, what is missing, and whether Enclasp is in it and ready.
+    """Say what the cluster has for each platform, what is missing, and whether Enclasp is in it and ready.
+
+    What counts for --strict is PLATFORM.
 
     The cluster is the one of kubectl's current context.
 
@@ -31,7 +33,7 @@ def check(output: Output, namespace: str, platform: str, strict: bool) -> int:
     enclasp kubernetes check --platform tdx
     enclasp kubernetes check -o json --strict
     """
-    from coordinator.kubernetes.preflight import platforms_of, preflight
+    from coordinator.kubernetes.preflight import environments, platforms_of, preflight
     from coordinator.kubernetes.tools import ToolFailed, Tools
 
     try:
@@ -42,16 +44,25 @@ def check(output: Output, namespace: str, platform: str, strict: bool) -> int:
         raise tool_problem(failed) from failed
     checks = preflight(facts, platform, persistence=False)
     nodes = [{"name": node["metadata"]["name"], "platforms": list(platforms_of(node))} for node in facts.nodes]
+    lacks = {name: [each for each in found if not each.passed] for name, found in environments(facts).items()}
     document = {
         "version": facts.version,
         "nodes": nodes,
         "runtime_classes": [each["metadata"]["name"] for each in facts.runtime_classes],
         "checks": [each.as_json() for each in checks],
+        "environments": {
+            name: {"ready": not lacking, "missing": [each.as_json() for each in lacking]}
+            for name, lacking in lacks.items()
+        },
         "deployments": installed,
     }
     lines = [f"Kubernetes {facts.version}, {len(nodes)} nodes"]
     lines += [f"  {node['name']:<24}{', '.join(node['platforms']) or 'no confidential hardware'}" for node in nodes]
-    lines += [*check_lines(checks), f"in the namespace {namespace}"]
+    lines += [*check_lines(checks), "what it could run on"]
+    for name, lacking in lacks.items():
+        lines.append(f"  {name:<24}{'all that is needed' if not lacking else 'lacks'}")
+        lines += [f"    {each.name}: expected {each.expected}, found {each.found}; {each.hint}" for each in lacking]
+    lines.append(f"in the namespace {namespace}")
     lines += [f"  {each['name']:<24}{each['ready']} of {each['wanted']} ready" for each in installed if each["there"]]
     lines += [f"  {each['name']:<24}not installed" for each in installed if not each["there"]]
     output.result(document, "\n".join(lines))

@@ -19,7 +19,7 @@ from coordinator.cli.problems import Problem
 @click.option("--domain", default="cluster.local", show_default=True, help="The cluster's DNS domain.")
 @click.option(
     "--platform",
-    type=click.Choice(["sgx", "tdx", "sev-snp", "none"]),
+    type=click.Choice(["sgx", "tdx", "sev-snp", "nitro", "none"]),
     default="sgx",
     show_default=True,
     help="Of pods that name none.",

@@ -28,4 +28,8 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "init-data cannot be read",
         "expected is TOML as Confidential Containers specifies it (version, algorithm, [data]), or base64 of its gzip",
     ),
+    "K697": (
+        "reference values of a guest image name another init-data than the given one",
+        "give the init-data that the values are for, or take the field out to have it computed",
+    ),
 }

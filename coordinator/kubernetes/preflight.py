@@ -17,9 +17,21 @@ _LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "sev-snp": ("feature.node.kubernetes.io/cpu-security.sev.snp.enabled", "amd.feature.node.kubernetes.io/snp"),
 }
 """What Node Feature Discovery says of a node that can start such virtual machines."""
+NITRO_RESOURCE: Final = "aws.ec2.nitro/nitro_enclaves"
+_HOW_TO_GET: Final[Mapping[str, str]] = {
+    "sgx": "take machines with SGX and its protected memory (EPC) enabled in the firmware, and install Node Feature "
+    "Discovery and Intel's SGX device plugin (helm charts of intel-device-plugins-for-kubernetes); on Azure DCsv3 "
+    "nodes with the add-on confcom, on Alibaba ack-sgx-device-plugin",
+    "tdx": "take machines with TDX enabled in firmware and host kernel, and install Node Feature Discovery, which says "
+    "so in labels",
+    "sev-snp": "take machines with SEV-SNP enabled in firmware and host kernel, and install Node Feature Discovery, "
+    "which says so in labels",
+    "nitro": "take EC2 machines that were started with enclaves enabled, and install AWS's Nitro Enclaves device "
+    "plugin",
+}
 RUNTIME_CLASSES: Final[Mapping[str, str]] = {"tdx": "kata-qemu-tdx", "sev-snp": "kata-qemu-snp"}
 SIMULATED: Final = "simulated"
-PLATFORMS: Final = (SIMULATED, "sgx", "tdx", "sev-snp")
+PLATFORMS: Final = (SIMULATED, "sgx", "tdx", "sev-snp", "nitro")
 RIGHTS: Final = (
     ("create", "namespaces"),
     ("create", "clusterroles.rbac.authorization.k8s.io"),
@@ -66,6 +78,8 @@ def platforms_of(node: Mapping[str, Any]) -> tuple[str, ...]:
     found = [name for name, flags in _LABELS.items() if any(labels.get(flag) in ("true", "present") for flag in flags)]
     if any(amounts.get(resource, "0") != "0" for resource in SGX_RESOURCES):
         found.insert(0, "sgx")
+    if amounts.get(NITRO_RESOURCE, "0") != "0":
+        found.append("nitro")
     return tuple(found)
 
 
@@ -73,6 +87,11 @@ def sgx_resource(facts: Facts) -> str:
     """The resource by which this cluster's nodes offer SGX; Intel's where none does."""
     offered = {name for node in facts.nodes for name in node.get("status", {}).get("allocatable") or {}}
     return next((resource for resource in SGX_RESOURCES if resource in offered), SGX_RESOURCES[0])
+
+
+def environments(facts: Facts) -> Mapping[str, tuple[Check, ...]]:
+    """For each platform what its hardware needs of the cluster."""
+    return {platform: _hardware(facts, platform) for platform in PLATFORMS}
 
 
 def preflight(facts: Facts, platform: str, *, persistence: bool) -> tuple[Check, ...]:
@@ -104,9 +123,8 @@ def _hardware(facts: Facts, platform: str) -> tuple[Check, ...]:
     if platform == SIMULATED:
         return ()
     able = [node["metadata"]["name"] for node in facts.nodes if platform in platforms_of(node)]
-    plugin = "Intel's SGX device plugin" if platform == "sgx" else "Node Feature Discovery"
-    hint = f"nodes with {platform} must be there, and {plugin} must say so"
-    checks = [Check(f"nodes with {platform}", bool(able), "1 or more", ", ".join(able) or "none", hint)]
+    found = ", ".join(able) or "none"
+    checks = [Check(f"nodes with {platform}", bool(able), "1 or more", found, _HOW_TO_GET[platform])]
     if (wanted := RUNTIME_CLASSES.get(platform)) is not None:
         names = [each["metadata"]["name"] for each in facts.runtime_classes]
         hint = f"install Kata Containers (kata-deploy) with {wanted}, or name yours in marbleInjector.runtimeClasses"

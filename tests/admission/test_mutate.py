@@ -105,6 +105,15 @@ def test_another_clusters_sgx_resource_is_asked_for_by_its_name() -> None:
     assert "alibabacloud.com/sgx_epc_MiB" == spec["tolerations"][0]["key"]
 
 
+def test_a_nitro_marble_gets_the_device_and_keeps_its_huge_pages() -> None:
+    main = {"name": "main", "resources": {"limits": {"hugepages-2Mi": "512Mi"}}}
+    given = injected(pod({"enclasp/marble": "a", "enclasp/platform": "nitro"}, main))["spec"]["containers"][0][
+        "resources"
+    ]
+    assert {"hugepages-2Mi": "512Mi", "aws.ec2.nitro/nitro_enclaves": "1"} == given["limits"]
+    assert "1" == given["requests"]["aws.ec2.nitro/nitro_enclaves"]
+
+
 def test_a_tdx_marble_gets_the_runtime_class_unless_it_has_one() -> None:
     labels = {"enclasp/marble": "a", "enclasp/platform": "tdx"}
     assert "kata-qemu-tdx" == injected(pod(labels))["spec"]["runtimeClassName"]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from coordinator.kubernetes.preflight import RIGHTS, Facts, platforms_of, preflight, sgx_resource
+from coordinator.kubernetes.preflight import RIGHTS, Facts, environments, platforms_of, preflight, sgx_resource
 
 
 def node(name: str, labels: dict[str, str] | None = None, **allocatable: str) -> dict[str, Any]:
@@ -39,6 +39,23 @@ def test_each_thing_that_is_missing_is_named_with_what_to_do() -> None:
         missing = [check for check in preflight(facts, platform, persistence=True) if not check.passed]
         assert name == missing[0].name
         assert "" != missing[0].hint
+
+
+def test_each_platform_says_what_it_lacks_and_how_to_get_it() -> None:
+    bare = environments(replace(GOOD, nodes=(node("one"),), runtime_classes=()))
+    assert ["simulated", "sgx", "tdx", "sev-snp", "nitro"] == list(bare)
+    assert () == bare["simulated"]
+    lacks = {name: [check.name for check in checks if not check.passed] for name, checks in bare.items()}
+    assert ["nodes with tdx", "runtime class for tdx"] == lacks["tdx"]
+    assert (["nodes with sgx"], ["nodes with nitro"]) == (lacks["sgx"], lacks["nitro"])
+    for words, name in (
+        ("SGX device plugin", "sgx"),
+        ("Nitro Enclaves device plugin", "nitro"),
+        ("kata-deploy", "tdx"),
+    ):
+        assert words in " ".join(check.hint for check in bare[name])
+    nitro = node("n", **{"aws.ec2.nitro/nitro_enclaves": "4"})
+    assert all(check.passed for check in environments(replace(GOOD, nodes=(nitro,)))["nitro"])
 
 
 def test_without_a_volume_no_storage_class_is_needed() -> None:

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from attestation.init_data import ANNOTATION, make_init_data, to_annotation
 from tests.charts.test_values import MARBLERUN
+from tests.docs.ingress_blocks import objects
 from tests.kubernetes.conftest import ROOT, Kubernetes
 from tests.kubernetes.release import FILE, release
 
@@ -53,3 +56,23 @@ def test_the_api_server_takes_the_release_file(kubernetes: Kubernetes) -> None:
         kubernetes.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(FILE))
     finally:
         kubernetes.kubectl("delete", "namespace", "enclasp")
+
+
+def test_a_coordinator_in_a_virtual_machine_is_told_its_init_data(kubernetes: Kubernetes, tmp_path: Path) -> None:
+    told = to_annotation(make_init_data({"policy.rego": "package agent_policy\n"}))
+    (tmp_path / "annotation").write_text(told + "\n")
+    tdx = ["-f", "charts/coordinator/environments/tdx.yaml"]
+    given = ["--set-file", f"coordinator.initData={tmp_path}/annotation"]
+    command = ["helm", "template", "x", "charts/coordinator", "--show-only", "templates/coordinator.yaml", *given]
+    objects = yaml.safe_load_all(kubernetes.run(*command, *tdx))
+    (pod,) = (each["spec"]["template"] for each in objects if each["kind"] == "Deployment")
+    assert told == pod["metadata"]["annotations"][ANNOTATION]
+    assert "is for a coordinator.runtimeClassName of Kata" in kubernetes.run(*command, code=1)
+
+
+def test_the_api_server_takes_the_objects_of_the_page_on_ingress(kubernetes: Kubernetes) -> None:
+    known = [*objects("ingress"), *objects("load-balancer")]
+    for each in known:
+        each["metadata"]["namespace"] = "default"
+    document = yaml.safe_dump_all(known)
+    kubernetes.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", text=document)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from attestation.init_data import ANNOTATION
 from tests.kubernetes.conftest import ROOT, Kubernetes
 
 NAMESPACE = "enclasp"
@@ -87,6 +88,14 @@ def test_the_api_server_takes_an_injected_pod_and_a_plain_one_stays_plain(instal
     assert ["/enclasp/marble/loader", "version"] == [main["command"][0], main["command"][-1]]
     assert {"name": "EDG_MARBLE_COORDINATOR_ADDR", "value": "coordinator-mesh-api.enclasp:2001"} in main["env"]
     assert {"/web-uid", "/enclasp", "/run/enclasp/simulation"} <= {each["mountPath"] for each in main["volumeMounts"]}
+    told = admit(installed, pod({"enclasp/marble": "web", "enclasp/platform": "tdx"}))
+    document = json.loads(installed.run("enclasp", "kubernetes", "init-data", "web", "-o", "json"))
+    assert document["annotation"] == told["metadata"]["annotations"][ANNOTATION]
+    digest = document["reference"]["TDX"]["MRConfigID"]
+    held = {each["name"]: each.get("value") for each in told["spec"]["containers"][0]["env"]}[
+        "ENCLASP_SIMULATION_HOST_DATA"
+    ]
+    assert digest[:64] == held[:64]
     plain = admit(installed, pod({"app": "web"}))["spec"]
     assert ("initContainers" in plain, plain["containers"][0]["command"]) == (
         False,

@@ -62,6 +62,13 @@ seccompProfile: {type: RuntimeDefault}
 {{- if or (gt (int .Values.coordinator.replicas) 1) .Values.coordinator.distributedDeployment }}true{{ end -}}
 {{- end }}
 
+{{/* Istio's sidecars and its ambient mode stay out: what they would do to these ports ends the TLS that proves us.  Older
+versions look for the annotation of the same name; Linkerd has an annotation alone. */}}
+{{- define "enclasp.outsideMeshLabels" -}}
+sidecar.istio.io/inject: "false"
+istio.io/dataplane-mode: none
+{{- end }}
+
 {{/* One webhook configuration for each release and namespace: the object is the cluster's. */}}
 {{- define "enclasp.webhookName" -}}
 marble-injector-{{ .Release.Namespace }}
