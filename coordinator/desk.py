@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Final, TypeVar
 
 from attestation.binding import of_certificate, of_root_key
@@ -188,10 +189,12 @@ class Desk:
 
     async def durable(self, written: "asyncio.Future[None]") -> None:
         """Wait until what was enacted is durable.  Raises NotServing."""
+        begin = monotonic()
         try:
             await asyncio.shield(written)
         except JournalError as failure:
             raise self.stop(failure) from failure
+        self.env.observer.meters.durable(monotonic() - begin)
         if self._since_snapshot >= self.env.snapshot_every:
             self._snapshot()
 

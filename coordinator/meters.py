@@ -5,18 +5,41 @@ cannot grow them.  MarbleRun's label `uuid` of activations is left out for that 
 not there for an empty one, so that sums and filters by type go on working.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+_WAITS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5)
 _DURATIONS: Final = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5)
 _SIZES: Final = (100, 1000, 2000, 5000, 10000)
 _HTTP: Final = "server_client_api_http_"
 _CALL: Final = ("Activate", "rpc.Marble", "unary")
 _CALL_LABELS: Final = ("grpc_method", "grpc_service", "grpc_type")
+
+
+@dataclass(frozen=True, slots=True)
+class OfType:
+    """Marbles of one type.  alive: whose certificate has not ended.  activated, until: of the certificate that ends
+    last, seconds since 1970."""
+
+    marble: str
+    alive: int
+    activated: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is looked up at each scrape.  marbles: types of the manifest alone, so the labels are a closed set."""
+
+    update_pending: bool = False
+    marbles: Sequence[OfType] = ()
 
 
 class Meters:
@@ -42,6 +65,15 @@ class Meters:
             "When the first part of the collateral is to be replaced; 0 without collateral",
             registry=registry,
         )
+        self._written = Histogram(
+            "coordinator_journal_wait_seconds",
+            "How long a request waits until what it changed is durable",
+            buckets=_WAITS,
+            registry=registry,
+        )
+        self._looks = _Looks()
+        registry.register(self._looks)
+        ProcessCollector(registry=registry)
         self._requests = counter(_HTTP + "request", "REST requests", "code", "method", "path")
         self._durations = histogram(
             "request_duration_histogram_seconds", "Duration of REST requests", _DURATIONS, "method", "path"
@@ -65,6 +97,14 @@ class Meters:
     def collateral(self, next_update: datetime) -> None:
         """When the first part of the collateral ends."""
         self._collateral.set(next_update.timestamp())
+
+    def durable(self, seconds: float) -> None:
+        """A request has waited so long until what it changed was durable."""
+        self._written.observe(seconds)
+
+    def look(self, scene: Callable[[], Scene]) -> None:
+        """Where to look at each scrape."""
+        self._looks.scene = scene
 
     def activated(self, marble: str) -> None:
         """marble: a type of the manifest."""
@@ -106,6 +146,36 @@ class Meters:
             text = generate_latest(self._registry)
         self._scrapes.labels("200").inc()
         return text
+
+
+class _Looks(Collector):
+    """Gauges of what stands, looked up when somebody asks."""
+
+    def __init__(self) -> None:
+        self.scene: Callable[[], Scene] = Scene
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """As prometheus_client wants it."""
+        scene, labels = self.scene(), ["type"]
+        yield GaugeMetricFamily(
+            "coordinator_update_pending", "1 while a manifest waits for approvals", scene.update_pending
+        )
+        alive = GaugeMetricFamily("coordinator_marbles", "Marbles whose certificate has not ended", labels=labels)
+        activated = GaugeMetricFamily(
+            "coordinator_marble_activated_timestamp_seconds",
+            "When the marble started whose certificate ends last",
+            labels=labels,
+        )
+        until = GaugeMetricFamily(
+            "coordinator_marble_certificate_not_after_timestamp_seconds",
+            "The end of the certificate of this type that ends last",
+            labels=labels,
+        )
+        for one in scene.marbles:
+            alive.add_metric([one.marble], one.alive)
+            activated.add_metric([one.marble], one.activated)
+            until.add_metric([one.marble], one.until)
+        yield from (alive, activated, until)
 
 
 def _go_name(status: str) -> str:

@@ -140,6 +140,7 @@ async def _run(config: Config, machine: Machine, vault: Vault, replica: Replica 
     calls = UnaryServer(rpc.methods(coordinator, observer), RpcLimits())
     servers.append(await _open_marble_door(doors.get(MESH_DOOR, config.mesh), coordinator, calls))
     if config.prometheus is not None:
+        observer.meters.look(coordinator.scene)
         runners.append(metrics.make_runner(coordinator, observer))
         await runners[-1].setup()
         await web.TCPSite(runners[-1], config.prometheus.host or None, config.prometheus.port).start()

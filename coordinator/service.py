@@ -21,9 +21,10 @@ from coordinator.clerks.updates import Updates
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import NoSetter
 from coordinator.decisions.hierarchy import Hierarchy, hierarchy
-from coordinator.decisions.instances import instances
+from coordinator.decisions.instances import alive_by_type, instances
 from coordinator.desk import Desk, Environment
 from coordinator.journal.errors import JournalError
+from coordinator.meters import Scene
 from coordinator.state.events import LogEntry
 from coordinator.state.kept_evidence import KeptEvidence
 from coordinator.state.model import Authority, Deployment, History
@@ -89,6 +90,15 @@ class Coordinator:
         desk = self._desk
         deployment = self._deployment(Ask.READ_MANIFEST)
         return instances(deployment, desk.state.authority, desk.roll, desk.env.clock(), most=most, marble=marble)
+
+    def scene(self) -> Scene:
+        """What the metrics show of it: nothing while there is no deployment."""
+        deployment = self._desk.state.deployment
+        if deployment is None:
+            return Scene()
+        now_ms = self._desk.env.clock().timestamp() * 1000
+        types = alive_by_type(self._desk.roll, deployment.manifest.marbles, now_ms)
+        return Scene(deployment.pending is not None, types)
 
     def known_type(self, marble_type: str) -> str:
         """A marble type as a label: itself if the manifest has it, else "unknown"."""

@@ -1,9 +1,11 @@
 """Which marbles have joined: how many of each type, and the newest with how far each is trusted."""
 
+from collections.abc import Collection
 from datetime import datetime
 
+from coordinator.meters import OfType
 from coordinator.state.model import Authority, Deployment
-from coordinator.state.roll import Roll
+from coordinator.state.roll import MOST, Roll, SeenMarble
 from coordinator.wire.history import parse_entry
 from coordinator.wire.marbles import Instance, Marbles, Step, most_of
 
@@ -18,6 +20,19 @@ def instances(
         Instance(one.marble, one.uuid, one.platform, one.package, one.time_ms, one.until_ms, one.number) for one in seen
     )
     return Marbles(counts.total(), most_of(counts), newest, _steps(deployment, authority, newest, now))
+
+
+def alive_by_type(roll: Roll, types: Collection[str], now_ms: float) -> list[OfType]:
+    """Marbles of these types whose certificate has not ended.  A type without any is left out."""
+    alive: dict[str, list[SeenMarble]] = {}
+    for one in roll.newest(MOST):
+        if one.until_ms > now_ms and one.marble in types:
+            alive.setdefault(one.marble, []).append(one)
+    found = []
+    for marble, them in sorted(alive.items()):
+        last = max(them, key=lambda one: one.until_ms)
+        found.append(OfType(marble, len(them), last.time_ms / 1000, last.until_ms / 1000))
+    return found
 
 
 def _steps(

@@ -9,6 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.support import chart_values
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "coordinator"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -93,6 +95,14 @@ def test_the_schema_knows_every_value_of_the_chart_and_refuses_a_typing_error() 
         assert not documented or documented == defaults[name].keys(), name
     with pytest.raises(jsonschema.ValidationError, match="replcas"):
         jsonschema.validate({"coordinator": {"replcas": 1}}, SCHEMA)
+
+
+def test_the_reference_of_values_is_current_and_explains_each() -> None:
+    assert chart_values.FILE.read_text() == chart_values.page(), "python -m tests.support.chart_values"
+    rows = [line.split(" | ") for line in chart_values.page().splitlines() if line.startswith("| `")]
+    assert [] == [cells[0] for cells in rows if len(cells[-1]) < 10], "a value without a comment"
+    named = {cells[0].strip("|` ") for cells in rows}
+    assert {"networkPolicy", "controller.marbleObjects", "coordinator.probes.startup"} <= named
 
 
 def test_marbleruns_values_files_are_accepted() -> None:

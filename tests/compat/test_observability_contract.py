@@ -91,6 +91,9 @@ CALL = {"grpc_method": "Activate", "grpc_service": "rpc.Marble", "grpc_type": "u
         ("grpc_server_handled_total", CALL | {"grpc_code": "PermissionDenied"}, 2),
         ("grpc_server_msg_received_total", CALL, 4),
         ("grpc_server_msg_sent_total", CALL, 2),
+        ("coordinator_update_pending", {}, 0),
+        ("coordinator_marbles", {"type": "limited"}, 1),
+        ("coordinator_journal_wait_seconds_bucket", {"le": "+Inf"}, 2),
     ],
 )
 def test_8_1_every_metric_of_the_contract_is_there(

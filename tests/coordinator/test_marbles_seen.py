@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.decisions.instances import alive_by_type
+from coordinator.meters import OfType
 from coordinator.state.events import ManifestSet, MarbleActivated
 from coordinator.state.roll import Roll
 from coordinator.wire.marbles import (
@@ -89,3 +91,12 @@ def test_the_newest_come_first_and_one_type_can_be_asked_for() -> None:
     assert ["4", "2"] == [one.uuid for one in roll.newest(5, "b")]
     assert {"a": 3, "b": 2} == roll.by_type()
     assert ("tdx", "p", 9) == (roll.newest(5, "b")[0].platform, roll.newest(5, "b")[0].package, 9)
+
+
+def test_metrics_count_who_is_alive_and_show_the_certificate_of_each_type_that_ends_last() -> None:
+    roll = Roll()
+    for number, (marble, until_ms) in enumerate([("a", 5000), ("a", 9000), ("a", 7000), ("a", 4000), ("b", 9000)]):
+        roll.note(MarbleActivated(number * 1000, marble, str(number), b"", until_ms=until_ms))
+    assert [OfType("a", 3, 1.0, 9.0)] == alive_by_type(roll, {"a"}, 4000), "b is not in the manifest any more"
+    assert ["a", "b"] == [one.marble for one in alive_by_type(roll, {"a", "b", "c"}, 8999)]
+    assert [] == alive_by_type(roll, {"a", "b"}, 9000)

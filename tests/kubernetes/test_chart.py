@@ -36,6 +36,28 @@ def test_the_api_server_takes_what_the_chart_renders(
     kubernetes.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", text=rendered)
 
 
+def test_the_api_server_takes_what_prometheus_is_given(kubernetes: Kubernetes) -> None:
+    """By the operator's own definitions."""
+    definitions = ROOT / "tests" / "vectors" / "prometheus_operator"
+    names = ["crd/servicemonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com"]
+    kubernetes.kubectl("apply", "--server-side", "-f", str(definitions))
+    try:
+        kubernetes.kubectl("wait", "--for=condition=Established", *names)
+        kinds = "serviceMonitor", "rules", "dashboard"
+        chosen = [word for kind in kinds for word in ("--set", f"monitoring.{kind}=true")]
+        given = ["--set", "coordinator.prometheusPort=9944", "--set", "monitoring.labels.release=prometheus", *chosen]
+        command = ["helm", "template", "it", "charts/coordinator", "--namespace", "default"]
+        rendered = kubernetes.run(*command, *given)
+        said = kubernetes.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", text=rendered)
+        for kind in ("servicemonitor.monitoring.coreos.com", "prometheusrule.monitoring.coreos.com", "configmap"):
+            assert f"{kind}/" in said
+        refused = kubernetes.run(*command, *chosen, code=1)
+        assert "need coordinator.prometheusPort" in refused
+        assert "kind: ServiceMonitor" not in kubernetes.run(*command)
+    finally:
+        kubernetes.kubectl("delete", *names)
+
+
 def test_marbleruns_values_without_a_meaning_are_named(kubernetes: Kubernetes, tmp_path: Path) -> None:
     marblerun = tmp_path / "marblerun.yaml"
     marblerun.write_text(MARBLERUN)
