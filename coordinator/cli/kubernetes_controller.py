@@ -40,6 +40,12 @@ from coordinator.cli.visit import Visit, visits
     metavar="N",
     help="Of how many marbles, the newest first, an object is kept.",
 )
+@click.option(
+    "--pods",
+    multiple=True,
+    metavar="NAMESPACE",
+    help="Say of marbles in this namespace which pod they are; needs the right to list its pods. May be repeated.",
+)
 @click.option("--lease", default="", metavar="NAME", help="The Lease by which one of several controllers acts.")
 @click.option(
     "--health-port",
@@ -56,6 +62,7 @@ def controller(
     endpoint: str,
     interval: float,
     marbles: int,
+    pods: tuple[str, ...],
     lease: str,
     health_port: int,
     visit: Visit,
@@ -79,7 +86,7 @@ def controller(
         visit.expectation()  # files that cannot be read are said now, and not in each round
         configure_logging("info")
 
-        settings = Settings(endpoint, compatible, interval, marbles, lease, health_port)
+        settings = Settings(endpoint, compatible, interval, marbles, pods, lease, health_port)
         try:
             run(visit.verified, settings, os.environ)
         except ClusterError as cause:

@@ -21,7 +21,7 @@ _SECONDS: Final = 5.0
 _LONGEST_ANSWER: Final = 8 * 1024 * 1024
 """Bytes; etcd keeps no object of more than 1.5 MiB, and a list comes in pages of names."""
 _PAGE: Final = 500
-_NAMES_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class ClusterApi:
@@ -67,15 +67,19 @@ class ClusterApi:
 
     def names(self, path: str, selector: str) -> list[str]:
         """Names in the collection at `path` of all that have these labels ("a=b,c=d").  Raises as `get`."""
-        names: list[str] = []
+        return [str(metadata["name"]) for metadata in self.metadata(path, selector)]
+
+    def metadata(self, path: str, selector: str) -> list[Json]:
+        """As `names`, with all that is known of an object besides its content."""
+        found: list[Json] = []
         page = f"{path}?limit={_PAGE}&labelSelector={quote(selector)}"
         following = ""
         while True:
-            answer = self._request("GET", page + following, accept=_NAMES_ONLY)
-            names.extend(str(item["metadata"]["name"]) for item in answer.get("items", ()))
+            answer = self._request("GET", page + following, accept=_METADATA_ONLY)
+            found.extend(item["metadata"] for item in answer.get("items") or ())
             token = answer.get("metadata", {}).get("continue", "")
             if not token:
-                return names
+                return found
             following = f"&continue={quote(token)}"
 
     def close(self) -> None:

@@ -32,14 +32,18 @@ class Changes:
     left: int
 
 
-def changes(found: Marbles, there: Mapping[str, Json], owner: Json, *, now: datetime) -> Changes:
+def changes(
+    found: Marbles, there: Mapping[str, Json], owner: Json, pods: Mapping[str, str], *, now: datetime
+) -> Changes:
     """From the objects that are there to those that should be.  owner: the Manifest object, with which they go.
+
+    pods: by UID, as far as they are known.
 
     A Marble leaves when its certificate has ended, and when the coordinator names it no more among the newest.
     """
     steps = {step.number: step for step in found.steps}
     wanted = {
-        name_of(one): _body(one, steps.get(one.step), owner)
+        name_of(one): _body(one, steps.get(one.step), owner, pods.get(one.uuid, ""))
         for one in found.newest
         if not one.until_ms or one.until_ms > now.timestamp() * 1000
     }
@@ -63,7 +67,7 @@ def name_of(one: Instance) -> str:
     return f"{plain}-{hashlib.sha256(one.marble.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}-{one.uuid}"
 
 
-def _body(one: Instance, step: Step | None, owner: Json) -> dict[str, Any]:
+def _body(one: Instance, step: Step | None, owner: Json, pod: str) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "name": name_of(one),
         "ownerReferences": [
@@ -89,6 +93,7 @@ def _body(one: Instance, step: Step | None, owner: Json) -> dict[str, Any]:
         "intermediate": _intermediate(step),
     }
     status |= {"trustedUntil": _moment(step.until_ms)} if step is not None and step.until_ms else {}
+    status |= {"pod": pod} if pod else {}
     return {"apiVersion": API_VERSION, "kind": "Marble", "metadata": metadata, "status": status}
 
 

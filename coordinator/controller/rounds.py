@@ -1,7 +1,7 @@
 """Rounds over the namespace's objects: each looks at everything anew, so a restart or a lost answer changes nothing."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from http.client import CONFLICT, NOT_FOUND
 from typing import Final
@@ -23,6 +23,7 @@ from coordinator.controller.objects import (
     read_marbles,
 )
 from coordinator.controller.patience import Patience
+from coordinator.controller.pods import read_pods
 from coordinator.controller.reconcile import Reconciler, Visit, second_of_namespace
 from coordinator.controller.report import Reporter
 from coordinator.controller.standing import Population
@@ -36,6 +37,7 @@ _LOOK_AGAIN: Final = 60.0
 class Controller:
     """visit: verifies a coordinator.  endpoint: of objects that name none.  marbles: how many get an object at most.
 
+    pods: namespaces in which marbles' pods are looked for.
     compatible: read documents as laxly as MarbleRun.  interval: seconds between rounds.  clock: the moment, in UTC.
     """
 
@@ -47,11 +49,13 @@ class Controller:
         endpoint: str,
         compatible: bool,
         marbles: int,
+        pods: Sequence[str],
         interval: float,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        self._api, self._endpoint, self._marbles = api, endpoint, marbles
+        self._api, self._endpoint = api, endpoint
+        self._marbles, self._pods = marbles, pods
         self._clock, self._monotonic = clock, monotonic
         self._reporter = Reporter(api, clock)
         self._patience = Patience(interval)
@@ -111,7 +115,8 @@ class Controller:
         same, since = self._settled
         if same == found and self._monotonic() - since < _LOOK_AGAIN:
             return
-        wanted = changes(found, read_marbles(self._api), manifest.wish.raw, now=self._clock())
+        pods = read_pods(self._api, self._pods)
+        wanted = changes(found, read_marbles(self._api), manifest.wish.raw, pods, now=self._clock())
         place = collection(self._api.namespace, MARBLES)
         for name in wanted.delete:
             self._api.delete(f"{place}/{name}")

@@ -26,6 +26,7 @@ _log = logging.getLogger("enclasp.controller")
 class Settings:
     """endpoint: of objects that name none.  interval: seconds between rounds.  marbles: how many get an object at most.
 
+    pods: namespaces in which marbles' pods are looked for.
     lease: name of the Lease by which one of several controllers acts; empty: this is the only one.
     health: the port where probes are answered; 0: nowhere.
     """
@@ -34,6 +35,7 @@ class Settings:
     compatible: bool
     interval: float
     marbles: int
+    pods: tuple[str, ...]
     lease: str
     health: int
 
@@ -57,6 +59,7 @@ def run(visit: Visit, settings: Settings, environ: Mapping[str, str]) -> None:
             endpoint=settings.endpoint,
             compatible=settings.compatible,
             marbles=settings.marbles,
+            pods=settings.pods,
             interval=settings.interval,
             clock=_now,
             monotonic=time.monotonic,

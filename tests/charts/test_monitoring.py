@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +92,15 @@ def test_what_is_asked_for_is_there(where: str, expression: str) -> None:
 def test_the_parser_refuses_what_prometheus_refuses(expression: str) -> None:
     with pytest.raises(ValueError):
         promql_parser.parse(expression)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Prometheus")
+def test_each_alert_fires_when_it_should_and_only_then(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(RULES))
+    shutil.copy(Path(__file__).parent / "alerts.yaml", tmp_path)
+    for command in (["check", "rules", "rules.yaml"], ["test", "rules", "alerts.yaml"]):
+        ended = subprocess.run(["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert 0 == ended.returncode, ended.stdout + ended.stderr
 
 
 def test_labels_of_an_alert_s_words_are_those_of_its_result() -> None:

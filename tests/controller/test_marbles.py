@@ -1,5 +1,6 @@
 """Which Marble objects there should be, and how the cluster gets there in small steps."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 OWNER = {"metadata": {"name": "law", "uid": "u-1"}}
 DIGEST = "ab" * 32
+NO_PODS: Mapping[str, str] = {}
 Objects = dict[str, dict[str, Any]]
 
 
@@ -24,9 +26,9 @@ def found(*newest: Instance, steps: tuple[Step, ...] = (Step(1, DIGEST, True, 0)
     return Marbles(len(newest), {}, newest, steps)
 
 
-def one_round(answer: Marbles, there: Objects) -> int:
+def one_round(answer: Marbles, there: Objects, pods: Mapping[str, str] = NO_PODS) -> int:
     """As the controller does it, on objects that are a dictionary here.  Returns how many changes it made."""
-    wanted = changes(answer, there, OWNER, now=NOW)
+    wanted = changes(answer, there, OWNER, pods, now=NOW)
     for name in wanted.delete:
         del there[name]
     for body in (*wanted.replace, *wanted.create):
@@ -119,3 +121,11 @@ def test_it_goes_with_the_manifest_object() -> None:
     settle(found(instance()), there)
     (owner,) = there["web-u"]["metadata"]["ownerReferences"]
     assert ("Manifest", "law", "u-1") == (owner["kind"], owner["name"], owner["uid"])
+
+
+def test_its_pod_is_named_where_it_is_known() -> None:
+    there: Objects = {}
+    answer = found(instance(), instance(uuid="v"))
+    one_round(answer, there)
+    assert 1 == one_round(answer, there, {"u": "shop/web-1", "other": "shop/web-2"})
+    assert ("shop/web-1", None) == (there["web-u"]["status"].get("pod"), there["web-v"]["status"].get("pod"))
