@@ -96,10 +96,17 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(config: Config, environ: Mapping[str, str], observer: Observer) -> int:
+    async with _MetricsDoor(config.prometheus, observer) as metrics_door:
+        return await _serve_or_follow(config, environ, observer, metrics_door)
+
+
+async def _serve_or_follow(
+    config: Config, environ: Mapping[str, str], observer: Observer, metrics_door: "_MetricsDoor"
+) -> int:
     machine = find_machine(config, environ, observer)
     if config.store == "sqlite":
         vault = make_vault(config, machine, SqliteStorage(Path(config.state_dir)), None)
-        return await _run(config, machine, vault, None)
+        return await _run(config, machine, vault, None, metrics_door)
     account = find_account(environ)
     successor = Successor(machine)
     replica = _replica(config, account, successor)
@@ -108,12 +115,14 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer)
             return EXIT_DONE
         storage = KubernetesStorage(ClusterApi(account), config.state_name, machine.entropy)
         vault = make_vault(config, machine, storage, successor.held)
-        return await _run(config, machine, vault, replica)
+        return await _run(config, machine, vault, replica, metrics_door)
     finally:
         await replica.leave()
 
 
-async def _run(config: Config, machine: Machine, vault: Vault, replica: Replica | None) -> int:
+async def _run(
+    config: Config, machine: Machine, vault: Vault, replica: Replica | None, metrics_door: "_MetricsDoor"
+) -> int:
     """Serve.  replica: which leads now, and whose doors are used; None for a state of one's own."""
     observer = machine.observer
     coordinator = Coordinator(
@@ -134,16 +143,11 @@ async def _run(config: Config, machine: Machine, vault: Vault, replica: Replica 
     startup.say_what_is_not_read(Path(config.state_dir), observer)
     await startup.set_manifest(config.startup_manifest, coordinator, observer)
     front = await app.open_front_door(coordinator, observer, config.limits)
-    runners = [front.runner]
     doors = replica.doors if replica is not None else {}
     servers = [await _open_front_door(doors.get(CLIENT_DOOR, config.client), coordinator, front)]
     calls = UnaryServer(rpc.methods(coordinator, observer), RpcLimits())
     servers.append(await _open_marble_door(doors.get(MESH_DOOR, config.mesh), coordinator, calls))
-    if config.prometheus is not None:
-        observer.meters.look(coordinator.scene)
-        runners.append(metrics.make_runner(coordinator, observer))
-        await runners[-1].setup()
-        await web.TCPSite(runners[-1], config.prometheus.host or None, config.prometheus.port).start()
+    metrics_door.show(coordinator)
     signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
     _announce(config, machine.issuer, coordinator, observer)
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
@@ -155,10 +159,33 @@ async def _run(config: Config, machine: Machine, vault: Vault, replica: Replica 
     for server in servers:
         server.close()
     calls.drain()
-    for runner in runners:
-        await runner.cleanup()
+    await front.runner.cleanup()
     await coordinator.close()
     return code
+
+
+class _MetricsDoor:
+    """Open for as long as the process is there, also while it follows another replica."""
+
+    def __init__(self, address: Address | None, observer: Observer) -> None:
+        self._address, self._observer = address, observer
+        self._coordinator: Coordinator | None = None
+        self._runner = metrics.make_runner(observer, lambda: self._coordinator)
+
+    def show(self, coordinator: Coordinator) -> None:
+        """From now on the metrics are of this one."""
+        self._coordinator = coordinator
+        self._observer.meters.look(coordinator.scene)
+
+    async def __aenter__(self) -> "_MetricsDoor":
+        """Listen, if an address is configured.  Raises OSError."""
+        if self._address is not None:
+            await self._runner.setup()
+            await web.TCPSite(self._runner, self._address.host or None, self._address.port).start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
 
 
 async def _until_stopped(

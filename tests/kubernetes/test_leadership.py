@@ -1,7 +1,9 @@
 """Three coordinators that share a state in the cluster, as real processes, against a real API server."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import grpc
@@ -61,6 +63,16 @@ def answers(running: CoordinatorProcess, expected: int) -> bool:
         return False
 
 
+def monitored(running: CoordinatorProcess, path: str) -> tuple[int, str]:
+    """What the monitoring door answers: a follower has one, too."""
+    connection = HTTPConnection(running.metrics_address, timeout=10)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    status, body = answer.status, answer.read().decode()
+    connection.close()
+    return status, body
+
+
 def leads(running: CoordinatorProcess) -> bool:
     return "this replica leads" in running.log
 
@@ -76,6 +88,12 @@ def test_any_replica_answers_anything_and_limits_are_exact_over_a_kill_of_the_le
     assert wait_until(lambda: answers(second, 2) and answers(third, 2), seconds=TAKEOVER_SECONDS)
     assert not leads(second)
     assert not leads(third)
+    shown = [monitored(replica, "/metrics")[1] for replica in (leader, second)]
+    assert ["2.0", "0.0"] == [re.findall(r"^coordinator_state (.*)$", text, re.MULTILINE)[0] for text in shown]
+    assert [(200, '{"serving": true}'), (503, '{"serving": false}')] == [
+        monitored(r, "/healthz") for r in (leader, second)
+    ]
+    assert (200, "null\n") == monitored(second, "/events")
     assert 200 == ask(second.client_address, "/manifest", document(program, Marbles=marbles))[0]
     assert phase(third.client_address) == 3
     seen = root(leader.client_address)
