@@ -4,11 +4,11 @@ No reference values are given from outside, since the host gives configuration t
 Evidence says is the expectation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from attestation.checks import Check, settled
+from attestation.checks import Check, Status, settled
 from attestation.claims import Claims, TcbPolicy
 from attestation.codes import LIKENESS
 from attestation.kinds import Kind
@@ -34,21 +34,29 @@ class Alike:
 
     def appraise(self, claims: Claims) -> tuple[Check, ...]:
         """Every demand on `claims`, of this kind, with its outcome."""
-        mine, details = self.mine, DETAILS.get(self.mine.kind)
-        kinds = ", ".join(sorted(DETAILS))
-        checks = [
-            _check("likeness.rule", details is not None, f"one of {kinds}", mine.kind.value),
+        mine, kinds = self.mine, ", ".join(sorted(DETAILS))
+        checks = (
+            _check("likeness.rule", mine.kind in DETAILS, f"one of {kinds}", mine.kind.value),
             _check("likeness.debug", not claims.debuggable, "not debuggable", _word(claims.debuggable)),
-        ]
-        for name in sorted(mine.measurements.keys() | claims.measurements.keys()):
-            expected, found = (_hex(c.measurements.get(name)) for c in (mine, claims))
-            checks.append(_check(f"likeness.{name}", expected == found, expected, found))
-        for name in details or ():
-            expected, found = (str(c.details.get(name)) for c in (mine, claims))
-            checks.append(_check(f"likeness.{name}", expected == found, expected, found))
+            *_program(mine, claims),
+        )
         own = frozenset() if mine.tcb_status is None else frozenset({mine.tcb_status})
         policy = TcbPolicy(accepted_statuses=own, accepted_advisories=frozenset(mine.advisories))
         return (*checks, *policy.appraise(claims, {"": SOURCE}))
+
+
+def is_same_program(mine: Claims, claims: Claims) -> bool:
+    """Whether the same program speaks, on whatever hardware of one kind, and debuggable or not."""
+    return mine.kind is claims.kind and all(check.status is Status.PASSED for check in _program(mine, claims))
+
+
+def _program(mine: Claims, claims: Claims) -> Iterator[Check]:
+    for name in sorted(mine.measurements.keys() | claims.measurements.keys()):
+        expected, found = (_hex(c.measurements.get(name)) for c in (mine, claims))
+        yield _check(f"likeness.{name}", expected == found, expected, found)
+    for name in DETAILS.get(mine.kind, ()):
+        expected, found = (str(c.details.get(name)) for c in (mine, claims))
+        yield _check(f"likeness.{name}", expected == found, expected, found)
 
 
 DETAILS: Final[Mapping[Kind, tuple[str, ...]]] = {

@@ -7,21 +7,28 @@ interrupted.  No reply leaves before its record is durable (`durable`).  Slow wo
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
 from typing import Final, TypeVar
 
-from attestation.binding import of_certificate, of_root_key
-from attestation.errors import NoSealingKey
+from cryptography.x509 import Certificate
+
+from attestation.binding import Bound, of_certificate, of_root_key
+from attestation.certificate import evidence_of
+from attestation.claims import Claims
+from attestation.errors import EvidenceFormatError, NoSealingKey
 from attestation.evidence import Evidence
 from attestation.issue import Issuer
+from attestation.likeness import is_same_program
 from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
+from coordinator.decisions.errors import Refused
+from coordinator.decisions.succession import check_goes_on, check_program
 from coordinator.journal.archive import Kept
 from coordinator.journal.errors import JournalError, KeySourceFailed
 from coordinator.journal.handover import Held
-from coordinator.journal.journal import Head, Journal
+from coordinator.journal.journal import Head, Journal, NoJournal
 from coordinator.journal.key import JournalId
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Locked, NewKeys, Opened, Vault
@@ -40,14 +47,14 @@ from coordinator.state.events import (
     encode_event,
 )
 from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_kept
-from coordinator.state.model import Authority, Retired, State
+from coordinator.state.model import Authority, Deployment, Retired, State
 from coordinator.state.phase import Phase
-from coordinator.state.replay import STATE_RESTORED, condense, replay, replay_all
+from coordinator.state.replay import STATE_RESTORED, condense, issued_event, replay, replay_all
 from coordinator.state.roll import Roll
 from coordinator.state.single_use import SingleUse
-from pki.certificates import der, serial_number
+from pki.certificates import CertificateFormatError, der, serial_number
 from pki.keys import PrivateKey, generate_p384, spki_der
-from pki.manifest_history import HistoryMark
+from pki.manifest_history import HistoryMark, history_of
 
 T = TypeVar("T")
 
@@ -97,7 +104,10 @@ class Desk:
     """
 
     def __init__(self, environment: Environment) -> None:
-        """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
+        """Open the sealed state, or begin anew.
+
+        Raises JournalError, EventFormatError, ReplayFailed, and SelfNotAccepted or AnotherState.
+        """
         self.env = environment
         self.used = SingleUse()
         self.roll = Roll()
@@ -108,10 +118,13 @@ class Desk:
         self._since_snapshot = 0
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="slow")
         self._failed: asyncio.Future[JournalError] = asyncio.get_running_loop().create_future()
-        self._state = self._start()
+        found = self.env.vault.open()
+        self._state = self._start(found)
         self.env.observer.phase(self._state.phase.value)
         self.texts = AuthorityTexts(self._state.authority)
         self.root_evidence = self.issue_for(self._state.authority, b"")
+        if isinstance(found, Opened) and self._state.deployment is not None:
+            self._go_on(found, self._state.deployment)
         self._say_restoration()
 
     @property
@@ -271,20 +284,58 @@ class Desk:
             await self._journal.close()
         self.env.vault.close()
 
-    def _start(self) -> State:
-        found = self.env.vault.open()
+    def _start(self, found: Opened | Locked | NoJournal) -> State:
         if isinstance(found, Opened):
             self._journal = found.journal
             self._remember(found)
-            state = self.read(found)
-            if found.handed and state.deployment is not None:
-                self._seal_here(found, state.deployment.manifest)
-            return state
+            return self.read(found)
         if isinstance(found, Locked):
             self.locked = found
             self.env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
         phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
         return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b"", None))
+
+    def _go_on(self, opened: Opened, deployment: Deployment) -> None:
+        """If this program may have the state: seal it here, and let the root certificate say who serves from now on."""
+        root = self._state.authority.root
+        mine = self._claims(self.root_evidence, of_certificate(der(root), b""))
+        before = self._claims_in_root(deployment)
+        try:
+            check_goes_on(deployment, opened.held.since)
+            check_program(deployment, mine, before)
+        except Refused:
+            self.env.vault.close()
+            raise
+        if opened.handed:
+            self._seal_here(opened, deployment.manifest)
+        if before is None or not is_same_program(before, mine):
+            authority = replace(self._state.authority, root=self.renewed_root(self._state))
+            written = self.enact((issued_event(authority),))
+            self.root_evidence = self.issue_for(self._state.authority, b"")
+            self.say_when(written, lambda: self.env.observer.info("another program than before serves this deployment"))
+
+    def renewed_root(self, state: State) -> Certificate:
+        """The same keys, manifest and history, and Evidence of the program and machine that we are now.  Slow."""
+        assert state.deployment is not None, "a journal begins with a manifest"
+        authority, history = state.authority, state.deployment.history
+        keys = AuthorityKeys(authority.root_key, authority.intermediate_key)
+        return self.make_authority(keys, state.deployment.manifest.digest, history.mark, authority.retired).root
+
+    def _claims_in_root(self, deployment: Deployment) -> Claims | None:
+        """What served until now, as the root certificate says; None where it does not say it of this deployment."""
+        root, digest = self._state.authority.root, deployment.manifest.digest
+        try:
+            evidence, mark = evidence_of(root), history_of(root)
+        except (EvidenceFormatError, CertificateFormatError):
+            return None
+        step = None if mark is None else (mark.entries, mark.link)
+        if evidence is None or step != (deployment.history.mark.entries, deployment.history.link):
+            return None
+        return self._claims(evidence, of_root_key(spki_der(self._state.authority.root_key.public_key()), digest))
+
+    def _claims(self, evidence: Evidence, binding: Bound) -> Claims:
+        """What Evidence says, proven or not: the state is open already, and who verifies us judges for himself."""
+        return self.env.verifier.verify(evidence, binding, now=self.env.clock()).claims
 
     def _seal_here(self, opened: Opened, manifest: Manifest) -> None:
         """Another replica's key opened the state: from now on this machine's opens it too, if it has one."""

@@ -1,8 +1,9 @@
-"""A program on simulated hardware, in the words of a manifest: sections of a package, by platform."""
+"""A program in the words of a manifest: sections of a package, by platform."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
+from attestation.claims import Claims
 from attestation.kinds import Kind
 from attestation.simulation.machines import PARAVISOR, PCR
 from attestation.simulation.measure import ProgramMeasurement
@@ -21,6 +22,15 @@ SECTIONS: Final[Mapping[Kind, str]] = {
 """Of each platform that measures programs."""
 
 
+_IDENTITY: Final[Mapping[Kind, Mapping[str, str]]] = {
+    Kind.TDX: {"mrtd": "MRTD", "rtmr1": "RTMR1", "rtmr2": "RTMR2"},
+    Kind.SGX: {"mrenclave": "MRENCLAVE"},
+    Kind.SEV_SNP: {"measurement": "Measurement"},
+    Kind.NITRO: {"pcr0": "PCR0"},
+    Kind.CCA: {"rim": "RIM"},
+}
+
+
 def sections_of(program: ProgramMeasurement) -> dict[str, Section]:
     """What identifies a program, on every platform."""
     return {
@@ -31,6 +41,17 @@ def sections_of(program: ProgramMeasurement) -> dict[str, Section]:
         "CCA": {"RIM": program.rim.hex()},
         "AzureVTPM": {"SEVSNP": {"Measurement": PARAVISOR.hex()}, f"PCR{PCR}": program.pcr11.hex()},
     }
+
+
+def as_package(claims: Claims) -> str:
+    """A program as a package of a manifest names it, on one line: what somebody adds who wants to accept it.
+
+    What is zero is left out: simulated hardware does not measure it.
+    """
+    keys = _IDENTITY.get(claims.kind, {})
+    values = {key: claims.measurements.get(name, b"") for name, key in keys.items()}
+    named = ", ".join(f'{key}: "{value.hex()}"' for key, value in values.items() if any(value))
+    return f"{{{SECTIONS[claims.kind]}: {{{named}}}}}" if named else f"what identifies it on {claims.kind.value}"
 
 
 def yaml_lines(section: Section, indent: int = 0) -> list[str]:

@@ -3,6 +3,9 @@
 A replica waits at its doors until it leads, then serves for as long as it holds the lease, and ends its process when it
 has lost it: what it knows may be old then, and a new process starts from the journal.  Whoever still writes after
 another has taken over is refused by the storage (`journal/kubernetes.py`), so the lease need not be trusted.
+
+A replica that the leader does not accept, or that could not open the state, lets the others go first; one that is not
+accepted opens no doors either, so that it never counts as ready, and a rolling upgrade to it stops.
 """
 
 import asyncio
@@ -35,7 +38,8 @@ class Replica:
     """A process's part in the election of one state's leader.
 
     doors: listening sockets by name, its own from now on.  learn: called with the leader's client door now and then
-    while this replica follows; it blocks.
+    while this replica follows; it blocks, and says whether leader and follower accept each other.  fit: whether this
+    replica could open the state now; it blocks, and may raise ClusterError.
     """
 
     def __init__(
@@ -44,35 +48,41 @@ class Replica:
         name: str,
         doors: Mapping[str, socket.socket],
         *,
-        learn: Callable[[Target], None],
+        learn: Callable[[Target], bool],
+        fit: Callable[[ClusterApi], bool],
         observer: Observer,
         wall: Callable[[], datetime],
         entropy: Callable[[int], bytes],
     ) -> None:
         """Raises ClusterError if there is no way to the API server."""
         self.doors = doors
-        self._observer, self._learn = observer, learn
+        self._observer, self._learn, self._fit = observer, learn, fit
         self._api = ClusterApi(account)
         host = own_address(account)
         notes = {door: str(Address(host, listening.getsockname()[1])) for door, listening in doors.items()}
         identity = f"{socket.gethostname()}-{entropy(6).hex()}"
         candidate = Candidate(identity, notes)
-        self._election = Election(self._api, name, candidate, monotonic=time.monotonic, wall=wall)
+        self._election = Election(
+            self._api, name, candidate, hesitation=self._hesitation, monotonic=time.monotonic, wall=wall
+        )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lease")
         self._leader: Following | None = None
         self._known = asyncio.Condition()
-        self._learning: asyncio.Future[None] | None = None
+        self._learning: asyncio.Future[bool] | None = None
+        self._accepted: bool | None = None
+        """By the leader; None before it was asked."""
+        self._forwarders: list[Forwarder] = []
 
     async def lead(self) -> None:
         """Pass connections on until this replica leads.  Errors of the API server are logged, and it tries again."""
-        forwarders = [Forwarder(partial(self._target, door), ForwardLimits()) for door in self.doors]
-        for forwarder, listening in zip(forwarders, self.doors.values(), strict=True):
-            await forwarder.listen(listening)
         try:
             while not await self._leads():
                 await asyncio.sleep(RENEW_EVERY)
         finally:
-            for forwarder in forwarders:
+            if self._learning is not None:
+                self._learning.cancel()
+                await asyncio.gather(self._learning, return_exceptions=True)
+            for forwarder in self._forwarders:
                 await forwarder.stop()
         self._observer.info("this replica leads")
 
@@ -110,19 +120,41 @@ class Replica:
         if isinstance(answer, Leading):
             return True
         async with self._known:
-            if self._leader is None or self._leader.holder != answer.holder:
+            if answer.holder and (self._leader is None or self._leader.holder != answer.holder):
                 self._observer.info("this replica follows", leader=answer.holder)
-            self._leader = answer
+            self._leader = answer if answer.holder else None
             self._known.notify_all()
-        await self._learn_soon()
+        if answer.holder:
+            self._learn_soon()
         return False
 
-    async def _learn_soon(self) -> None:
+    def _learn_soon(self) -> None:
         """Beside everything else: a leader that does not answer must not keep us from taking its place."""
         if self._learning is None or self._learning.done():
-            with contextlib.suppress(OSError):
-                leader = await self._target(CLIENT_DOOR)
-                self._learning = asyncio.get_running_loop().run_in_executor(None, self._learn, leader)
+            self._learning = asyncio.ensure_future(self._ask_leader())
+
+    async def _ask_leader(self) -> bool:
+        try:
+            leader = await self._target(CLIENT_DOOR)
+        except OSError:
+            return False
+        self._accepted = await asyncio.get_running_loop().run_in_executor(None, self._learn, leader)
+        if self._accepted and not self._forwarders:
+            await self._open_doors()
+        return self._accepted
+
+    async def _open_doors(self) -> None:
+        """Pass connections on from now on."""
+        self._forwarders = [Forwarder(partial(self._target, door), ForwardLimits()) for door in self.doors]
+        for forwarder, listening in zip(self._forwarders, self.doors.values(), strict=True):
+            await forwarder.listen(listening)
+
+    def _hesitation(self) -> float:
+        """Seconds for which others go first; in the lease's thread."""
+        if self._accepted is not False and self._fit(self._api):
+            return 0
+        self._observer.warning("this replica could not open the state: others may lead first", seconds=_HESITATE)
+        return _HESITATE
 
     async def _target(self, door: str) -> Target:
         """Where the leader's door is, once there is one."""
@@ -150,3 +182,7 @@ def own_address(account: Account) -> str:
 
 def _family(account: Account) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in account.host else socket.AF_INET
+
+
+_HESITATE: Final = 2.5 * RENEW_EVERY
+"""Everybody who can lead has tried by then."""

@@ -28,7 +28,7 @@ from coordinator.doors.listen import listen
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.errors import JournalError
-from coordinator.journal.kubernetes import KubernetesStorage
+from coordinator.journal.kubernetes import KubernetesStorage, read_meta
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.machine import Machine, find_machine, make_vault
@@ -229,6 +229,7 @@ def _replica(config: Config, account: Account, successor: Successor) -> Replica:
         config.state_name,
         {door: listen(address.host, address.port) for door, address in _shared_doors(config).items()},
         learn=lambda leader: successor.learn(*leader),
+        fit=lambda api: _is_fit(api, config.state_name, successor),
         observer=machine.observer,
         wall=machine.clock,
         entropy=machine.entropy,
@@ -237,6 +238,14 @@ def _replica(config: Config, account: Account, successor: Successor) -> Replica:
 
 def _shared_doors(config: Config) -> Mapping[str, Address]:
     return {CLIENT_DOOR: config.client, MESH_DOOR: config.mesh}
+
+
+def _is_fit(api: ClusterApi, name: str, successor: Successor) -> bool:
+    """Whether this replica could open the state now.  Raises ClusterError."""
+    try:
+        return successor.opens(read_meta(api, name))
+    except JournalError:
+        return True  # whoever opens it says what is wrong
 
 
 async def _leads_before_a_signal(replica: Replica) -> bool:

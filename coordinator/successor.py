@@ -1,30 +1,50 @@
 """A follower that asks its leader for the state's key, so that it can lead on a machine whose own key never saw it.
 
-Both prove what they are: the leader by fresh evidence over its root key, the follower by evidence over the leader's
-challenge and the key for which the answer is encrypted.  Each accepts only another instance of its own program.
+Both prove what they are: the leader by fresh evidence over its root certificate, the follower by evidence over the
+leader's challenge and the key for which the answer is encrypted.  Each accepts another instance of its own program, or
+one that the manifest names (Config.Coordinators).  A follower does not know the manifest: it believes the one that the
+leader's evidence covers, and the key counts only for a state that goes on from there (journal/since.py).
 """
 
 import contextlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import Certificate
 
 from attestation import binding
 from attestation.errors import AttestationError, NoSealingKey
 from attestation.likeness import Alike
+from coordinator.client.client import COMPATIBLE, CoordinatorClient
 from coordinator.client.endpoint import Endpoint
-from coordinator.client.errors import ClientError
-from coordinator.client.transport import Limits, Transport
-from coordinator.client.verify import NONCE_BYTES, Expectation, verify_in_any_state
+from coordinator.client.errors import AnswerInvalid, ClientError
+from coordinator.client.transport import Exchange, Limits, Transport, key_digest
+from coordinator.client.verify import (
+    NONCE_BYTES,
+    Expectation,
+    VerificationRefused,
+    VerifiedDeployment,
+    verify_answer,
+    with_manifest,
+)
+from coordinator.decisions.errors import LeaderNotAccepted, ProgramNotAccepted
+from coordinator.decisions.succession import not_accepted
 from coordinator.journal.errors import JournalError
 from coordinator.journal.handover import Held, open_sealed, prove
+from coordinator.journal.journal import keyring_of
 from coordinator.journal.sources import Sources
 from coordinator.machine import Machine
+from coordinator.manifest.coordinators import accepted
+from coordinator.manifest.errors import ManifestInvalid
+from coordinator.manifest.parse import parse
 from coordinator.own_claims import OwnEvidenceRefused, own_claims
 from coordinator.wire.replicas import KeyRequest, WrappedCopy
+from pki.certificates import der
 from pki.keys import public_of_known_kind, spki_der
+from pki.manifest_history import HistoryStep, history_of
 
 _ASK_AGAIN: Final = timedelta(seconds=60)
 """A state that was replaced has another key."""
@@ -39,37 +59,91 @@ class Successor:
         self.machine = machine
         self.held: Held | None = None
         self._asked: datetime | None = None
+        self._sources = Sources(tuple(machine.sources), machine.name)
 
-    def learn(self, host: str, port: int) -> None:
-        """Ask the leader, unless that was done within the last minute.  Blocks; what goes wrong is logged."""
+    def learn(self, host: str, port: int) -> bool:
+        """Ask the leader, unless that was done within the last minute.  Blocks; what goes wrong is logged.
+
+        Returns False if leader and follower do not accept each other: this replica must not take anybody's place.
+        """
         now = self.machine.clock()
         if self._asked is not None and now - self._asked < _ASK_AGAIN:
-            return
+            return True
         try:
             held = self._ask(Endpoint(host, port), now)
+        except LeaderNotAccepted as refusal:
+            self._say_refused(refusal.code, str(refusal))
+            return False
         except (ClientError, AttestationError, JournalError, OwnEvidenceRefused) as failure:
+            if isinstance(failure, ClientError) and failure.code == ProgramNotAccepted.code:
+                self._say_refused(failure.code, str(failure))
+                return False
             self.machine.observer.info("the leader did not hand over the state's key", reason=str(failure))
-            return
+            return True
         self._asked = now
         if self.held != held:
             self.machine.observer.info("the leader handed over the state's key; this replica can succeed it")
         self.held = held
+        return True
+
+    def opens(self, meta: Mapping[str, bytes]) -> bool:
+        """Whether this replica could open the state now.  meta: named values of its storage; empty for none yet."""
+        if not meta:
+            return True
+        with contextlib.suppress(JournalError):
+            keyring = keyring_of(meta)
+            if self.held is not None and keyring.is_opened_by(self.held):
+                return True
+            return keyring.is_opened_by(self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id))
+        return False
+
+    def _say_refused(self, code: str, reason: str) -> None:
+        self.machine.observer.warning(f"{code} this replica cannot succeed the leader", reason=reason)
 
     def _ask(self, leader: Endpoint, now: datetime) -> Held:
         machine = self.machine
         alike = Alike(own_claims(machine.issuer, machine.verifier, now=now))
-        expectation = Expectation(machine.verifier, (alike,))
-        nonce = machine.entropy(NONCE_BYTES)
-        deployment, client = verify_in_any_state(Transport(leader, _LIMITS).exchange, expectation, nonce=nonce, now=now)
+        deployment, client = self._verify(Transport(leader, _LIMITS).exchange, alike, now)
+        since = step_of(deployment.root)
         key = X25519PrivateKey.generate()
         recipient = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         challenge = client.replica_challenge()
         bound = binding.of_replica(spki_der(public_of_known_kind(deployment.root.public_key())), challenge, recipient)
         evidence = machine.issuer.issue(bound.report_data)
         answer = client.replica_key(KeyRequest(challenge, recipient, evidence.raw))
-        held = open_sealed(key, answer.sealed)
-        ours = Sources(tuple(machine.sources), machine.name)
+        held = open_sealed(key, answer.sealed, since)
         with contextlib.suppress(NoSealingKey):  # then it can lead only while another that opens the state lives
-            for slot, wrapped in ours.wrap(held.data_key, held.journal_id, answer.mode, answer.sources).items():
+            for slot, wrapped in self._sources.wrap(held, answer.mode, answer.sources).items():
                 client.replica_keep(WrappedCopy(slot, wrapped, prove(held, slot, wrapped)))
         return held
+
+    def _verify(self, exchange: Exchange, alike: Alike, now: datetime) -> tuple[VerifiedDeployment, CoordinatorClient]:
+        """The leader, as another instance of this program, or else as one that its manifest accepts.
+
+        Raises ClientError, LeaderNotAccepted.
+        """
+        machine, nonce = self.machine, self.machine.entropy(NONCE_BYTES)
+        answer = CoordinatorClient(exchange).quote(nonce)
+        client = CoordinatorClient(exchange, pin=key_digest(der(answer.root)))
+        try:
+            return verify_answer(answer, nonce, Expectation(machine.verifier, (alike,)), now=now), client
+        except VerificationRefused as refusal:
+            if refusal.verdict is None or not refusal.verdict.genuine:
+                raise
+            other = refusal.verdict.claims
+        active = client.manifest_get()
+        try:
+            manifest = parse(active.raw, name="the leader's manifest", compatible=active.mode == COMPATIBLE).manifest
+            named = accepted(manifest.config.coordinators, manifest.packages)
+            deployment = verify_answer(answer, nonce, Expectation(machine.verifier, named), now=now)
+        except (ManifestInvalid, VerificationRefused) as cause:
+            raise LeaderNotAccepted(not_accepted(other)) from cause
+        return with_manifest(deployment, active), client
+
+
+def step_of(root: Certificate) -> HistoryStep:
+    """The step of its history at which the deployment of this root certificate is.  Raises AnswerInvalid."""
+    mark = history_of(root)
+    if mark is None:
+        raise AnswerInvalid("N303", "the leader's root certificate names no history of a deployment")
+    return HistoryStep(mark.entries, mark.link)

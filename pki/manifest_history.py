@@ -29,6 +29,14 @@ class HistoryMark:
     predecessors: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryStep:
+    """A moment of a history.  entries: how many it had.  link: over them, 32 bytes."""
+
+    entries: int
+    link: bytes
+
+
 def next_link(previous: bytes, entry: bytes) -> bytes:
     """SHA-256 over a label, the previous link (32 bytes) and SHA-256 of the entry's exact bytes."""
     return hashlib.sha256(_LABEL + previous + hashlib.sha256(entry).digest()).digest()

@@ -7,7 +7,6 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attestation.errors import NoSealingKey
-from coordinator.authority import AuthorityKeys
 from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import RecoveryRefused, ShareUnreadable
 from coordinator.decisions.recover import check_same_plan, recovered, rehearse
@@ -21,7 +20,7 @@ from coordinator.recovery.owner_key import OAEP, encode_owner_key, open_oaep
 from coordinator.recovery.plan import Plan, decode_plan
 from coordinator.recovery.statement import WaitingState
 from coordinator.state.events import EventFormatError, encode_event
-from coordinator.state.model import Authority, Custody, State
+from coordinator.state.model import Custody, State
 from coordinator.state.phase import Ask
 from coordinator.state.replay import ReplayFailed, replay
 from pki.keys import generate_rsa
@@ -160,7 +159,7 @@ class Recovery:
         desk = self._desk
         admit(desk.state, Ask.RECOVER)
         opened, state = await desk.in_thread(lambda: self._open(gathering))
-        root = await desk.in_thread(lambda: self._new_root(state))
+        root = await desk.in_thread(lambda: desk.renewed_root(state))
         events = recovered(state, root, gathering, now=desk.env.clock())
         await opened.journal.append([encode_event(event) for event in events])
         await self._seal(opened, state)
@@ -176,13 +175,6 @@ class Recovery:
         state = self._desk.read(opened)
         check_same_plan(state, gathering.plan)
         return opened, state
-
-    def _new_root(self, state: State) -> Authority:
-        """The same keys, and a root certificate with Evidence of the machine that we run on now.  Slow."""
-        assert state.deployment is not None, "a journal begins with a manifest"
-        authority, history = state.authority, state.deployment.history
-        keys = AuthorityKeys(authority.root_key, authority.intermediate_key)
-        return self._desk.make_authority(keys, state.deployment.manifest.digest, history.mark, authority.retired)
 
     async def _seal(self, opened: Opened, state: State) -> None:
         assert state.deployment is not None, "a journal begins with a manifest"

@@ -1,4 +1,6 @@
-"""Other replicas of this program: they get the state's key, so that each of them can lead when this one is gone."""
+"""Other replicas, of this program or of one that the manifest accepts: they get the state's key, so that each of them
+can lead when this one is gone.
+"""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -9,15 +11,16 @@ from attestation.appraisal import Outcome, judge
 from attestation.checks import Status
 from attestation.errors import AttestationError, EvidenceFormatError
 from attestation.evidence import recognise
-from attestation.likeness import Alike
+from attestation.likeness import Alike, is_same_program
 from coordinator.decisions.decision import admit
-from coordinator.decisions.errors import ReplicaRefused
+from coordinator.decisions.errors import ProgramNotAccepted, ReplicaRefused
+from coordinator.decisions.succession import accepted_coordinators, not_accepted
 from coordinator.desk import Desk, TryAgain
 from coordinator.journal.errors import JournalError
 from coordinator.journal.handover import Held, is_proof, seal_for
 from coordinator.journal.sources import key_source_names
-from coordinator.manifest.model import Manifest
 from coordinator.own_claims import OwnEvidenceRefused, own_claims
+from coordinator.state.model import Deployment
 from coordinator.state.phase import Ask
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy
 from pki.keys import spki_der
@@ -49,7 +52,7 @@ class Replicas:
         return made
 
     async def hand_over(self, asked: KeyRequest) -> Handover:
-        """The data key, for another instance of this very program.
+        """The data key, for another instance of this very program, or for one that the manifest accepts.
 
         Raises ReplicaRefused, WrongPhase, TryAgain, NotServing.
         """
@@ -63,17 +66,22 @@ class Replicas:
             evidence = recognise(asked.evidence)
         except EvidenceFormatError as cause:
             raise ReplicaRefused(f"expected evidence: {cause}") from cause
-        verdict = judge(desk.env.verifier.verify(evidence, bound, now=now), (await self._program(),))
+        alike, deployment = await self._program(), self._deployment()
+        verification = desk.env.verifier.verify(evidence, bound, now=now)
+        verdict = judge(verification, (alike, *accepted_coordinators(deployment)))
         if verdict.outcome is not Outcome.AFFIRMING:
             wrong = [check for check in verdict.checks if check.status is not Status.PASSED]
             desk.env.observer.warning("a replica was refused", checks=[f"{c.name}: {c.found}" for c in wrong])
+            if verdict.genuine and not is_same_program(alike.mine, verdict.claims):
+                raise ProgramNotAccepted(not_accepted(verdict.claims))
             raise ReplicaRefused("its evidence is not that of another instance of this program")
         try:
             sealed = seal_for(asked.recipient, held)
         except JournalError as cause:
             raise ReplicaRefused(str(cause)) from cause
-        desk.env.observer.info("a replica was given the state's key", hardware=verdict.claims.hardware_id)
-        manifest = self._manifest()
+        same, manifest = is_same_program(alike.mine, verdict.claims), deployment.manifest
+        fields = {"hardware": verdict.claims.hardware_id, "same_program": same}
+        desk.env.observer.info("a replica was given the state's key", **fields)
         return Handover(sealed, manifest.config.seal_mode.value, key_source_names(manifest))
 
     async def keep(self, copy: WrappedCopy) -> None:
@@ -100,10 +108,10 @@ class Replicas:
             raise ReplicaRefused("the manifest keeps the state in memory only (Config/SealMode: Disabled)")
         return held
 
-    def _manifest(self) -> Manifest:
+    def _deployment(self) -> Deployment:
         deployment = self._desk.state.deployment
         assert deployment is not None, "the phase table admits this only with a deployment"
-        return deployment.manifest
+        return deployment
 
     async def _program(self) -> Alike:
         """What this program is; found out once, and asked anew for as long as that fails."""

@@ -27,7 +27,10 @@ class Leading:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """Somebody else holds it.  holder: its identity.  notes: what it says of itself, by name; proven by nothing."""
+    """We do not hold it.  holder: who does; empty where nobody does, and we let others go first.
+
+    notes: what the holder says of itself, by name; proven by nothing.
+    """
 
     holder: str
     notes: Mapping[str, str]
@@ -42,7 +45,11 @@ class Candidate:
 
 
 class Election:
-    """Tries for one lease.  monotonic: seconds; wall: the time that people read in the object."""
+    """Tries for one lease.
+
+    hesitation: asked when the lease may be taken, for how many seconds others go first; it may raise ClusterError.
+    monotonic: seconds; wall: the time that people read in the object.
+    """
 
     def __init__(
         self,
@@ -52,9 +59,10 @@ class Election:
         *,
         monotonic: Callable[[], float],
         wall: Callable[[], datetime],
+        hesitation: Callable[[], float] = lambda: 0,
     ) -> None:
         self._api, self._name, self._candidate = api, name, candidate
-        self._monotonic, self._wall = monotonic, wall
+        self._hesitation, self._monotonic, self._wall = hesitation, monotonic, wall
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{api.namespace}/leases"
         self._seen: tuple[str, float] = ("", monotonic())
 
@@ -89,8 +97,11 @@ class Election:
         version = str(found.get("metadata", {}).get("resourceVersion", ""))
         if version != self._seen[0]:
             self._seen = (version, self._monotonic())
-        if holder and self._monotonic() - self._seen[1] < _duration(found):
+        unchanged, held = self._monotonic() - self._seen[1], _duration(found) if holder else 0
+        if unchanged < held:
             return Following(holder, _notes(found))
+        if unchanged < held + self._hesitation():
+            return Following("", {})
         self._api.replace(self._path, self._lease(found, self._candidate.identity, _transitions(found) + 1))
         return Leading()
 

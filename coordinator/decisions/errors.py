@@ -224,6 +224,34 @@ class ReplicaRefused(Refused):
     hint = "replicas must run one image, on machines of one kind, with the same trust anchors and collateral"
 
 
+class ProgramNotAccepted(ReplicaRefused):
+    """A replica is a coordinator, genuine, and another program than the manifest accepts."""
+
+    code = "R520"
+    hint = "name its package under Config.Coordinators of the manifest, by an update; the text says what to add"
+
+
+class LeaderNotAccepted(ReplicaRefused):
+    """The leader is another program, which its own manifest does not accept: what it hands over is not to be used."""
+
+    code = "R521"
+    hint = "name the packages of both programs under Config.Coordinators of the manifest, by an update"
+
+
+class SelfNotAccepted(Refused):
+    """The state opens, and its manifest does not accept this program."""
+
+    code = "R522"
+    hint = "start the version that served before, and accept this one there with `enclasp manifest update`"
+
+
+class AnotherState(Refused):
+    """The state opens with a key that was handed over, and is none that goes on from there."""
+
+    code = "R523"
+    hint = "somebody has put another state in its place: restore it, or recover with the owners' keys"
+
+
 class RecoveryRefused(Refused):
     """A share, or a rehearsal's proof, is not what this state needs; `cause` says why."""
 
@@ -367,5 +395,9 @@ CODES = {
         "the text says why; correct the document, propose it again",
     ),
     "R480": ("a replica was refused the state's key", ReplicaRefused.hint),
+    "R520": ("a replica is a program that the manifest does not accept", ProgramNotAccepted.hint),
+    "R521": ("the leader is a program that its manifest does not accept", LeaderNotAccepted.hint),
+    "R522": ("the manifest does not accept this coordinator", SelfNotAccepted.hint),
+    "R523": ("the state is none that goes on from where its key was handed over", AnotherState.hint),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

@@ -3,24 +3,26 @@
 from dataclasses import replace
 from datetime import datetime
 
+from cryptography.x509 import Certificate
+
 from coordinator.decisions.decision import Decision, admit
 from coordinator.recovery.errors import NoRecoveryKeys, NothingProven, PlanInvalid
 from coordinator.recovery.gathering import Gathering
 from coordinator.recovery.plan import Plan
 from coordinator.recovery.rehearsal import check_rehearsal
 from coordinator.state.events import Event, RecoveryRehearsed, StateRecovered
-from coordinator.state.model import Authority, State
+from coordinator.state.model import State
 from coordinator.state.phase import Ask
 from coordinator.state.replay import issued_event
 
 
-def recovered(state: State, root: Authority, gathering: Gathering, *, now: datetime) -> tuple[Event, ...]:
+def recovered(state: State, root: Certificate, gathering: Gathering, *, now: datetime) -> tuple[Event, ...]:
     """What follows when a state was opened by its owners.
 
-    root: a hierarchy of the same keys, whose root certificate holds Evidence of the machine that we run on now.  Only
-    that certificate changes: marbles of before and after it trust each other.
+    root: of the same key, with Evidence of the machine that we run on now.  Only that certificate changes: marbles of
+    before and after it trust each other.
     """
-    authority = replace(state.authority, root=root.root)
+    authority = replace(state.authority, root=root)
     owners = tuple(sorted(gathering.given))
     return StateRecovered(int(now.timestamp() * 1000), owners), issued_event(authority)
 

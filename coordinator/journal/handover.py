@@ -14,16 +14,18 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from coordinator.journal.errors import KeyUnusable
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId
+from pki.manifest_history import HistoryStep
 
 RECIPIENT_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A data key, and the journal that it opens."""
+    """A data key, and the journal that it opens.  since: of a key that another replica gave; None for one's own."""
 
     journal_id: JournalId
     data_key: DataKey
+    since: HistoryStep | None = None
 
 
 def seal_for(recipient: bytes, held: Held) -> bytes:
@@ -35,15 +37,15 @@ def seal_for(recipient: bytes, held: Held) -> bytes:
         raise KeyUnusable("recipient", f"an X25519 key of {RECIPIENT_BYTES} bytes", "other bytes") from cause
 
 
-def open_sealed(key: X25519PrivateKey, sealed: bytes) -> Held:
-    """What was encrypted for `key`.  Raises KeyUnusable."""
+def open_sealed(key: X25519PrivateKey, sealed: bytes, since: HistoryStep) -> Held:
+    """What was encrypted for `key`.  since: the step that the giver proved.  Raises KeyUnusable."""
     try:
         plain = _SUITE.decrypt(sealed, key, _INFO)
     except (InvalidTag, ValueError) as cause:
         raise KeyUnusable("handed key", "one that was encrypted for this replica", "other bytes") from cause
     if len(plain) != JOURNAL_ID_BYTES + DATA_KEY_BYTES:
         raise KeyUnusable("handed key", f"{JOURNAL_ID_BYTES + DATA_KEY_BYTES} bytes", f"{len(plain)} bytes")
-    return Held(JournalId(plain[:JOURNAL_ID_BYTES]), DataKey(plain[JOURNAL_ID_BYTES:]))
+    return Held(JournalId(plain[:JOURNAL_ID_BYTES]), DataKey(plain[JOURNAL_ID_BYTES:]), since)
 
 
 def prove(held: Held, name: str, wrapped: bytes) -> bytes:

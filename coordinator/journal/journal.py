@@ -32,12 +32,18 @@ class Keyring:
     """What a storage says of its journal before any key is there.
 
     wrapped_keys: name of the key source ("cce", …) to the data key as that source wrapped it.
-    notes: whatever else was kept in clear, by name.  Nothing of it is proven before `Journal.open`.
+    notes: whatever else was kept in clear, by name.  check: what tells its data key from others.
+    Nothing of it is proven before `Journal.open`.
     """
 
     journal_id: JournalId
     wrapped_keys: Mapping[str, bytes]
     notes: Mapping[str, bytes]
+    check: bytes
+
+    def is_opened_by(self, held: Held) -> bool:
+        """Whether this is the key, as far as the storage says."""
+        return held.journal_id == self.journal_id and held.data_key.check_value(self.journal_id) == self.check
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ def keyring_of(meta: Mapping[str, bytes]) -> Keyring:
         _journal_id(meta),
         _without_prefix(_KEY_PREFIX, meta),
         _without_prefix(_NOTE_PREFIX, meta),
+        meta.get(_CHECK, b""),
     )
 
 

@@ -48,6 +48,15 @@ _PAUSES: Final = (0.05, 0.2, 0.5, 1.0)
 _COMMIT_BYTES: Final = 16
 
 
+def read_meta(api: ClusterApi, name: str) -> Mapping[str, bytes]:
+    """Named values of the storage `name`, without claiming it; empty where there is none.
+
+    Raises ClusterError, StorageFailed.
+    """
+    found = api.get(f"/api/v1/namespaces/{api.namespace}/secrets/{name}")
+    return {} if found is None else dict(read_head(f"Secret {api.namespace}/{name}", found).content.meta)
+
+
 class KubernetesStorage:
     """The storage named `name`, claimed for as long as nobody else claims it.
 

@@ -1,6 +1,9 @@
 """All key sources of one machine, and under which names the storage keeps what they wrapped.
 
 Where replicas on several machines share a storage, each machine has slots of its own: `cce-1f2e…` beside `cce-77a0…`.
+A key that another replica gave is kept with the moment from which on it counts:
+
+    version u8 = 2 | since (36) | what the source wrapped for `bind(since, journal id)`
 """
 
 import hashlib
@@ -13,7 +16,9 @@ from typing import Final
 from attestation.errors import NoSealingKey
 from attestation.issue import Issuer
 from coordinator.journal.errors import JournalError, KeySourceFailed, KeyUnusable
-from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.handover import Held
+from coordinator.journal.key import JournalId
+from coordinator.journal.since import SINCE_BYTES, bind, encode_since, parse_since
 from coordinator.journal.source import KeySource
 from coordinator.manifest.model import KeySource as Kept
 from coordinator.manifest.model import Manifest
@@ -40,21 +45,24 @@ class Sources:
         """What the storage calls the key that source `name` of this machine wrapped."""
         return f"{name}-{self.machine}" if self.machine else name
 
-    def wrap(self, data_key: DataKey, journal_id: JournalId, mode: str, names: Sequence[str]) -> dict[str, bytes]:
+    def wrap(self, held: Held, mode: str, names: Sequence[str]) -> dict[str, bytes]:
         """By each source of these names: slot to wrapped key.  Raises NoSealingKey, KeySourceFailed."""
         known = {source.name: source for source in self.sources}
         for name in names:
             if name not in known:
                 raise NoSealingKey(f"key source {name}: this coordinator's configuration has none")
-        return {self.slot(name): known[name].wrap(data_key, mode, journal_id) for name in names}
+        before, journal_id = b"", held.journal_id
+        if held.since is not None:
+            before, journal_id = _HANDED + encode_since(held.since), bind(held.since, journal_id)
+        return {self.slot(name): before + known[name].wrap(held.data_key, mode, journal_id) for name in names}
 
-    def unwrap(self, wrapped_keys: Mapping[str, bytes], journal_id: JournalId) -> DataKey:
+    def unwrap(self, wrapped_keys: Mapping[str, bytes], journal_id: JournalId) -> Held:
         """By the first source that can.  Raises KeyUnusable or KeySourceFailed, of the first that wrapped it."""
         reasons: list[JournalError] = []
         for source in self.sources:
             if (wrapped := wrapped_keys.get(self.slot(source.name))) is not None:
                 try:
-                    return source.unwrap(wrapped, journal_id)
+                    return _unwrap(source, wrapped, journal_id)
                 except (KeyUnusable, KeySourceFailed) as reason:
                     reasons.append(reason)
         if reasons:
@@ -63,10 +71,19 @@ class Sources:
         raise KeyUnusable("key source", wanted, ", ".join(wrapped_keys) or "none")
 
 
+def _unwrap(source: KeySource, wrapped: bytes, journal_id: JournalId) -> Held:
+    """Raises KeyUnusable, KeySourceFailed."""
+    if wrapped[:1] != _HANDED:
+        return Held(journal_id, source.unwrap(wrapped, journal_id))
+    since = parse_since(wrapped[1 : 1 + SINCE_BYTES])
+    return Held(journal_id, source.unwrap(wrapped[1 + SINCE_BYTES :], bind(since, journal_id)), since)
+
+
 def key_source_names(manifest: Manifest) -> tuple[str, ...]:
     """What the vault calls the manifest's key sources."""
     return tuple(_SOURCES[source] for source in manifest.config.key_sources)
 
 
 _SOURCES: Final = {Kept.PLATFORM: "cce", Kept.TPM: "tpm", Kept.PKCS11: "pkcs11"}
+_HANDED: Final = b"\x02"
 _LABEL: Final = b"enclasp name of a machine v1"

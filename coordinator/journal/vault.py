@@ -34,12 +34,13 @@ _NONCE_BYTES: Final = 12
 class Opened:
     """The journal and every body in it, in order.
 
-    handed: True if another replica's key opened it, and no key source of this machine: seal it here too.
+    held: the key that opened it.  handed: True if another replica gave it, and no key source of this machine has it:
+    seal it here too.
     """
 
     journal: Journal
     bodies: list[bytes]
-    data_key: DataKey = field(repr=False)
+    held: Held
     handed: bool = False
 
 
@@ -93,13 +94,13 @@ class Vault:
         if isinstance(keyring, NoJournal):
             return keyring
         try:
-            data_key = self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id)
+            held = self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id)
         except (KeyUnusable, KeySourceFailed) as reason:
             with contextlib.suppress(WrongKey):  # the state has got another key since that one was handed over
                 if self._handed is not None and self._handed.journal_id == keyring.journal_id:
-                    return self._open(self._handed.data_key, handed=True)
+                    return self._open(self._handed, handed=True)
             return Locked(reason, keyring.journal_id, unproven_head(self._storage), keyring.notes.get(RECOVERY, b""))
-        return self._open(data_key)
+        return self._open(held)
 
     def recover(self, secret: bytes) -> Opened:
         """Open a locked journal with its owners' secret.  Raises JournalError."""
@@ -107,16 +108,14 @@ class Vault:
         if isinstance(keyring, NoJournal) or RECOVERY not in keyring.wrapped_keys:
             raise KeyUnusable("key source", RECOVERY, "none")
         data_key = unwrap(keyring.wrapped_keys[RECOVERY], secret, keyring.journal_id)
-        return self._open(data_key)
+        return self._open(Held(keyring.journal_id, data_key))
 
     def seal(self, opened: Opened, mode: str, sources: Sequence[str]) -> None:
         """Wrap the data key of an open journal anew, durably, by these sources of this machine.
 
         Raises NoSealingKey, KeySourceFailed, StorageFailed.
         """
-        keyring = read_keyring(self._storage)
-        assert not isinstance(keyring, NoJournal), "an open journal is there"
-        wrapped = self._sources.wrap(opened.data_key, keyring.journal_id, mode, sources)
+        wrapped = self._sources.wrap(opened.held, mode, sources)
         self._storage.put_meta({f"key/{name}": value for name, value in wrapped.items()})
 
     def new_keys(self, journal_id: JournalId, mode: str, sources: Sequence[str], recovery: Prepared | None) -> NewKeys:
@@ -125,7 +124,7 @@ class Vault:
         mode, sources: of the manifest; not Disabled.  Raises what `check` raises.
         """
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))
-        wrapped, notes = self._sources.wrap(data_key, journal_id, mode, sources), dict[str, bytes]()
+        wrapped, notes = self._sources.wrap(Held(journal_id, data_key), mode, sources), dict[str, bytes]()
         if recovery is not None:
             nonce = self._entropy(_NONCE_BYTES)
             wrapped[RECOVERY] = wrap(data_key, recovery.secret, RECOVERY, journal_id, nonce)
@@ -138,7 +137,8 @@ class Vault:
         Raises NoSealingKey, which says what to do instead, and KeySourceFailed.
         """
         if mode != "Disabled":
-            self._sources.wrap(DataKey(bytes(DATA_KEY_BYTES)), JournalId(bytes(JOURNAL_ID_BYTES)), mode, sources)
+            nothing = Held(JournalId(bytes(JOURNAL_ID_BYTES)), DataKey(bytes(DATA_KEY_BYTES)))
+            self._sources.wrap(nothing, mode, sources)
 
     def found(
         self, bodies: Sequence[bytes], mode: str, sources: Sequence[str], recovery: Prepared | None = None
@@ -190,9 +190,9 @@ class Vault:
         """Let go of the storage."""
         self._storage.close()
 
-    def _open(self, data_key: DataKey, *, handed: bool = False) -> Opened:
-        journal, bodies = Journal.open(self._storage, data_key, archives=self._archives, entropy=self._entropy)
-        return Opened(journal, bodies, data_key, handed)
+    def _open(self, held: Held, *, handed: bool = False) -> Opened:
+        journal, bodies = Journal.open(self._storage, held.data_key, archives=self._archives, entropy=self._entropy)
+        return Opened(journal, bodies, held, handed)
 
 
 def _take_back(storage: Storage, journal_id: JournalId, failure: StorageFailed) -> None:

@@ -1,6 +1,7 @@
 """The messages about manifests: code to title and hint.  E09x: legal, but this version does not do it yet.
 
 V30x: of waivers, whose words are the same for evidence.  V31x: of approvals that the reading of a secret needs.
+V32x: of the coordinators that a manifest accepts.
 """
 
 from collections.abc import Mapping
@@ -95,6 +96,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E094": (
         "infrastructures are not enforced",
         "demand it of the platform in the package: AcceptedTCBStatuses, MinimumTCBDate, PPIDs",
+    ),
+    "V320": (
+        "this cannot be an accepted coordinator",
+        "name what proves a coordinator whose memory its host cannot read; see Config.Coordinators in the reference",
     ),
     **{code: waivers.CODES[code] for code in (waivers.WAIVER_ENDS, waivers.WAIVER_EXPIRED)},
 }

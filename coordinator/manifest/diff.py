@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from coordinator.manifest.change import Change, Gravity
 from coordinator.manifest.diff_approvals import approval_changes
+from coordinator.manifest.diff_coordinators import coordinator_changes
 from coordinator.manifest.diff_packages import package_changes, same_program
 from coordinator.manifest.diff_people import people_changes
 from coordinator.manifest.diff_recovery import recovery_changes
@@ -33,6 +34,7 @@ def diff(before: Manifest, after: Manifest) -> tuple[Change, ...]:
         *people_changes(before.users, after.users),
         *recovery_changes(before, after),
         *update_changes(before, after),
+        *coordinator_changes(before, after),
         *compared.config(),
     ]
     return tuple(sorted(changes, key=lambda change: change.gravity))
@@ -69,16 +71,16 @@ class _Comparison:
             path = _path("Packages", name)
             if old is None or new is None:
                 verb = "is new" if old is None else "is gone"
-                yield Change(
-                    Gravity.NEUTRAL, path, f'package "{name}" {verb}; the marbles that use it say what it means'
-                )
+                yield Change(Gravity.NEUTRAL, path, f'package "{name}" {verb}; what uses it says what it means')
             else:
                 yield from package_changes(path, old, new, self._users(name))
 
     def _users(self, package: str) -> str:
         """The marbles of a package, in words."""
         users = [marble.type for marble in self._after.marbles.values() if marble.package == package]
-        return "marble " + ", ".join(f'"{user}"' for user in users) if users else f'package "{package}" (not used)'
+        words = ["marble " + ", ".join(f'"{user}"' for user in users)] if users else []
+        words += ["the coordinator"] if package in self._after.config.coordinators else []
+        return " and ".join(words) or f'package "{package}" (not used)'
 
     # Marbles
 

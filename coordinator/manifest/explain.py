@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from coordinator.manifest.diff_approvals import who_approves
+from coordinator.manifest.diff_coordinators import who_coordinates
 from coordinator.manifest.diff_people import power_words
 from coordinator.manifest.diff_recovery import who_recovers
 from coordinator.manifest.diff_updates import who_updates
@@ -204,6 +205,7 @@ def _for_all(manifest: Manifest) -> Iterator[str]:
     yield who_updates(manifest)
     yield who_recovers(manifest)
     yield from _keepers(manifest)
+    yield from who_coordinates(manifest)
 
 
 def _keepers(manifest: Manifest) -> Iterator[str]:

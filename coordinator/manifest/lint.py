@@ -61,7 +61,7 @@ class _Linter:
 
     def _package(self, package: Package, marbles: list[str]) -> None:
         place = self._places.key("Packages", package.name)
-        if not marbles:
+        if not marbles and package.name not in self._manifest.config.coordinators:
             message = f'package "{package.name}" is used by no marble'
             self._warn("E040", place, message, "remove it, or let a marble name it")
         elif len(marbles) > 1:

@@ -236,7 +236,8 @@ class Config:
 
     update_threshold: how many users must approve an update; 0 is all who may.  update_expiry: how long a proposed one
     waits for them.  update_delay: how long after its proposal it comes in force at the earliest.  update_overlap: how
-    long the intermediate of before an update stays trusted.
+    long the intermediate of before an update stays trusted.  coordinators: names of packages that may
+    have the state; where there are none, only the program that has it.
     """
 
     seal_mode: SealMode = SealMode.PRODUCT_KEY
@@ -248,6 +249,7 @@ class Config:
     recovery_threshold: int = 0
     key_sources: tuple[KeySource, ...] = DEFAULT_SOURCES
     feature_gates: frozenset[FeatureGate] = frozenset()
+    coordinators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """Text to Manifest.  All errors are reported at once.  Nothing half-parsed leaves this file."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from coordinator.manifest.coordinators import read_coordinators
 from coordinator.manifest.document import Document, Node
 from coordinator.manifest.duration import parse_duration
 from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
@@ -16,6 +17,7 @@ from coordinator.manifest.model import (
     FeatureGate,
     KeySource,
     Manifest,
+    Package,
     SealMode,
     UpdateTerms,
 )
@@ -94,7 +96,7 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
         tls=tags,
         users=users,
         recovery_keys=read_recovery_keys(reading, view),
-        config=_config(reading, view),
+        config=_config(reading, view, names, packages),
         compatible=reading.compatible,
         update=_update(reading, view, names),
     )
@@ -112,7 +114,7 @@ def _open_comments(reading: Reading, root: Node) -> None:
         reading.remark("E060", place, message, "decide, and delete the comment")
 
 
-def _config(reading: Reading, view: View) -> Config:
+def _config(reading: Reading, view: View, names: Iterable[str], packages: Mapping[str, Package]) -> Config:
     config = view.view("Config")
     gates = set()
     for item, gate in zip(config.items("FeatureGates"), config.texts("FeatureGates"), strict=True):
@@ -143,6 +145,7 @@ def _config(reading: Reading, view: View) -> Config:
         recovery_threshold=config.number("RecoveryThreshold") or 0,
         key_sources=tuple(KeySource(name) for name in dict.fromkeys(config.texts("KeySources"))) or DEFAULT_SOURCES,
         feature_gates=frozenset(gates),
+        coordinators=read_coordinators(reading, config, names, packages),
     )
 
 

@@ -392,6 +392,12 @@ _CONFIG: Final = struct(
                 "description": "What keeps the key of the state: each of them alone opens it again after a restart.",
             }
         ),
+        "Coordinators": ours(
+            texts(
+                "Packages whose program may have the Coordinator's state: replicas of two versions at a time, and the "
+                "next version. Default: other instances of the program that has it."
+            )
+        ),
         "RecoveryThreshold": whole(
             UINT64, "How many owners of recovery keys recover together: 0 is all, else from 2 to their number."
         ),

@@ -1,7 +1,7 @@
 """What can happen, as frozen records with a stable encoding: one event is one sealed journal record.
 
 The encoding is MessagePack with a version byte before it; a field may be added with a default, never renamed or
-removed.  A test holds a recorded journal of the first version against this file.
+removed, and a default never changed.  A test holds a recorded journal of the first version against this file.
 """
 
 from typing import TypeAlias
@@ -11,7 +11,14 @@ import msgspec
 _VERSION = b"\x01"
 
 
-class StoredSecret(msgspec.Struct, frozen=True):
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A field of which a version does not know is not lost by it: it refuses the record.
+
+    A field with its default is not written, so two versions understand each other until a newer one uses what is new.
+    """
+
+
+class StoredSecret(_Record, frozen=True):
     """A shared secret's value.  certificate: DER or empty; public, private: raw key, or SPKI and PKCS#8 DER."""
 
     certificate: bytes
@@ -19,7 +26,7 @@ class StoredSecret(msgspec.Struct, frozen=True):
     private: bytes
 
 
-class LogEntry(msgspec.Struct, frozen=True):
+class LogEntry(_Record, frozen=True):
     """One line of the update log (contract 8.4).  update: what happened; details: further fields, in their order."""
 
     time_ms: int
@@ -27,7 +34,7 @@ class LogEntry(msgspec.Struct, frozen=True):
     details: dict[str, str | int | tuple[str, ...]]
 
 
-class RetiredIssued(msgspec.Struct, frozen=True):
+class RetiredIssued(_Record, frozen=True):
     """An intermediate that stays trusted for a time: three certificates, DER (state/model.py, Retired).
 
     number: of the history's step that brought it.
@@ -39,7 +46,7 @@ class RetiredIssued(msgspec.Struct, frozen=True):
     number: int
 
 
-class Version(msgspec.Struct, frozen=True):
+class Version(_Record, frozen=True):
     """One step of the deployment's history.  entry: its text as verifiers get it, exact (wire/history.py).
 
     raw: the document that was agreed on; a snapshot may leave old ones out (empty).
@@ -49,7 +56,7 @@ class Version(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-class Approval(msgspec.Struct, frozen=True):
+class Approval(_Record, frozen=True):
     """A user's word for a document.  signature: detached, as it was sent, or empty: the user's connection said it.
 
     key: SHA-256 of the SubjectPublicKeyInfo of the user's key.
@@ -61,14 +68,14 @@ class Approval(msgspec.Struct, frozen=True):
     signature: bytes
 
 
-class Founded(msgspec.Struct, frozen=True, tag="founded"):
+class Founded(_Record, frozen=True, tag="founded"):
     """The root key was made.  root_key: PKCS#8 DER; names: the Coordinator's DNS names and IP addresses."""
 
     root_key: bytes
     names: tuple[str, ...]
 
 
-class AuthorityIssued(msgspec.Struct, frozen=True, tag="authority-issued"):
+class AuthorityIssued(_Record, frozen=True, tag="authority-issued"):
     """New CA certificates (DER) and the key of the intermediate and the marble root (PKCS#8 DER)."""
 
     root: bytes
@@ -78,7 +85,7 @@ class AuthorityIssued(msgspec.Struct, frozen=True, tag="authority-issued"):
     retired: tuple[RetiredIssued, ...] = ()
 
 
-class ManifestSet(msgspec.Struct, frozen=True, tag="manifest-set"):
+class ManifestSet(_Record, frozen=True, tag="manifest-set"):
     """The first manifest.  raw: its exact bytes; language: version of the language that read it.
 
     entry: of the history; empty in journals of before there was one.
@@ -94,7 +101,7 @@ class ManifestSet(msgspec.Struct, frozen=True, tag="manifest-set"):
     entry: str = ""
 
 
-class SecretsWritten(msgspec.Struct, frozen=True, tag="secrets-written"):
+class SecretsWritten(_Record, frozen=True, tag="secrets-written"):
     """A user set values of user-defined secrets; an empty value unsets one."""
 
     time_ms: int
@@ -102,7 +109,7 @@ class SecretsWritten(msgspec.Struct, frozen=True, tag="secrets-written"):
     secrets: dict[str, StoredSecret]
 
 
-class ReadRequested(msgspec.Struct, frozen=True, tag="read-requested"):
+class ReadRequested(_Record, frozen=True, tag="read-requested"):
     """A user asks to read secrets that need the approval of others.  document: its exact bytes (wire/read_requests.py).
 
     missing: how many must approve at least, and users: who may.  times_read: answers until now, for a snapshot.
@@ -115,7 +122,7 @@ class ReadRequested(msgspec.Struct, frozen=True, tag="read-requested"):
     times_read: int = 0
 
 
-class ReadApproved(msgspec.Struct, frozen=True, tag="read-approved"):
+class ReadApproved(_Record, frozen=True, tag="read-approved"):
     """A user approves the request with this id.  missing: approvals that are wanted still, at least; of whom."""
 
     id: str
@@ -124,7 +131,7 @@ class ReadApproved(msgspec.Struct, frozen=True, tag="read-approved"):
     users: tuple[str, ...]
 
 
-class ReadEnded(msgspec.Struct, frozen=True, tag="read-ended"):
+class ReadEnded(_Record, frozen=True, tag="read-ended"):
     """A request will not be answered any more.  reason: of state/read_replay.py; user: who ended it, or empty."""
 
     time_ms: int
@@ -133,7 +140,7 @@ class ReadEnded(msgspec.Struct, frozen=True, tag="read-ended"):
     user: str
 
 
-class SecretsRead(msgspec.Struct, frozen=True, tag="secrets-read"):
+class SecretsRead(_Record, frozen=True, tag="secrets-read"):
     """The user of an approved request gets values."""
 
     time_ms: int
@@ -141,7 +148,7 @@ class SecretsRead(msgspec.Struct, frozen=True, tag="secrets-read"):
     secrets: tuple[str, ...]
 
 
-class RecoveryPrepared(msgspec.Struct, frozen=True, tag="recovery-prepared"):
+class RecoveryPrepared(_Record, frozen=True, tag="recovery-prepared"):
     """A key that opens this journal was split among owners, anew with each manifest that changes them.
 
     plan: as `recovery.plan` encodes it.  envelopes, verifiers: encrypted shares and what their rehearsals are checked
@@ -154,21 +161,21 @@ class RecoveryPrepared(msgspec.Struct, frozen=True, tag="recovery-prepared"):
     rehearsed: dict[str, int] = {}
 
 
-class RecoveryRehearsed(msgspec.Struct, frozen=True, tag="recovery-rehearsed"):
+class RecoveryRehearsed(_Record, frozen=True, tag="recovery-rehearsed"):
     """An owner has shown that the share still opens."""
 
     time_ms: int
     owner: str
 
 
-class StateRecovered(msgspec.Struct, frozen=True, tag="state-recovered"):
+class StateRecovered(_Record, frozen=True, tag="state-recovered"):
     """Owners opened this journal where no key source did."""
 
     time_ms: int
     owners: tuple[str, ...]
 
 
-class UpdateProposed(msgspec.Struct, frozen=True, tag="update-proposed"):
+class UpdateProposed(_Record, frozen=True, tag="update-proposed"):
     """A user asks for another manifest; it waits for approvals until expires_ms."""
 
     time_ms: int
@@ -179,7 +186,7 @@ class UpdateProposed(msgspec.Struct, frozen=True, tag="update-proposed"):
     expires_ms: int
 
 
-class UpdateApproved(msgspec.Struct, frozen=True, tag="update-approved"):
+class UpdateApproved(_Record, frozen=True, tag="update-approved"):
     """A user approves the manifest that is proposed.  missing: approvals that are wanted still; of whom, say users."""
 
     approval: Approval
@@ -187,7 +194,7 @@ class UpdateApproved(msgspec.Struct, frozen=True, tag="update-approved"):
     users: tuple[str, ...]
 
 
-class UpdateWithdrawn(msgspec.Struct, frozen=True, tag="update-withdrawn"):
+class UpdateWithdrawn(_Record, frozen=True, tag="update-withdrawn"):
     """The proposed manifest will not be.  reason: one of WITHDRAWN (update_replay.py); user: who, or empty."""
 
     time_ms: int
@@ -195,7 +202,7 @@ class UpdateWithdrawn(msgspec.Struct, frozen=True, tag="update-withdrawn"):
     user: str
 
 
-class ManifestUpdated(msgspec.Struct, frozen=True, tag="manifest-updated"):
+class ManifestUpdated(_Record, frozen=True, tag="manifest-updated"):
     """The proposed manifest is the law.
 
     secrets: values that were made for it; kept: names whose value stays.  root_secret, previous_root_secret: as they
@@ -212,7 +219,7 @@ class ManifestUpdated(msgspec.Struct, frozen=True, tag="manifest-updated"):
     version: Version
 
 
-class PackagesRaised(msgspec.Struct, frozen=True, tag="packages-raised"):
+class PackagesRaised(_Record, frozen=True, tag="packages-raised"):
     """A user raised security versions (a package update).  secrets: the shared certificates, made anew."""
 
     time_ms: int
@@ -223,7 +230,7 @@ class PackagesRaised(msgspec.Struct, frozen=True, tag="packages-raised"):
     version: Version
 
 
-class UpdatesKept(msgspec.Struct, frozen=True, tag="updates-kept"):
+class UpdatesKept(_Record, frozen=True, tag="updates-kept"):
     """What a snapshot keeps of all updates.  secrets: previous values, and under which definition (its manifest's)."""
 
     raised: dict[str, int]
@@ -233,7 +240,7 @@ class UpdatesKept(msgspec.Struct, frozen=True, tag="updates-kept"):
     previous: dict[str, StoredSecret]
 
 
-class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
+class MarbleActivated(_Record, frozen=True, tag="marble-activated"):
     """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used.
 
     vendor: whose hardware proved it.  platform: which kind.  package: of its type, then.  until_ms: when its
@@ -251,14 +258,14 @@ class MarbleActivated(msgspec.Struct, frozen=True, tag="marble-activated"):
     until_ms: int = 0
 
 
-class ActivationsCounted(msgspec.Struct, frozen=True, tag="activations-counted"):
+class ActivationsCounted(_Record, frozen=True, tag="activations-counted"):
     """What a snapshot keeps of many MarbleActivated: the counters, by type, and by vendor and type."""
 
     counts: dict[str, int]
     by_vendor: dict[str, int] = {}
 
 
-class SeenMarble(msgspec.Struct, frozen=True):
+class SeenMarble(_Record, frozen=True):
     """The last start of one marble.  number: of the history's step whose hierarchy signed its certificate.
 
     platform, package, until_ms: as in MarbleActivated.
@@ -273,32 +280,32 @@ class SeenMarble(msgspec.Struct, frozen=True):
     until_ms: int = 0
 
 
-class MarblesSeen(msgspec.Struct, frozen=True, tag="marbles-seen"):
+class MarblesSeen(_Record, frozen=True, tag="marbles-seen"):
     """What a snapshot keeps of the marbles that have joined (roll.py), the last one at the end."""
 
     marbles: tuple[SeenMarble, ...]
 
 
-class EvidenceRemembered(msgspec.Struct, frozen=True, tag="evidence-remembered"):
+class EvidenceRemembered(_Record, frozen=True, tag="evidence-remembered"):
     """What a snapshot keeps of admitted Evidence, so that none counts twice: SHA-256 digests, oldest first."""
 
     digests: tuple[bytes, ...]
 
 
-class LogKept(msgspec.Struct, frozen=True, tag="log-kept"):
+class LogKept(_Record, frozen=True, tag="log-kept"):
     """What a snapshot kept of the update log before `LogPacked`: its entries behind the first one, of `ManifestSet`."""
 
     entries: tuple[LogEntry, ...]
 
 
-class LogPacked(msgspec.Struct, frozen=True, tag="log-packed"):
+class LogPacked(_Record, frozen=True, tag="log-packed"):
     """What a snapshot keeps of the update log, all of it (update_log.py).  recent: the entries behind the pages."""
 
     pages: tuple[bytes, ...]
     recent: tuple[LogEntry, ...]
 
 
-class CounterRaised(msgspec.Struct, frozen=True, tag="counter-raised"):
+class CounterRaised(_Record, frozen=True, tag="counter-raised"):
     """A marble raised one of its monotonic counters.  value: the new one, up to 2^64 - 1."""
 
     time_ms: int
@@ -308,7 +315,7 @@ class CounterRaised(msgspec.Struct, frozen=True, tag="counter-raised"):
     value: int
 
 
-class StateRestored(msgspec.Struct, frozen=True, tag="state-restored"):
+class StateRestored(_Record, frozen=True, tag="state-restored"):
     """The state was put back from a backup, whose last record was `sequence`.  restored_ms: when, as the note says it.
 
     reason: in the words of who did it.
@@ -320,7 +327,7 @@ class StateRestored(msgspec.Struct, frozen=True, tag="state-restored"):
     reason: str
 
 
-class CountersKept(msgspec.Struct, frozen=True, tag="counters-kept"):
+class CountersKept(_Record, frozen=True, tag="counters-kept"):
     """What a snapshot keeps of many CounterRaised: the values, by the key that `state.counters` makes."""
 
     values: dict[str, int]
@@ -362,7 +369,13 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 
 class EventFormatError(Exception):
-    """A journal record opens, but holds no event that this version knows."""
+    """A journal record opens, but holds no event that this version knows: a newer one wrote it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the state has a record that this version of Enclasp does not know: {reason}\n  hint: a newer version "
+            "has served it; start that one, or a newer one still"
+        )
 
 
 def encode_event(event: Event) -> bytes:

@@ -1,5 +1,6 @@
 """The bytes of an event must last: they round-trip, and those of the first version are read for ever."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,4 +75,27 @@ def test_an_activation_of_the_first_version_is_still_read() -> None:
 def test_another_version_is_refused_by_name() -> None:
     with pytest.raises(EventFormatError) as refused:
         decode_event(b"\x02abc")
-    assert "event: expected version 01, got 02" == str(refused.value)
+    assert "event: expected version 01, got 02" in str(refused.value)
+    assert "start that one, or a newer one still" in str(refused.value)
+
+
+def _with_field(raw: bytes, name: str) -> bytes:
+    return raw[:1] + msgspec.msgpack.encode(msgspec.msgpack.decode(raw[1:]) | {name: 1})
+
+
+def test_a_field_of_a_newer_version_is_refused_by_name_and_never_lost() -> None:
+    raw = encode_event(MarbleActivated(1, "web", "u", b"e"))
+    assert decode_event(_with_field(raw, "time_ms")) == decode_event(raw)
+    with pytest.raises(EventFormatError, match="unknown field `mood`"):
+        decode_event(_with_field(raw, "mood"))
+
+
+def test_an_event_of_a_newer_version_is_refused_by_name() -> None:
+    raw = encode_event(MarbleActivated(1, "web", "u", b"e"))
+    with pytest.raises(EventFormatError, match="marble-danced"):
+        decode_event(raw.replace(b"marble-activated", b"marble-danced!!!"))
+
+
+def test_a_field_with_its_default_is_not_written_so_that_older_versions_understand_it() -> None:
+    assert b"vendor" not in encode_event(MarbleActivated(1, "web", "u", b"e"))
+    assert b"vendor" in encode_event(MarbleActivated(1, "web", "u", b"e", vendor="intel"))

@@ -1,30 +1,22 @@
 """The state's key goes to another instance of the same program, and to nobody else."""
 
 import asyncio
-import os
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attestation import binding
-from attestation.anchors import TrustAnchors
-from attestation.endorsements import parse_bundle
 from attestation.errors import NoDevice
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.likeness import Alike
-from attestation.simulation import folder as simulation
 from attestation.simulation.device import SimulatedIssuer
-from attestation.verify import Verifier
 from coordinator.decisions.errors import ReplicaRefused, WrongPhase
-from coordinator.desk import Environment, TryAgain
+from coordinator.desk import TryAgain
 from coordinator.journal.errors import KeyUnusable
 from coordinator.journal.handover import Held, open_sealed, prove, seal_for
 from coordinator.journal.key import DATA_KEY_BYTES, DataKey, JournalId
@@ -32,89 +24,15 @@ from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sources import Sources, name_of_machine
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Locked, Opened, Vault
-from coordinator.observe import Observer
 from coordinator.own_claims import own_claims
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
+from coordinator.successor import step_of
 from coordinator.wire.replicas import KeyRequest, WrappedCopy
-from pki.keys import spki_der
-from tests.support.another_machine import another_machine
+from pki.manifest_history import HistoryStep
+from tests.support.replica_house import MANIFEST, House, draw, leader, request
 
-draw = os.urandom  # noqa: TID251 - as a real coordinator does
-MANIFEST = b"""
-Packages:
-  web: {TDX: {MRTD: "%s"}}
-Marbles:
-  web: {Package: web}
-""" % (b"07" * 48)
-
-
-@dataclass
-class House:
-    """A simulated vendor's folder, two programs, and a clock that a test can move."""
-
-    folder: Path
-    now: datetime
-
-    def issuer(
-        self, program: str = "coordinator", kind: Kind = Kind.TDX, machine: str = "simulation"
-    ) -> SimulatedIssuer:
-        path = self.folder / f"{program}.py"
-        path.write_text(f"print({program!r})\n")
-        return SimulatedIssuer(self.folder / machine, kind, [str(path)])
-
-    def another_machine(self) -> str:
-        """The same vendor's, whose sealing key differs."""
-        return another_machine(self.folder / "simulation", self.folder / "other-machine").name
-
-    def verifier(self) -> Verifier:
-        anchors = TrustAnchors.genuine().with_simulated((self.folder / "simulation" / "trust.pem").read_bytes())
-        return Verifier(anchors, parse_bundle((self.folder / "simulation" / "collateral.json").read_bytes()))
-
-    def environment(self, issuer: SimulatedIssuer, handed: Held | None = None) -> Environment:
-        storage, sources = SqliteStorage(self.folder / "state"), (KeyOfEnvironment(issuer, draw),)
-        return Environment(
-            issuer=issuer,
-            verifier=self.verifier(),
-            vault=Vault(storage, sources, draw, handed=handed, machine=name_of_machine(issuer)),
-            observer=Observer("test"),
-            clock=lambda: self.now,
-            entropy=draw,
-            names=("localhost",),
-            compatible=False,
-            snapshot_every=1000,
-            replicas=True,
-        )
-
-
-@pytest.fixture(scope="session")
-def vendor(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("vendor") / "simulation"
-    simulation.create(path, [Kind.TDX, Kind.SGX])
-    return path
-
-
-@pytest.fixture
-def house(vendor: Path, tmp_path: Path) -> House:
-    shutil.copytree(vendor, tmp_path / "simulation")
-    return House(tmp_path, datetime.now(UTC))  # noqa: TID251 - the vendor's certificates are of now
-
-
-@asynccontextmanager
-async def leader(house: House) -> AsyncIterator[Coordinator]:
-    coordinator = Coordinator(house.environment(house.issuer()))
-    await coordinator.set_manifest(MANIFEST)
-    try:
-        yield coordinator
-    finally:
-        await coordinator.close()
-
-
-def request(coordinator: Coordinator, issuer: SimulatedIssuer, challenge: bytes, key: X25519PrivateKey) -> KeyRequest:
-    recipient = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    root = spki_der(coordinator.authority.root_key.public_key())
-    evidence = issuer.issue(binding.of_replica(root, challenge, recipient).report_data)
-    return KeyRequest(challenge, recipient, evidence.raw)
+STEP = HistoryStep(1, b"l" * 32)
 
 
 async def test_another_instance_gets_the_key_and_leads_on_a_machine_that_never_sealed_it(house: House) -> None:
@@ -123,7 +41,7 @@ async def test_another_instance_gets_the_key_and_leads_on_a_machine_that_never_s
         asked = request(coordinator, second, coordinator.replicas.challenge(), key)
         handover = await coordinator.replicas.hand_over(asked)
         root = coordinator.authority.root
-    held = open_sealed(key, handover.sealed)
+    held = open_sealed(key, handover.sealed, step_of(root))
     assert ("ProductKey", ("cce",)) == (handover.mode, handover.sources)
 
     without = Coordinator(house.environment(second))
@@ -144,8 +62,8 @@ Change = Callable[[House, KeyRequest], KeyRequest]
 @pytest.mark.parametrize(
     ("program", "kind", "change", "words"),
     [
-        ("intruder", Kind.TDX, None, "not that of another instance of this program"),
-        ("coordinator", Kind.SGX, None, "not that of another instance of this program"),
+        ("intruder", Kind.TDX, None, "it is another program"),
+        ("coordinator", Kind.SGX, None, "it is another program"),
         ("coordinator", Kind.TDX, lambda asked: replace(asked, recipient=b"\x09" * 32), "not that of another instance"),
         ("coordinator", Kind.TDX, lambda asked: replace(asked, challenge=b"\x09" * 32), "expected a challenge"),
         ("coordinator", Kind.TDX, lambda asked: replace(asked, evidence=b"no evidence"), "expected evidence"),
@@ -196,9 +114,10 @@ async def test_a_wrapped_copy_is_kept_for_who_holds_the_key_and_for_nobody_else(
     key, second = X25519PrivateKey.generate(), house.issuer(machine=house.another_machine())
     async with leader(house) as coordinator:
         asked = request(coordinator, second, coordinator.replicas.challenge(), key)
-        held = open_sealed(key, (await coordinator.replicas.hand_over(asked)).sealed)
+        handover = await coordinator.replicas.hand_over(asked)
+        held = open_sealed(key, handover.sealed, step_of(coordinator.authority.root))
         ours = Sources((KeyOfEnvironment(second, draw),), name_of_machine(second))
-        ((slot, wrapped),) = ours.wrap(held.data_key, held.journal_id, "ProductKey", ["cce"]).items()
+        ((slot, wrapped),) = ours.wrap(held, "ProductKey", ["cce"]).items()
         stranger = Held(held.journal_id, DataKey(bytes(DATA_KEY_BYTES)))
         for wrong in (
             WrappedCopy(slot, wrapped, prove(stranger, slot, wrapped)),
@@ -247,9 +166,9 @@ def test_a_sealed_key_opens_for_its_recipient_only() -> None:
     held = Held(JournalId(b"j" * 16), DataKey(b"k" * 32))
     key = X25519PrivateKey.generate()
     recipient = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    assert open_sealed(key, seal_for(recipient, held)) == held
+    assert open_sealed(key, seal_for(recipient, held), STEP) == replace(held, since=STEP)
     with pytest.raises(KeyUnusable):
-        open_sealed(X25519PrivateKey.generate(), seal_for(recipient, held))
+        open_sealed(X25519PrivateKey.generate(), seal_for(recipient, held), STEP)
     with pytest.raises(KeyUnusable):
         seal_for(b"short", held)
     assert "k" * 32 not in repr(held)
@@ -295,7 +214,7 @@ async def test_a_device_that_failed_once_is_asked_again_and_one_that_answered_is
 
     async def ask() -> None:
         asked = request(coordinator, house.issuer(), coordinator.replicas.challenge(), key)
-        assert open_sealed(key, (await coordinator.replicas.hand_over(asked)).sealed).journal_id
+        assert open_sealed(key, (await coordinator.replicas.hand_over(asked)).sealed, STEP).journal_id
 
     device.failures, device.asked = 2, 0
     for _ in range(2):
@@ -315,7 +234,7 @@ def test_requests_wait_for_the_same_answer_of_the_device(house: House) -> None:
             keys = [X25519PrivateKey.generate() for _ in range(2)]
             asked = [request(coordinator, house.issuer(), coordinator.replicas.challenge(), key) for key in keys]
             answers = await asyncio.gather(*(coordinator.replicas.hand_over(a) for a in asked))
-            opened = [open_sealed(key, answer.sealed) for key, answer in zip(keys, answers, strict=True)]
+            opened = [open_sealed(key, answer.sealed, STEP) for key, answer in zip(keys, answers, strict=True)]
             assert opened[0] == opened[1]
 
     asyncio.run(story())

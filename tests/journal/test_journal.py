@@ -268,7 +268,7 @@ async def test_another_key_is_told_from_damage(storage: Storage) -> None:
 def test_a_keyring_is_read_before_there_is_a_key(storage: Storage) -> None:
     assert isinstance(read_keyring(storage), NoJournal)
     Journal.create(storage, KEY, [b"first"], journal_id=ID, wrapped_keys={"cce": b"c"}, notes={"language": b"1"})
-    assert Keyring(ID, {"cce": b"c"}, {"language": b"1"}) == read_keyring(storage)
+    assert Keyring(ID, {"cce": b"c"}, {"language": b"1"}, KEY.check_value(ID)) == read_keyring(storage)
 
 
 def test_a_second_journal_is_not_written_over_the_first(storage: Storage) -> None:

@@ -131,6 +131,13 @@ CASES: list[tuple[str, Any, Gravity, str, Gravity]] = [
     ("TLS|more", {}, G.NEUTRAL, "is new", G.NEUTRAL),
     ("Config|SealMode", "ProductKey", G.WEAKENS, "every build", G.NARROWS),
     ("Config|SealMode", "Disabled", G.NARROWS, "not kept", G.WEAKENS),
+    (
+        "Config|Coordinators",
+        ["db"],
+        G.WIDENS,
+        'may have the root key and all secrets: coordinator "db"',
+        G.NARROWS,
+    ),
 ]
 
 

@@ -149,6 +149,10 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E094": _document(more="Infrastructures:\n  cloud: {}\n"),
     "V301": _document(package=_SGX + _waiver("2026-06-10")),
     "V302": _document(package=_SGX + _waiver("2026-05-31")),
+    "V320": _document(
+        package=_PACKAGE + f'  next:\n    UniqueID: "{"22" * 32}"\n    Debug: true\n',
+        more="Config:\n  Coordinators: [next]\n",
+    ),
 }
 
 NOT_SHOWN: Final[Mapping[str, str]] = {

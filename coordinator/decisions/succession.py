@@ -1,0 +1,63 @@
+"""Which programs may have a deployment's state, and whether one that has opened it may go on with it."""
+
+from collections.abc import Sequence
+
+from attestation.checks import Check, Status
+from attestation.claims import Claims, ReferenceValues
+from attestation.likeness import is_same_program
+from coordinator.decisions.errors import AnotherState, SelfNotAccepted
+from coordinator.manifest.coordinators import accepted
+from coordinator.measured import as_package
+from coordinator.state.events import Version
+from coordinator.state.model import Deployment
+from pki.manifest_history import GENESIS, HistoryStep, next_link
+
+
+def accepted_coordinators(deployment: Deployment) -> tuple[ReferenceValues, ...]:
+    """What proves a coordinator that the manifest names; empty where it names none."""
+    return accepted(deployment.manifest.config.coordinators, deployment.packages)
+
+
+def not_accepted(claims: Claims) -> str:
+    """The sentence about a program that is neither the other side's own nor accepted."""
+    return (
+        "it is another program, and Config.Coordinators of the manifest names none such; to accept it, add a package "
+        f"with {as_package(claims)}, and name it there"
+    )
+
+
+def check_program(deployment: Deployment, mine: Claims, before: Claims | None) -> None:
+    """May this program go on with the state?  before: what the root certificate's Evidence says served until now.
+
+    Where the manifest names no coordinators, whoever can open the state may.  Raises SelfNotAccepted.
+    """
+    named = accepted_coordinators(deployment)
+    if not named or (before is not None and is_same_program(before, mine)):
+        return
+    tried = [values.appraise(mine) for values in named if values.kind is mine.kind]
+    if not any(map(_all_passed, tried)):
+        raise SelfNotAccepted(f"the state is not for this coordinator: {not_accepted(mine)}")
+
+
+def check_goes_on(deployment: Deployment, since: HistoryStep | None) -> None:
+    """Is this a state that goes on from the step at which its key was handed over?  Raises AnotherState."""
+    if since is None:
+        return
+    versions = deployment.history.versions
+    if len(versions) < since.entries or link_over(versions[: since.entries]) != since.link:
+        raise AnotherState(
+            f"state: expected one whose history goes on from entry {since.entries} with link {since.link.hex()}, where "
+            f"its key was handed over; got a history of {len(versions)} that does not"
+        )
+
+
+def link_over(versions: Sequence[Version]) -> bytes:
+    """The history's link over these steps, 32 bytes."""
+    link = GENESIS
+    for version in versions:
+        link = next_link(link, version.entry.encode())
+    return link
+
+
+def _all_passed(checks: Sequence[Check]) -> bool:
+    return all(check.status is Status.PASSED for check in checks)
