@@ -1,4 +1,4 @@
-"""`enclasp marble run`: join a deployment, then become the program."""
+"""`enclasp marble run|list`: join a deployment, then become the program."""
 
 import os
 import sys
@@ -6,11 +6,15 @@ import sys
 import click
 
 from coordinator.cli.command import guarded
+from coordinator.cli.marble_list import list_marbles
 
 
 @click.group()
 def marble() -> None:
-    """Run a program as a marble."""
+    """Run a program as a marble; see which marbles there are."""
+
+
+marble.add_command(list_marbles)
 
 
 @marble.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})

@@ -83,7 +83,7 @@ def document(found: Marbles) -> dict[str, Any]:
                 "number": step.number,
                 "manifest": step.manifest,
                 "trusted": step.trusted,
-                "trustedUntil": _moment(step.until_ms),
+                "trustedUntil": moment(step.until_ms),
             }
             for step in found.steps
         ],
@@ -93,8 +93,8 @@ def document(found: Marbles) -> dict[str, Any]:
                 "uuid": one.uuid,
                 "platform": one.platform,
                 "package": one.package,
-                "activated": _moment(one.activated_ms),
-                "certificateUntil": _moment(one.until_ms),
+                "activated": moment(one.activated_ms),
+                "certificateUntil": moment(one.until_ms),
                 "step": one.step,
             }
             for one in found.newest
@@ -167,7 +167,7 @@ def _milliseconds(value: object) -> int:
         raise MarblesFormatError(f"marbles: expected a time, got '{str(value)[:40]}'") from cause
 
 
-def _moment(time_ms: int) -> str | None:
+def moment(time_ms: int) -> str | None:
     """RFC 3339 in whole seconds, UTC; None where there is no time."""
     if not time_ms:
         return None

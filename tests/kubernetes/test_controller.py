@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -341,6 +342,28 @@ def test_a_coordinator_of_another_program_gets_no_manifest(scene: Scene, tmp_pat
     status = scene.wait("condition=CoordinatorVerified=False")
     assert ("Pending", {"DocumentValid", "CoordinatorVerified"}) == (status["phase"], set(reasons(status)))
     assert reasons(status)["CoordinatorVerified"][1].startswith("V")
+
+
+def test_a_coordinator_that_does_not_answer_is_tried_less_and_less_and_a_change_of_the_object_at_once(
+    scene: Scene,
+) -> None:
+    """Only lower bounds of time, which no slow machine can break."""
+    deaf, visits = socket.create_server(("127.0.0.1", 0)), list[float]()
+    real = scene.coordinator.client_address
+    scene.coordinator.client_address = f"127.0.0.1:{deaf.getsockname()[1]}"
+    scene.apply(encoded(scene.first))
+    scene.start_controller()
+    with deaf:
+        deaf.settimeout(40)
+        for _ in range(5):
+            connection, _ = deaf.accept()
+            visits.append(time.monotonic())
+            connection.close()
+    gaps = [later - earlier for earlier, later in itertools.pairwise(visits)]
+    assert all(gap > 0.25 * 2**number for number, gap in enumerate(gaps)), gaps
+    scene.coordinator.client_address = real
+    scene.apply(encoded(scene.first))
+    assert "Active" == scene.wait("condition=Ready")["phase"]
 
 
 def test_the_second_manifest_of_a_namespace_is_refused_by_the_name_of_the_first(scene: Scene) -> None:
