@@ -1,7 +1,7 @@
 """Every message code, in one table.  Each room has its own (`codes.py`: code -> title, hint); here they meet.
 
 E0xx manifest, V1xx evidence of any platform, V2xx of one platform, V3xx policy on evidence and people, A2xx activation,
-N3xx network and collateral, R4xx sealing and recovery, U5xx people and updates (design.md, 9), K6xx
+N3xx network and collateral, R4xx sealing and recovery, R5xx replicas, U5xx people and updates (design.md, 9), K6xx
 Kubernetes.
 """
 
@@ -42,6 +42,7 @@ FAMILIES: Final[Mapping[str, str]] = {
     "A2": "activation of a marble",
     "N3": "network and collateral",
     "R4": "sealing and recovery",
+    "R5": "replicas",
     "U5": "people, files and updates",
     "K6": "Kubernetes",
 }
