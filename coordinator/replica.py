@@ -61,7 +61,7 @@ class Replica:
         host = own_address(account)
         notes = {door: str(Address(host, listening.getsockname()[1])) for door, listening in doors.items()}
         identity = f"{socket.gethostname()}-{entropy(6).hex()}"
-        candidate = Candidate(identity, notes)
+        candidate, self._itself = Candidate(identity, notes), Following(identity, notes)
         self._election = Election(
             self._api, name, candidate, hesitation=self._hesitation, monotonic=time.monotonic, wall=wall
         )
@@ -74,7 +74,10 @@ class Replica:
         self._forwarders: list[Forwarder] = []
 
     async def lead(self) -> None:
-        """Pass connections on until this replica leads.  Errors of the API server are logged, and it tries again."""
+        """Pass connections on until this replica leads.  Errors of the API server are logged, and it tries again.
+
+        Connections that wait for a leader then reach this one, as soon as its doors open.
+        """
         try:
             while not await self._leads():
                 await asyncio.sleep(RENEW_EVERY)
@@ -82,9 +85,12 @@ class Replica:
             if self._learning is not None:
                 self._learning.cancel()
                 await asyncio.gather(self._learning, return_exceptions=True)
-            for forwarder in self._forwarders:
-                await forwarder.stop()
         self._observer.info("this replica leads")
+        async with self._known:
+            self._leader = self._itself
+            self._known.notify_all()
+        for forwarder in self._forwarders:
+            await forwarder.cease()
 
     async def lost(self) -> str:
         """Hold the lease, perhaps for ever; then say why it is held no longer."""
@@ -108,6 +114,8 @@ class Replica:
             await self._in_thread(self._election.release)
         self._thread.shutdown()
         self._api.close()
+        for forwarder in self._forwarders:
+            await forwarder.stop()
         for listening in self.doors.values():
             listening.close()
 

@@ -59,32 +59,36 @@ class Successor:
         self.machine = machine
         self.held: Held | None = None
         self._asked: datetime | None = None
+        self._refused = False
         self._sources = Sources(tuple(machine.sources), machine.name)
 
     def learn(self, host: str, port: int) -> bool:
         """Ask the leader, unless that was done within the last minute.  Blocks; what goes wrong is logged.
 
-        Returns False if leader and follower do not accept each other: this replica must not take anybody's place.
+        Returns False if leader and follower do not accept each other, also when that was the last that it said: this
+        replica must not take its place.
         """
         now = self.machine.clock()
         if self._asked is not None and now - self._asked < _ASK_AGAIN:
-            return True
+            return not self._refused
         try:
             held = self._ask(Endpoint(host, port), now)
         except LeaderNotAccepted as refusal:
             self._say_refused(refusal.code, str(refusal))
-            return False
         except (ClientError, AttestationError, JournalError, OwnEvidenceRefused) as failure:
             if isinstance(failure, ClientError) and failure.code == ProgramNotAccepted.code:
                 self._say_refused(failure.code, str(failure))
-                return False
-            self.machine.observer.info("the leader did not hand over the state's key", reason=str(failure))
-            return True
-        self._asked = now
+            else:
+                self.machine.observer.info("the leader did not hand over the state's key", reason=str(failure))
+        else:
+            self._take(held, now)
+        return not self._refused
+
+    def _take(self, held: Held, now: datetime) -> None:
+        self._asked, self._refused = now, False
         if self.held != held:
             self.machine.observer.info("the leader handed over the state's key; this replica can succeed it")
         self.held = held
-        return True
 
     def opens(self, meta: Mapping[str, bytes]) -> bool:
         """Whether this replica could open the state now.  meta: named values of its storage; empty for none yet."""
@@ -98,6 +102,7 @@ class Successor:
         return False
 
     def _say_refused(self, code: str, reason: str) -> None:
+        self._refused = True
         self.machine.observer.warning(f"{code} this replica cannot succeed the leader", reason=reason)
 
     def _ask(self, leader: Endpoint, now: datetime) -> Held:

@@ -26,7 +26,7 @@ class ForwardLimits:
     """
 
     connections: int = 10_000
-    wait_seconds: float = 25.0
+    wait_seconds: float = 40.0
     connect_seconds: float = 3.0
     retry_seconds: float = 0.5
     idle_seconds: float = 180.0
@@ -39,18 +39,27 @@ class Forwarder:
         self._find, self._limits = find, limits
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+        """Of those, whose other end is not there yet."""
 
     async def listen(self, listening: socket.socket) -> None:
         """Begin.  listening: stays the caller's own; connections that are not accepted yet stay in its queue."""
         self._server = await asyncio.start_server(self._serve, sock=listening.dup(), limit=_PIECE)
 
+    async def cease(self) -> None:
+        """Accept no more, and end what reached a leader that is gone; who waits for one goes on waiting."""
+        await self._end(self._open - self._waiting)
+
     async def stop(self) -> None:
-        """Accept no more, and end what is open: who leads changed, so those connections have lost their other end."""
+        """Accept no more, and end what is open."""
+        await self._end(set(self._open))
+
+    async def _end(self, tasks: set[asyncio.Task[None]]) -> None:
         if self._server is not None:
             self._server.close()
-        for task in self._open:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -60,14 +69,19 @@ class Forwarder:
             return
         self._open.add(task)
         try:
-            await self._pass_on(reader, writer)
+            await self._pass_on(task, reader, writer)
         except (OSError, TimeoutError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             self._open.discard(task)
+            self._waiting.discard(task)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._waiting.add(task)
         far_reader, far_writer = await asyncio.wait_for(self._reach(), self._limits.wait_seconds)
+        self._waiting.discard(task)
         try:
             await self._both_ways(_Way(reader, far_writer), _Way(far_reader, writer))
         finally:

@@ -210,3 +210,36 @@ def test_a_connection_that_is_not_accepted_when_it_stops_is_there_for_the_next_l
                 server.close()
 
     assert asyncio.run(story()) == b"you said late"
+
+
+async def greet_and_echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"hi, ")
+    await echo_until_the_end(reader, writer)
+
+
+def test_one_that_begins_to_lead_ends_what_reached_the_leader_before_it_and_serves_who_still_waits() -> None:
+    async def story() -> tuple[bytes, bytes]:
+        taken_over: asyncio.Future[Target] = asyncio.get_running_loop().create_future()
+        asked = asyncio.Event()
+
+        async def find() -> Target:
+            if target := next(before, None):
+                return target
+            asked.set()
+            return await asyncio.shield(taken_over)
+
+        async with leader(greet_and_echo) as old, leader(greet_and_echo) as new, follower(find) as (forwarder, door):
+            before = iter([old])
+            async with connection(door) as (reader, _):
+                assert await reader.readexactly(4) == b"hi, "
+                waiting = asyncio.ensure_future(talk(door, b"hello"))
+                await asked.wait()
+                await forwarder.cease()
+                try:
+                    left = await reader.read()
+                except ConnectionError:
+                    left = CUT_OFF
+            taken_over.set_result(new)
+            return left, await waiting
+
+    assert asyncio.run(asyncio.wait_for(story(), 10)) == (CUT_OFF, b"hi, you said hello")

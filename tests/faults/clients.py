@@ -118,13 +118,13 @@ def marbles_of(running: CoordinatorProcess, program: Path) -> Callable[[str], ma
     return lambda marble_type: marble_client.prepare(quote, marble_type)
 
 
-def outcome(address: str, join: marble_client.Join) -> tuple[grpc.StatusCode, str]:
+def outcome(address: str, join: marble_client.Join, *, timeout: float = 20) -> tuple[grpc.StatusCode, str]:
     """The status of one activation, and its details where it was refused or failed.
 
     A connection that is cut before the call counts as UNAVAILABLE, as grpcio says of one that is cut in it.
     """
     try:
-        marble_client.send(address, join)
+        marble_client.send(address, join, timeout=timeout)
     except (OSError, SSL.Error) as cause:
         return grpc.StatusCode.UNAVAILABLE, repr(cause)
     except grpc.RpcError as error:

@@ -49,8 +49,13 @@ class CoordinatorProcess:
         self.process.wait(20)
 
 
-def start(folder: Path, *options: str, wait: bool = True, **environ: str) -> CoordinatorProcess:
-    """Start one on free ports; returns when it answers (or has ended: then `process.returncode` says how)."""
+def start(
+    folder: Path, *options: str, wait: bool = True, code: Path | None = None, **environ: str
+) -> CoordinatorProcess:
+    """Start one on free ports; returns when it answers (or has ended: then `process.returncode` says how).
+
+    code: folder whose packages run, instead of ours.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     client, mesh, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
     environment = {
@@ -62,7 +67,7 @@ def start(folder: Path, *options: str, wait: bool = True, **environ: str) -> Coo
     }
     command = [sys.executable, "-m", "coordinator", "coordinator", "run", "--dev", "--state-dir", str(folder), *options]
     with (folder / "coordinator.log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=code)
     running = CoordinatorProcess(folder, process, client, mesh, metrics)
     if wait:
         _wait_until_it_answers(running)

@@ -116,7 +116,11 @@ def send(address: str, join: Join, *, timeout: float = 20) -> wire.ActivationRes
         ),
         certificate_chain=b"".join(c.public_bytes(serialization.Encoding.PEM) for c in chain),
     )
-    with grpc.secure_channel(address, credentials, [("grpc.ssl_target_name_override", "localhost")]) as channel:
+    options = [
+        ("grpc.ssl_target_name_override", "localhost"),
+        ("grpc.min_reconnect_backoff_ms", int(timeout * 1000)),  # which is how long a connection may take to be there
+    ]
+    with grpc.secure_channel(address, credentials, options) as channel:
         activate = channel.unary_unary(
             "/rpc.Marble/Activate",
             request_serializer=wire.ActivationReq.SerializeToString,
