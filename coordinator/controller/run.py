@@ -71,7 +71,7 @@ def run(visit: Visit, settings: Settings, environ: Mapping[str, str]) -> None:
                 due = time.monotonic() + settings.interval
                 answered = controller.round()
             pulse.beat(answered)
-            stopped.wait(min(settings.interval, RENEW_EVERY))
+            stopped.wait(min(max(due - time.monotonic(), 0), RENEW_EVERY) if turn.leads else RENEW_EVERY)
 
 
 class _Turn:
