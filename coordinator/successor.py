@@ -31,7 +31,7 @@ from coordinator.client.verify import (
     with_manifest,
 )
 from coordinator.decisions.errors import LeaderNotAccepted, ProgramNotAccepted
-from coordinator.decisions.succession import not_accepted
+from coordinator.decisions.succession import leader_not_accepted
 from coordinator.journal.errors import JournalError
 from coordinator.journal.handover import Held, open_sealed, prove
 from coordinator.journal.journal import keyring_of
@@ -142,7 +142,7 @@ class Successor:
             named = accepted(manifest.config.coordinators, manifest.packages)
             deployment = verify_answer(answer, nonce, Expectation(machine.verifier, named), now=now)
         except (ManifestInvalid, VerificationRefused) as cause:
-            raise LeaderNotAccepted(not_accepted(other)) from cause
+            raise LeaderNotAccepted(leader_not_accepted(other, alike.mine)) from cause
         return with_manifest(deployment, active), client
 
 

@@ -26,6 +26,14 @@ def not_accepted(claims: Claims) -> str:
     )
 
 
+def leader_not_accepted(leader: Claims, mine: Claims) -> str:
+    """The sentence about a leader that its own manifest does not name."""
+    return (
+        "the leader is another program, and Config.Coordinators of its manifest does not name it; to have both, add "
+        f"packages with {as_package(leader)} and {as_package(mine)}, and name them there"
+    )
+
+
 def check_program(deployment: Deployment, mine: Claims, before: Claims | None) -> None:
     """May this program go on with the state?  before: what the root certificate's Evidence says served until now.
 

@@ -187,6 +187,10 @@ async def front_door(coordinator: Coordinator) -> AsyncIterator[tuple[str, int]]
     await front.runner.cleanup()
 
 
+def said(caplog: pytest.LogCaptureFixture) -> str:
+    return " ".join(str(record.__dict__) for record in caplog.records)
+
+
 def follower(house: House, issuer: SimulatedIssuer) -> Successor:
     sources = (KeyOfEnvironment(issuer, draw),)
     machine = Machine(
@@ -227,6 +231,9 @@ async def test_leader_and_follower_must_accept_each_other(
     ):
         assert accepted is await asyncio.to_thread(successor.learn, host, port)
     assert accepted is (successor.held is not None)
+    if not accepted:
+        assert house.package(program) in said(caplog), "whoever reads the log knows what to add"
+        assert ("R520" if "coordinator" in coordinators else "R521") in caplog.text
     storage = SqliteStorage(house.folder / "state")
     assert accepted is successor.opens(storage.read_meta())
     kept = keyring_of(storage.read_meta()).wrapped_keys

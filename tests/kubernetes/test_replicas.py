@@ -1,7 +1,13 @@
-"""Three coordinators with one state, as a cluster treats them: scaled, killed while marbles join, upgraded, removed."""
+"""Three coordinators with one state, as a cluster treats them: scaled, killed while marbles join, upgraded, recovered.
 
+They are those of docs/kubernetes.md, so the page's blocks `upgrade` and `recover` are typed here.
+"""
+
+import base64
+import hashlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -10,14 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.kubernetes.conftest import Kubernetes
+from tests.kubernetes.conftest import ROOT, Kubernetes
+from tests.kubernetes.documentation import block
+from tests.support.another_machine import another_machine
+from tests.support.owners import owner
+from tests.support.people import person
+from tests.support.versions import MARK, another_version, mrtd
 
 NAMESPACE, SHOP = "enclasp", "shop"
 PLACE = ("--namespace", NAMESPACE)
 PROGRAM = ("python3", "-c", "import time; time.sleep(100000)", "/app/examples/__init__.py")
 """What is measured of it is the last word's file."""
-PORT = 14434
+PORT = 14433
 ENDPOINT = f"localhost:{PORT}"
 
 
@@ -26,14 +40,39 @@ class Deployment:
 
     def __init__(self, kubernetes: Kubernetes, folder: Path) -> None:
         self.kubernetes, self.folder = kubernetes, folder
+        self.people = {name: person(folder, name) for name in ("alice", "bob")}
+        self.owners = {name: owner(folder, name) for name in ("alice", "bob")}
+        self.version = "simulation/reference.yaml"
         self.forward: subprocess.Popen[bytes] | None = None
+
+    @property
+    def simulation(self) -> Path:
+        return self.folder / "simulation"
+
+    @property
+    def reference(self) -> Path:
+        """Of the version that serves."""
+        return self.folder / self.version
 
     def enclasp(self, *arguments: str, code: int | None = 0) -> str:
         """An enclasp command about these coordinators."""
-        simulation = self.folder / "simulation"
-        known = ("--reference", str(simulation / "reference.yaml"), "--trust", str(simulation / "trust.pem"))
-        collateral = ("--collateral", str(simulation / "collateral.json"))
+        known = ("--reference", str(self.reference), "--trust", str(self.simulation / "trust.pem"))
+        collateral = ("--collateral", str(self.simulation / "collateral.json"))
         return self.kubernetes.run("enclasp", *arguments, *known, *collateral, code=code)
+
+    def type(self, text: str) -> str:
+        """A block of the page, in a shell that knows by what to verify the coordinator."""
+        paths = {"REFERENCE": self.reference, "TRUST": self.simulation / "trust.pem"}
+        paths["COLLATERAL"] = self.simulation / "collateral.json"
+        exports = "".join(f"export ENCLASP_COORDINATOR_{name}={path}\n" for name, path in paths.items())
+        return self.kubernetes.run("bash", "-euc", exports + text)
+
+    def log(self, pod: str) -> str:
+        return self.kubernetes.kubectl(*PLACE, "logs", pod, "--tail=-1", code=None)
+
+    def pods(self) -> list[str]:
+        selector = ("--selector", "app.kubernetes.io/name=coordinator")
+        return self.kubernetes.kubectl(*PLACE, "get", "pods", "-o", "name", *selector).split()
 
     def connect(self) -> None:
         """Forward a port to any one of them, anew: `kubectl port-forward` stays with the pod that it has chosen."""
@@ -58,10 +97,30 @@ class Deployment:
 
     def proven(self) -> tuple[str, str]:
         """What a verifier sees: digests of the root certificate and of the manifest."""
-        said = self.enclasp("verify", ENDPOINT, "-o", "json", "--quiet")
+        said = self.enclasp("verify", ENDPOINT, "-o", "json", "--quiet", "--out", str(self.folder / "root.pem"))
         document = json.loads(said[said.index("{") :])
         assert document["verified"]
         return document["root"]["sha256"], document["manifest"]["fingerprint"]
+
+    def root_key(self) -> bytes:
+        """Of the certificate that a verifier accepted last, SubjectPublicKeyInfo."""
+        root = x509.load_pem_x509_certificates((self.folder / "root.pem").read_bytes())[-1]
+        return root.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def manifest(self, **more: Any) -> dict[str, Any]:
+        """Alice and Bob together may change it, and recover.  more: packages and settings beside."""
+        measured = self.kubernetes.run(
+            "enclasp", "simulate", "measure", "-o", "json", "--", *PROGRAM[:-1], "examples/__init__.py"
+        )
+        web = {"TDX": {"MRTD": json.loads(measured)["TDX"]["MRTD"]}}
+        return {
+            "Packages": {"web": web, **more.get("packages", {})},
+            "Marbles": {"web": {"Package": "web"}},
+            "Users": {name: one.entry("updater") for name, one in self.people.items()},
+            "Roles": {"updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}},
+            "RecoveryKeys": {name: one.pem for name, one in self.owners.items()},
+            "Config": {"UpdateThreshold": 2, **more.get("config", {})},
+        }
 
 
 def wait(what: str, holds: Callable[[], bool], seconds: float = 90) -> None:
@@ -72,22 +131,20 @@ def wait(what: str, holds: Callable[[], bool], seconds: float = 90) -> None:
 
 
 @pytest.fixture(scope="module")
-def deployment(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("replicas")
+def deployment(kubernetes: Kubernetes) -> Iterator[Deployment]:
+    folder = ROOT / "demo-out"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     made = Deployment(kubernetes, folder)
     kubernetes.run(
-        *("enclasp", "kubernetes", "install", "--simulation", str(folder / "simulation"), "--marbles", SHOP),
+        *("enclasp", "kubernetes", "install", "--simulation", str(made.simulation), "--marbles", SHOP),
         *("--set", "coordinator.replicas=3", "--set", "coordinator.persistence=false"),
     )
     manifest = folder / "manifest.yaml"
-    measured = kubernetes.run(
-        "enclasp", "simulate", "measure", "-o", "json", "--", *PROGRAM[:-1], "examples/__init__.py"
-    )
-    mrtd = json.loads(measured)["TDX"]["MRTD"]
-    manifest.write_text(f'Packages: {{web: {{TDX: {{MRTD: "{mrtd}"}}}}}}\nMarbles: {{web: {{Package: web}}}}\n')
+    manifest.write_text(json.dumps(made.manifest()))
     try:
         made.connect()
-        made.enclasp("manifest", "set", str(manifest), ENDPOINT)
+        made.enclasp("manifest", "set", str(manifest), ENDPOINT, "--recoverydata", str(folder / "shares.json"))
         yield made
     finally:
         made.disconnect()
@@ -168,6 +225,66 @@ def test_recovery_is_not_needed_when_all_replicas_are_lost_but_not_their_machine
     kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=120s")
     deployment.connect()
     assert before == deployment.proven()
+
+
+def test_a_new_version_serves_when_two_people_accepted_it_and_not_before(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    kubernetes, folder = deployment.kubernetes, deployment.folder
+    deployment.proven()
+    key, (pod, *_) = deployment.root_key(), deployment.pods()
+    code = another_version(tmp_path / "code", "the next version")
+    found = ("exec", pod, "--", "python3", "-c", "import coordinator; print(coordinator.__path__[0])")
+    place = kubernetes.kubectl(*PLACE, *found).split()[-1]
+    archive, added = tmp_path / "next.tar", f"{code}/coordinator/{MARK}:{place}/{MARK}"
+    kubernetes.run("./dev", "image", "--name", "localhost/enclasp:next", "--output", str(archive), "--add", added)
+    kubernetes.cluster.node.import_image(archive)
+
+    upgrade = ("helm", "upgrade", "enclasp", "charts/coordinator", *PLACE, "--reuse-values")
+    kubernetes.run(*upgrade, "--set", "coordinator.version=next")
+    wait("a refusal", lambda: any(mrtd(code) in deployment.log(each) for each in deployment.pods()))
+    deployment.connect()
+    before = deployment.proven()
+
+    now = yaml.safe_load(deployment.reference.read_text())
+    packages = {"coordinator-now": now, "coordinator-next": {"TDX": {"MRTD": mrtd(code)}}}
+    accepting = deployment.manifest(packages=packages, config={"Coordinators": list(packages)})
+    (folder / "next.yaml").write_text(json.dumps(accepting))
+    kubernetes.kubectl("--namespace", SHOP, "rollout", "restart", "deployment/web")
+    deployment.type(block("upgrade"))
+    kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=120s")
+    wait("all marbles", lambda: activated(kubernetes) >= 8, 60)
+
+    (folder / "next-reference.yaml").write_text(f'TDX: {{MRTD: "{mrtd(code)}"}}\n')
+    deployment.version = "next-reference.yaml"
+    deployment.connect()
+    after = deployment.proven()
+    assert key == deployment.root_key()
+    assert before != after
+    assert after[1] == hashlib.sha256((folder / "next.yaml").read_bytes()).hexdigest()
+
+
+def test_owners_recover_what_all_replicas_have_lost_with_their_keys(deployment: Deployment, tmp_path: Path) -> None:
+    kubernetes = deployment.kubernetes
+    _, fingerprint = deployment.proven()
+    key = deployment.root_key()
+    kubernetes.kubectl(*PLACE, "scale", "deployment/coordinator", "--replicas=0")
+    gone = ["wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/name=coordinator", "--timeout=60s"]
+    kubernetes.kubectl(*PLACE, *gone)
+    sealing = another_machine(deployment.simulation, tmp_path / "machine") / "sealing.private.json"
+    value = base64.b64encode(sealing.read_bytes()).decode()
+    patch = json.dumps({"data": {sealing.name: value}})
+    kubernetes.kubectl(*PLACE, "patch", "secret", "enclasp-simulation", "--patch", patch)
+    kubernetes.kubectl(*PLACE, "scale", "deployment/coordinator", "--replicas=3")
+    wait("a leader that waits", lambda: any("waiting for recovery" in deployment.log(p) for p in deployment.pods()))
+    wait("a running pod", lambda: "Running" in kubernetes.kubectl(*PLACE, "get", deployment.pods()[0]))
+    deployment.connect()
+    wait("an answer", lambda: "waits for recovery" in deployment.enclasp("verify", ENDPOINT, code=None))
+    deployment.type(block("recover"))
+    kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=120s")
+    deployment.connect()
+    assert fingerprint == deployment.proven()[1]
+    assert key == deployment.root_key()
 
 
 def test_the_state_is_in_secrets_that_show_nothing(deployment: Deployment) -> None:

@@ -9,6 +9,8 @@ import marble
 import pki
 from attestation.simulation.measure import measure_program
 
+MARK = "version_of_a_test.py"
+"""A file in coordinator/ that another version has."""
 _PACKAGES = (attestation, coordinator, marble, pki)
 
 
@@ -21,7 +23,7 @@ def another_version(folder: Path, name: str, changes: tuple[tuple[str, str, str]
             shutil.copytree(ours, folder / ours.name)
         else:
             (folder / ours.name).symlink_to(ours)
-    (folder / "coordinator" / "version_of_a_test.py").write_text(f'"""{name}"""\n')
+    (folder / "coordinator" / MARK).write_text(f'"""{name}"""\n')
     for file, before, after in changes:
         path = folder / "coordinator" / file
         text = path.read_text()
