@@ -14,6 +14,7 @@ from coordinator.cli.follow import followed, read_known, step_words
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, visits
+from coordinator.manifest.words import printable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target", metavar="ENDPOINT|FILE", envvar=["ENCLASP_COORDINATOR", "MARBLERUN"])
-@click.option("--manifest", type=FILE, help="The manifest that you agreed to; another one ends with exit code 5.")
+@click.option(
+    "--manifest",
+    type=FILE,
+    help="The manifest that you agreed to; another one ends with exit code 5. Coordinators that it names are accepted "
+    "besides those of --reference.",
+)
 @click.option(
     "--follow",
     metavar="FILE|HEX",
@@ -52,10 +58,13 @@ def verify(
     enclasp verify localhost:4433 --reference reference.yaml --ear verifier.key
     enclasp verify root.pem --reference reference.yaml --collateral collateral.json --manifest manifest.yaml
     """
+    from coordinator.client.coordinators import accepted_by
     from coordinator.client.verify import ManifestDiffers, VerificationRefused, expect_manifest, verify_root
     from pki.certificates import load_pem_chain, pem
 
     expected = None if manifest is None else read_input(manifest)
+    if expected is not None:
+        visit = replace(visit, accepted=accepted_by(expected))
     known = None if follow is None else read_known(follow)
     signer = None if ear_key is None else read_ear_key(ear_key)
     result = output.without_file()
@@ -84,7 +93,7 @@ def verify(
         deployment, steps = followed(deployment, client, known)
     if signer is None:
         matches = None if expected is None and known is None else True
-        _report(result, target, deployment, matches=matches, difference=None, steps=steps)
+        _report(result, target, deployment, matches=matches, difference=None, steps=steps, agreed=expected)
     else:
         _write_ear(result, target, deployment.verdict, signer, visit)
     if output.out is not None:
@@ -142,11 +151,16 @@ def _report(
     matches: bool | None,
     difference: "Difference | None",
     steps: "tuple[Step, ...]",
+    agreed: bytes | None = None,
 ) -> None:
+    """agreed: the visitor's own copy of the manifest, where it is the one in force."""
     from coordinator.cli.verdicts import banner, check_json, check_summary
+    from coordinator.client.coordinators import Coordinators, coordinators
     from coordinator.client.history import steps_json
     from pki.certificates import der
 
+    law = agreed if deployment.manifest is None else deployment.manifest.raw
+    served = Coordinators((), ()) if law is None else coordinators(law, deployment.verdict.claims)
     verdict = deployment.verdict.as_json()
     root = hashlib.sha256(der(deployment.root)).hexdigest()
     fingerprint = deployment.manifest_digest.hex() or None
@@ -160,6 +174,7 @@ def _report(
             "matches": matches,
             "difference": None if difference is None else _difference_json(difference),
         },
+        "coordinators": {"serving": list(served.serving), "accepted": list(served.named)},
         "followed": list(steps_json(steps)),
         "checks": [check_json(check) for check in deployment.checks],
     }
@@ -171,11 +186,21 @@ def _report(
         f"{'platform':<26}{verdict['platform']}{' (SIMULATED)' if deployment.simulated else ''}",
         f"{'root':<26}sha256 {root}",
         f"{'manifest':<26}{fingerprint or 'none is set'}  ({words[matches]})",
+        *_coordinator_lines(served.named, served.serving),
         f"{'tcb_status':<26}{verdict['claims']['tcb_status']}",
         *(f"{f'step {step.entry.number}':<26}{step_words(step)}" for step in steps),
         *check_summary(deployment.checks),
     ]
     output.result(document, "\n".join(lines))
+
+
+def _coordinator_lines(named: tuple[str, ...], serving: tuple[str, ...]) -> list[str]:
+    """Which program serves, by its name in the manifest, and which others may have the root key."""
+    if not named:
+        return []
+    others = ", ".join(printable(name) for name in named if name not in serving)
+    who = ", ".join(map(printable, serving)) or "none that the manifest names"
+    return [f"{'coordinator':<26}{who}{f'  (the manifest also accepts {others})' if others else ''}"]
 
 
 def _difference_json(difference: "Difference") -> dict[str, Any]:

@@ -17,6 +17,7 @@ from coordinator.cli.problems import Problem
 from coordinator.cli.trust import Moment, current_moment, read_anchors, read_endorsements, read_reference
 
 if TYPE_CHECKING:
+    from attestation.claims import ReferenceValues
     from coordinator.client.client import CoordinatorClient
     from coordinator.client.transport import Transport, UserFiles
     from coordinator.client.verify import Expectation, VerifiedDeployment
@@ -61,7 +62,7 @@ def _is_endpoint(text: str) -> bool:
 class Visit:
     """What the user gave to verify a coordinator by.  insecure: talk to it without verification.
 
-    user: certificate and key (PEM files) to show, both or neither.
+    user: certificate and key (PEM files) to show, both or neither.  accepted: reference values besides the file's.
     """
 
     reference: Path | None
@@ -70,6 +71,7 @@ class Visit:
     at: datetime | None
     insecure: bool
     user: "UserFiles | None" = None
+    accepted: "tuple[ReferenceValues, ...]" = ()
 
     @property
     def now(self) -> datetime:
@@ -81,10 +83,11 @@ class Visit:
         from attestation.verify import Verifier
         from coordinator.client.verify import Expectation
 
-        if self.reference is None:
+        if self.reference is None and not self.accepted:
             raise Problem("--reference FILE is missing", exit_codes.USAGE, "U504")
         verifier = Verifier(read_anchors(self.trust), read_endorsements(self.collateral))
-        return Expectation(verifier, read_reference(self.reference))
+        named = () if self.reference is None else read_reference(self.reference)
+        return Expectation(verifier, (*named, *self.accepted))
 
     def verified(self, endpoint: str) -> "tuple[VerifiedDeployment, CoordinatorClient]":
         """Verify the coordinator over the network.  Raises what `verify_coordinator` raises."""

@@ -90,6 +90,47 @@ def test_no_manifest_is_not_the_expected_one(enclasp: Enclasp, open_door: OpenDo
     assert enclasp("verify", door.endpoint, *door.flags, "--manifest", mine).code == 5
 
 
+TWO_VERSIONS = b"""
+Packages:
+  web: {TDX: {MRTD: "%s"}}
+  now: {TDX: {MRTD: "%s"}}
+  next: {TDX: {MRTD: "%s"}}
+Marbles:
+  web: {Package: web}
+Config:
+  Coordinators: [now, next]
+""" % (b"01" * 48, b"07" * 48, b"08" * 48)
+
+
+def test_verify_says_which_coordinator_of_the_manifest_serves_and_which_others_may(
+    enclasp: Enclasp, open_door: OpenDoor
+) -> None:
+    door = open_door(FrontDoor(manifest=TWO_VERSIONS))
+    assert (
+        "coordinator               now  (the manifest also accepts next)"
+        in enclasp("verify", door.endpoint, *door.flags).text
+    )
+    document = enclasp("verify", door.endpoint, *door.flags, "-o", "json").document
+    assert {"serving": ["now"], "accepted": ["now", "next"]} == document["coordinators"]
+
+
+def test_a_manifest_that_names_its_coordinators_is_reference_enough(
+    enclasp: Enclasp, open_door: OpenDoor, mine: Path
+) -> None:
+    door = open_door(FrontDoor(manifest=TWO_VERSIONS))
+    flags = door.flags[2:]  # without --reference
+    mine.write_bytes(TWO_VERSIONS)
+    root = mine.parent / "root.pem"
+    root.write_bytes(pem(door.behind.pki.root))
+    offline = enclasp("verify", root, *flags, "--manifest", mine)
+    assert "coordinator               now  (the manifest also accepts next)" in offline.text
+    assert 0 == enclasp("verify", door.endpoint, *flags, "--manifest", mine).code
+    mine.write_bytes(TWO_VERSIONS.replace(b"[now, next]", b"[next]"))
+    assert 4 == enclasp("verify", door.endpoint, *flags, "--manifest", mine).code, "it names another program"
+    mine.write_bytes(TWO_VERSIONS.replace(b"[now, next]", b"[now]"))
+    assert 5 == enclasp("verify", door.endpoint, *flags, "--manifest", mine).code, "it is not the one in force"
+
+
 def test_without_reference_values_verify_says_where_to_get_them(enclasp: Enclasp, door: Door) -> None:
     ended = enclasp("verify", door.endpoint)
     assert (2, b"") == (ended.code, ended.out)
