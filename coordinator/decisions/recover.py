@@ -8,6 +8,7 @@ from cryptography.x509 import Certificate
 from coordinator.decisions.decision import Decision, admit
 from coordinator.recovery.errors import NoRecoveryKeys, NothingProven, PlanInvalid
 from coordinator.recovery.gathering import Gathering
+from coordinator.recovery.owner_key import encode_owner_key
 from coordinator.recovery.plan import Plan
 from coordinator.recovery.rehearsal import check_rehearsal
 from coordinator.state.events import Event, RecoveryRehearsed, StateRecovered
@@ -28,10 +29,19 @@ def recovered(state: State, root: Certificate, gathering: Gathering, *, now: dat
 
 
 def check_same_plan(state: State, plan: Plan) -> None:
-    """Raises PlanInvalid if the journal itself names other owners than what stood beside it, in the host's hands."""
-    custody = state.deployment.custody if state.deployment is not None else None
-    if custody is None or custody.plan != plan:
+    """Whether the owners who gave shares are those of the journal, and of the manifest in it.
+
+    Whoever splits a key among owners of his own can write a whole journal with it, under a manifest that others agreed
+    on; so the manifest has the last word.  Raises PlanInvalid.
+    """
+    deployment = state.deployment
+    if deployment is None or deployment.custody is None or deployment.custody.plan != plan:
         raise PlanInvalid("the journal names other owners than what stands beside it: somebody changed that")
+    manifest = deployment.manifest
+    keys = {name: encode_owner_key(key) for name, key in manifest.recovery_keys.items()}
+    needed = manifest.config.recovery_threshold or len(keys)
+    if ({owner.name: owner.key for owner in plan.owners}, len(plan.owners), plan.needed) != (keys, len(keys), needed):
+        raise PlanInvalid("the journal names other owners than its manifest: nobody whom the manifest names made it")
 
 
 def rehearse(state: State, owner: str, proof: bytes, *, nonce: bytes, now: datetime) -> Decision[None]:
