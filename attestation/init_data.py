@@ -16,7 +16,7 @@ import tomllib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from attestation.errors import AttestationError
 from attestation.kinds import Kind
@@ -25,7 +25,7 @@ ANNOTATION: Final = "io.katacontainers.config.hypervisor.cc_init_data"
 """The pod's annotation that Kata's runtime reads: base64 of gzip of the document."""
 ANNOTATIONS: Final = (ANNOTATION, "io.katacontainers.config.runtime.cc_init_data")
 """The same under its name in older peer pods too."""
-LARGEST_DOCUMENT: Final = 4 * 1024 * 1024
+LARGEST_DOCUMENT: Final = 1024 * 1024
 LARGEST_ANNOTATION: Final = 256 * 1024
 """Kubernetes takes no more in all annotations of an object (TotalAnnotationSizeLimitB)."""
 VERSION: Final = "0.1.0"
@@ -70,9 +70,9 @@ def parse_init_data(document: bytes) -> InitData:
     if len(document) > LARGEST_DOCUMENT:
         raise InitDataInvalid(f"init-data: expected at most {LARGEST_DOCUMENT} bytes, got {len(document)}")
     try:
-        root = tomllib.loads(document.decode("utf-8"))
-    except (ValueError, RecursionError) as cause:
-        raise InitDataInvalid(f"init-data: expected TOML, got: {str(cause)[:200]}") from cause
+        root = read_toml(document.decode("utf-8"), "init-data")
+    except UnicodeDecodeError as cause:
+        raise InitDataInvalid(f"init-data: expected TOML, got: {cause}") from cause
     if root.get("version") != VERSION:
         raise InitDataInvalid(f"init-data: version: expected {VERSION!r}, got {_shown(root.get('version'))}")
     algorithm, data = root.get("algorithm"), root.get("data")
@@ -81,6 +81,19 @@ def parse_init_data(document: bytes) -> InitData:
     if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
         raise InitDataInvalid("init-data: data: expected a table of texts, got something else")
     return InitData(document, algorithm, data)
+
+
+def read_toml(text: str, name: str) -> dict[str, Any]:
+    """TOML of strangers, for whose long dotted keys Python's reader needs time that grows with their square.
+
+    name: for the message.  Raises InitDataInvalid.
+    """
+    if _DOTTED.search(text):
+        raise InitDataInvalid(f"{name}: expected names of at most {_MOST_PARTS} parts with dots between, got more")
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as cause:
+        raise InitDataInvalid(f"{name}: expected TOML, got: {str(cause)[:200]}") from cause
 
 
 def make_init_data(data: Mapping[str, str], algorithm: str = "sha256") -> InitData:
@@ -142,6 +155,10 @@ def _shown(value: object) -> str:
 
 
 _GZIP: Final = 31
+_MOST_PARTS: Final = 32
+_DOTTED: Final = re.compile(
+    rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}""", re.ASCII
+)
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _NEEDS_ESCAPE: Final = re.compile(r'[\x00-\x1f\x7f"\\]')

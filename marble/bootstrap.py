@@ -4,13 +4,12 @@ Three texts of an init-data document: ENTRY says which marble this is and where 
 TRUST, on simulated hardware) says which coordinator to accept.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
 
-from attestation.init_data import InitData, InitDataInvalid, toml_text
+from attestation.init_data import InitData, InitDataInvalid, read_toml, toml_text
 from marble.settings import (
     COORDINATOR_ADDRESS,
     COORDINATOR_COLLATERAL,
@@ -62,10 +61,7 @@ def read_bootstrap(init_data: InitData) -> Bootstrap | None:
     text = init_data.data.get(ENTRY)
     if text is None:
         return None
-    try:
-        told = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as cause:
-        raise InitDataInvalid(f"init-data: {ENTRY}: expected TOML, got: {str(cause)[:200]}") from cause
+    told = read_toml(text, f"init-data: {ENTRY}")
     if told.keys() != _KEYS or not all(isinstance(value, str) for value in told.values()):
         raise InitDataInvalid(f"init-data: {ENTRY}: expected the texts {' and '.join(sorted(_KEYS))}, got others")
     reference, trust = (

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import subprocess
+import time
 import tomllib
 from pathlib import Path
 
@@ -90,6 +91,16 @@ def test_an_operators_own_tools_read_it_and_find_the_same_digest(tmp_path: Path)
     assert made.document == (tmp_path / "initdata.toml").read_bytes()
 
 
+def test_no_document_takes_long_to_refuse_or_read() -> None:
+    """Python's reader of TOML needs time that grows with the square of a dotted key: 20 s for 20,000 parts."""
+    began = time.process_time()
+    for text in (".".join(["a"] * 20_000) + " = 1", "a" * 500_000, "a." * 31 + "\n" + '"' * 500_000):
+        with pytest.raises(InitDataInvalid):
+            parse_init_data(_HEAD + text.encode())
+    parse_init_data(_HEAD + b"[data]\nx = '''\n" + b"input.a.b.c == 1.2.3.4\n" * 20_000 + b"'''\n")
+    assert time.process_time() - began < 10
+
+
 _HEAD = b'version = "0.1.0"\nalgorithm = "sha256"\n'
 
 
@@ -102,6 +113,9 @@ _HEAD = b'version = "0.1.0"\nalgorithm = "sha256"\n'
         (b'algorithm = "sha256"\n[data]\n', "version: expected '0.1.0', got nothing"),
         (_HEAD.replace(b"sha256", b"md5") + b"[data]\n", "algorithm: expected sha256 or sha384 or sha512, got 'md5'"),
         (_HEAD, "data: expected a table of texts"),
+        (_HEAD + b".".join([b"a"] * 33) + b" = 1\n[data]\n", "names of at most 32 parts"),
+        (_HEAD + b"[" + b" . ".join([b'"b c"'] * 33) + b"]\n", "names of at most 32 parts"),
+        (_HEAD + b"[" + b".".join([b"'d'"] * 33) + b"]\n[data]\n", "names of at most 32 parts"),
         (_HEAD + b"[data]\nx = 1\n", "data: expected a table of texts"),
         (_HEAD + b"[data]\nx = '" + b"a" * LARGEST_DOCUMENT + b"'\n", "expected at most"),
     ],

@@ -27,6 +27,7 @@ from attestation.endorsements import Endorsements, parse_bundle
 from attestation.errors import EndorsementFormatError, EvidenceFormatError
 from attestation.evidence import Evidence, recognise
 from attestation.freshness import parts_of
+from attestation.init_data import InitDataInvalid, from_annotation, make_init_data, parse_init_data, to_annotation
 from attestation.jws import parse_keys, parse_token
 from attestation.kinds import Kind
 from attestation.nitro.format import parse_document
@@ -42,6 +43,7 @@ from attestation.sgx.sigstruct import parse_sigstruct
 from attestation.tdx.event_log import parse_event_log, replay
 from attestation.tdx.format import parse_body
 from attestation.verify import Verifier
+from marble.bootstrap import entry, read_bootstrap
 from pki.oids import CMW
 from tests.fuzz.target import VECTORS, Target, vectors
 
@@ -76,6 +78,21 @@ def _quote(raw: bytes) -> None:
 def _event_log(raw: bytes) -> None:
     for number, value in replay(parse_event_log(raw)).items():
         assert (True, 48) == (0 <= number < 4, len(value))
+
+
+def _init_data(raw: bytes) -> None:
+    """A document or an annotation; what it tells a marble; and the same texts written by us."""
+    init_data = from_annotation(raw.decode("latin-1")) if raw.startswith(b"H4sI") else parse_init_data(raw)
+    read_bootstrap(init_data)
+    again = make_init_data(init_data.data, init_data.algorithm)
+    assert (init_data.data, init_data.algorithm) == (again.data, again.algorithm)
+
+
+def _init_data_seeds() -> Iterable[bytes]:
+    told = make_init_data({**entry("coordinator:2001", "web"), "policy.rego": "package agent_policy\n", "a b": "x"})
+    yield told.document
+    yield to_annotation(told).encode()
+    yield b'algorithm = "sha384"\nversion = "0.1.0"\n\n[data]\n"aa.toml" = """\n[kbs]\n"""\n'
 
 
 def _bundle(raw: bytes) -> None:
@@ -198,6 +215,7 @@ TARGETS = (
     Target("evidence", _verify, _EVIDENCE, _evidence_of_all_kinds),
     Target("quote", _quote, _EVIDENCE, vectors("dcap/*/quote.bin")),
     Target("event-log", _event_log, _EVIDENCE, vectors("dcap/*/ccel_data.dat")),
+    Target("init-data", _init_data, (InitDataInvalid,), _init_data_seeds),
     Target("sigstruct", parse_sigstruct, _EVIDENCE),
     Target("tcb-info", parse_tcb_info, _ENDORSEMENT, lambda: _documents("tcb_info")),
     Target("qe-identity", parse_qe_identity, _ENDORSEMENT, lambda: _documents("qe_identity")),
