@@ -26,6 +26,7 @@ from marble.protocol import Parameters
 from marble.reference import parse_reference
 from marble.section import ReferenceFormatError
 from marble.settings import (
+    COORDINATOR_ADDRESS,
     COORDINATOR_COLLATERAL,
     COORDINATOR_REFERENCE,
     COORDINATOR_TRUST,
@@ -37,6 +38,7 @@ from marble.trust import Expectation
 
 FIRST_DELAY_SECONDS: Final = 0.5
 MAX_DELAY_SECONDS: Final = 15.0
+SILENCE_SECONDS: Final = 60.0
 _TRY_AGAIN: Final = frozenset({rpc.Status.UNAVAILABLE, rpc.Status.FAILED_PRECONDITION, rpc.Status.DEADLINE_EXCEEDED})
 _HINTS: Final = {
     rpc.Status.PERMISSION_DENIED: "the coordinator's log has every check with expected and found",
@@ -44,6 +46,10 @@ _HINTS: Final = {
     rpc.Status.UNIMPLEMENTED: "check that EDG_MARBLE_COORDINATOR_ADDR is a coordinator's marble door",
     rpc.Status.INTERNAL: "see the coordinator's log: a template or secret of the manifest, or a fault of its own",
 }
+_FIX: Final = (
+    f"check {COORDINATOR_ADDRESS} (a coordinator's door for marbles is port 2001 unless it was given another; "
+    "4433 is for people), that the coordinator runs, and that it has a manifest"
+)
 
 _log = logging.getLogger("marble")
 
@@ -70,6 +76,7 @@ async def activate(
     Raises ActivationRefused, CoordinatorNotTrusted, or after `settings.timeout_seconds` CoordinatorUnreachable.
     """
     waiting = _Waiting(settings, world)
+    _log.info("joining the coordinator at %s as '%s'", settings.coordinator, settings.marble_type)
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             while True:
@@ -86,8 +93,11 @@ async def activate(
         raise CoordinatorUnreachable(
             "A270",
             f"no activation at {settings.coordinator} within {settings.timeout_seconds:g} s: {waiting.reason}",
-            "check the address, that the coordinator runs, and that it has a manifest",
+            _FIX,
         ) from cause
+    except asyncio.CancelledError:
+        _log.error("stopped before the activation at %s: %s\n  hint: %s", settings.coordinator, waiting.reason, _FIX)
+        raise
 
 
 def load_expectation(trust: CoordinatorTrust) -> Expectation:
@@ -121,12 +131,16 @@ async def _attempt(
 
 
 class _Waiting:
-    """Longer and longer pauses with jitter; each new reason is told once."""
+    """Longer and longer pauses with jitter: a line for each; when they grow no more, for a new reason or each minute.
+
+    A marble may wait for days until somebody sets the manifest.
+    """
 
     def __init__(self, settings: Settings, world: World) -> None:
         self._settings = settings
         self._world = world
         self._longest = FIRST_DELAY_SECONDS
+        self._silent_seconds = SILENCE_SECONDS
         self.reason = "no answer yet"
 
     async def after(self, reason: str) -> None:
@@ -136,9 +150,11 @@ class _Waiting:
         """
         reason = reason.partition("\n")[0]
         delay = self._longest * (0.5 + self._world.chance() / 2)
-        if reason != self.reason:
+        if self._longest < MAX_DELAY_SECONDS or reason != self.reason or self._silent_seconds >= SILENCE_SECONDS:
             place = self._settings.coordinator
             _log.info("waiting for the coordinator at %s: %s, next try in %.1f s", place, reason, delay)
+            self._silent_seconds = 0.0
         self.reason = reason
+        self._silent_seconds += delay
         self._longest = min(self._longest * 2, MAX_DELAY_SECONDS)
         await self._world.sleep(delay)

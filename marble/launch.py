@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from attestation.errors import AttestationError, NoDevice
-from attestation.issue import GPUS, Issuer, find_issuer
+from attestation.issue import GPUS, SIMULATION, Issuer, find_issuer
 from marble.activate import World, activate, load_expectation
 from marble.errors import MarbleError, ParametersInvalid, SettingsInvalid
 from marble.identity import load_or_create_uuid
@@ -28,6 +28,10 @@ from marble.settings import COORDINATOR_REFERENCE, INIT_DATA, TTLS_CONFIG, Setti
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
+_NO_HARDWARE: Final = (
+    f"start it where such hardware is; or, for a trial, set {SIMULATION} to the folder of the simulated vendor that "
+    "the coordinator trusts (`enclasp demo --keep` and `enclasp coordinator run --dev` make one)"
+)
 
 _log = logging.getLogger("marble")
 
@@ -89,7 +93,7 @@ def _issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer | None
     try:
         issuer = find_issuer(environ, program=program)
     except NoDevice as absent:
-        _log.warning("no evidence will be sent: %s", absent)
+        _log.warning("no evidence will be sent: %s\n  hint: %s", absent, _NO_HARDWARE)
         return None
     except (AttestationError, OSError) as cause:
         raise SettingsInvalid("A258", f"no evidence can be made: {cause}") from cause

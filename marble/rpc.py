@@ -32,6 +32,7 @@ _READ_BYTES: Final = 64 * 1024
 _WINDOW_BYTES: Final = 1024 * 1024
 _PREFIX_BYTES: Final = 5
 _MAX_REASON: Final = 2000
+_NO_GRPC: Final = "the server speaks no gRPC: expected the coordinator's marble door"
 
 
 class Status(IntEnum):
@@ -151,7 +152,7 @@ async def connect(
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         server_der = tls.getpeercert(binary_form=True)
         if tls.selected_alpn_protocol() != "h2" or server_der is None:
-            raise RpcFailed(Status.UNAVAILABLE, "the server speaks no gRPC: expected the coordinator's marble door")
+            raise RpcFailed(Status.UNAVAILABLE, _NO_GRPC)
         channel = Channel(reader, writer, server_der)
         yield channel
         channel.say_goodbye()
@@ -240,5 +241,6 @@ def _network_reason(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
         return "connection refused"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}".lower().replace("_", " ")
+        reason = f"TLS: {error.reason or error}".lower().replace("_", " ")
+        return _NO_GRPC if "no application protocol" in reason else reason
     return (error.strerror or str(error) or type(error).__name__).lower()

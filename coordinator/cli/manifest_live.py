@@ -59,6 +59,8 @@ def set_manifest(
     import hashlib
 
     raw = bytes_to_send(file, output, compatible=compatible)
+    if visit.reference is None and not visit.insecure:
+        _refuse_faults(file, raw, compatible=compatible)
     token = "" if token_file is None else read_input(token_file).decode("utf-8", "replace").strip()
     with _reserved(recoverydata):
         client = visit.client_in_any_state(endpoint, output) if replace else visit.client(endpoint, output)
@@ -72,6 +74,19 @@ def set_manifest(
     table = [f"manifest set, fingerprint {fingerprint}"]
     table += [json.dumps({"RecoverySecrets": secrets}, indent=2)] if secrets else []
     output.result(document, "\n".join(table))
+
+
+def _refuse_faults(file: Path, raw: bytes, *, compatible: bool) -> None:
+    """Before the command line is complained of: else a person mends that, and then learns of the document.
+
+    With a whole command line the coordinator judges, which may be a newer one.  Raises ManifestInvalid.
+    """
+    from coordinator.manifest.errors import ManifestInvalid, Severity
+    from coordinator.manifest.parse import examine
+
+    findings = examine(raw, name=str(file), compatible=compatible).findings
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise ManifestInvalid(str(file), findings)
 
 
 @contextmanager

@@ -74,7 +74,8 @@ def _journal(
     try:
         before = decode_seen(read_input(file)) if file is not None and file.exists() else None
     except SeenFormatError as cause:
-        raise Problem(f"{file}: {cause}", exit_codes.INVALID, "U501") from cause
+        hint = "it is left as it is: give the file that an earlier `status --seen` wrote, or a name that is not taken"
+        raise Problem(f"{file}: {cause}", exit_codes.INVALID, "U501", hint) from cause
     nonce = os.urandom(_NONCE_BYTES)  # noqa: TID251 - shell: draws the nonce
     try:
         now = ask_standing(client, root, nonce, before)

@@ -45,8 +45,10 @@ def decode_seen(raw: bytes) -> Seen:
     try:
         document = json.loads(raw)
         seen = Seen(bytes.fromhex(document["journal"]), document["sequence"], bytes.fromhex(document["link"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as cause:
-        raise SeenFormatError(f"expected what `status --seen` wrote: {cause}") from cause
+    except KeyError as cause:
+        raise SeenFormatError(f"expected what `status --seen` wrote, got a document without {cause}") from cause
+    except (ValueError, TypeError, RecursionError) as cause:
+        raise SeenFormatError(f"expected what `status --seen` wrote, got another file: {cause}") from cause
     if (len(seen.journal), len(seen.link)) != (16, 32) or type(seen.sequence) is not int or seen.sequence < 0:
         raise SeenFormatError("expected what `status --seen` wrote, got values of other lengths")
     return seen

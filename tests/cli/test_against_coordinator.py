@@ -1,7 +1,9 @@
 """The command line against a real coordinator process, over real sockets."""
 
 import hashlib
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,28 @@ def test_a_second_manifest_is_refused(enclasp: Enclasp, address: str, flags: tup
     ended = enclasp("manifest", "set", file, address, *flags)
     assert ended.code == 3
     assert "server is not in expected state" in ended.err
+
+
+def test_a_marble_at_the_door_for_people_learns_that_it_is_the_wrong_one(
+    dev_coordinator: CoordinatorProcess, tmp_path: Path
+) -> None:
+    told = {"EDG_MARBLE_COORDINATOR_ADDR": dev_coordinator.client_address, "ENCLASP_MARBLE_TIMEOUT": "2"}
+    command = [sys.executable, "-m", "coordinator", "marble", "run", "--type", "web", "--", "true"]
+    environ = {**os.environ, **told, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 6
+    assert f"joining the coordinator at {dev_coordinator.client_address} as 'web'" in ended.stderr
+    assert "the server speaks no gRPC: expected the coordinator's marble door\n  hint: check EDG_MARBLE" in ended.stderr
+
+
+def test_a_document_with_a_fault_is_told_before_a_flag_that_is_missing(enclasp: Enclasp, tmp_path: Path) -> None:
+    file = tmp_path / "manifest.yaml"
+    file.write_text("Packages: [")
+    ended = enclasp("manifest", "set", file, "localhost:1")
+    assert (3, True) == (ended.code, "error[E001]: did not find expected node content" in ended.err)
+    file.write_bytes(MANIFEST)
+    ended = enclasp("manifest", "set", file, "localhost:1")
+    assert (2, True) == (ended.code, "--reference FILE is missing" in ended.err)
 
 
 def test_the_certificates_are_those_that_openssl_reads(

@@ -153,4 +153,5 @@ def test_who_remembers_nothing_readable_or_verifies_nothing_is_told(
         seen.write_bytes(content)
         done = enclasp("status", running.client_address, *flags(running), "--seen", seen)
         assert (INVALID, True) == (done.code, "expected what `status --seen` wrote" in done.err)
+        assert "hint: it is left as it is: give the file that an earlier" in done.err
         assert content == seen.read_bytes()

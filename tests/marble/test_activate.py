@@ -120,9 +120,23 @@ async def test_a_marble_waits_for_a_coordinator_that_is_not_ready(
         await join(coordinator, sleeper)
     assert [0.5, 1.0, 2.0] == sleeper.pauses
     assert caplog.messages == [
+        f"joining the coordinator at {coordinator.address} as 'web'",
         f"waiting for the coordinator at {coordinator.address}: no manifest yet, next try in 0.5 s",
+        f"waiting for the coordinator at {coordinator.address}: no manifest yet, next try in 1.0 s",
         f"waiting for the coordinator at {coordinator.address}: waits for recovery, next try in 2.0 s",
     ]
+
+
+async def test_who_waits_for_long_says_so_each_minute_and_at_once_when_the_reason_is_another(
+    pki: MarblePki, sleeper: Sleeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "marble")
+    refusals = [(StatusCode.UNAVAILABLE, "busy")] * 14 + [(StatusCode.UNAVAILABLE, "no manifest yet")] * 4
+    async with FakeCoordinator(pki, refusals=refusals).running() as coordinator:
+        await join(coordinator, sleeper)
+    told = [message.partition(": ")[2] for message in caplog.messages[1:]]
+    growing = [f"busy, next try in {pause:.1f} s" for pause in (0.5, 1, 2, 4, 8)]
+    assert [*growing, *["busy, next try in 15.0 s"] * 2, "no manifest yet, next try in 15.0 s"] == told
 
 
 async def test_every_attempt_has_its_own_certificate_and_evidence(
@@ -194,8 +208,9 @@ async def test_waiting_ends_with_the_time_out_and_tells_the_last_reason(
     sleeper: Sleeper, pki: MarblePki, unused_tcp_port: int
 ) -> None:
     coordinator = FakeCoordinator(pki, port=unused_tcp_port)
-    with pytest.raises(CoordinatorUnreachable, match=r"no activation at .* within 0.2 s: connection refused"):
+    with pytest.raises(CoordinatorUnreachable, match=r"no activation at .* within 0.2 s: connection refused") as ended:
         await join(coordinator, sleeper, settings=replace(SETTINGS, timeout_seconds=0.2))
+    assert "hint: check EDG_MARBLE_COORDINATOR_ADDR" in str(ended.value)
 
 
 async def test_the_time_out_also_ends_a_call_that_hangs(sleeper: Sleeper, pki: MarblePki) -> None:
@@ -282,7 +297,7 @@ async def test_the_expected_coordinator_is_joined_and_simulation_is_said_aloud(
     caplog.set_level(logging.INFO, "marble")
     async with FakeCoordinator(attested_pki(vendor_folder, program, kind)).running() as coordinator:
         await join(coordinator, sleeper, expected=load_expectation(trust))
-    assert [f"the coordinator is verified: SIMULATED {kind}"] == caplog.messages
+    assert [f"the coordinator is verified: SIMULATED {kind}"] == caplog.messages[1:]
 
 
 async def test_a_coordinator_without_evidence_is_refused(

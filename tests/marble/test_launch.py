@@ -147,7 +147,9 @@ async def test_a_launcher_that_waits_can_be_stopped(
         pass
     process.send_signal(sent)
     code, _, stderr = await ended(process)
-    assert (expected, "") == (code, stderr)
+    assert expected == code
+    assert f"stopped before the activation at 127.0.0.1:{unused_tcp_port}: connection refused" in stderr
+    assert "hint: check EDG_MARBLE_COORDINATOR_ADDR" in stderr
 
 
 async def test_a_file_that_cannot_be_written_leaves_no_other(pki: MarblePki, tmp_path: Path) -> None:
@@ -202,6 +204,7 @@ async def test_without_a_device_the_empty_quote_is_said_aloud(pki: MarblePki, tm
         code, _, stderr = await ended(await launch(tmp_path, coordinator, ["true"]))
     assert (0, b"") == (code, coordinator.requests[0].quote)
     assert "no evidence will be sent" in stderr
+    assert "hint: start it where such hardware is; or, for a trial, set ENCLASP_SIMULATION to the folder" in stderr
     assert "the coordinator will not be verified: ENCLASP_COORDINATOR_REFERENCE is not set" in stderr
 
 
