@@ -1,7 +1,7 @@
 """One real cluster for all tests here.  `./dev test-kubernetes` builds its programs and says where they are."""
 
 import os
-import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.accounts import ControlPlane, NewAccount
-from tests.kubernetes.cluster.cluster import Cluster, obstacle
+from tests.kubernetes.cluster.cluster import Cluster
+from tests.kubernetes.cluster.machine import obstacle
+from tests.kubernetes.cluster.turn import turn
 from tests.kubernetes.documentation import blocks
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = "ENCLASP_KUBERNETES_PROGRAMS"
+NETWORK = "enclasp-kube"
 RUNNING = "ENCLASP_KUBERNETES_CLUSTER"
 """For who changes a test: the folder of a cluster that `python -m tests.kubernetes.cluster start` started."""
 
@@ -38,7 +41,7 @@ class Kubernetes:
     def run(self, *command: str, text: str = "", code: int | None = 0) -> str:
         """Run a command in the repository's root; returns what it says.  code: the exit code that is expected."""
         ended = subprocess.run(
-            command, input=text, capture_output=True, text=True, env=self.environ, cwd=ROOT, timeout=240, check=False
+            command, input=text, capture_output=True, text=True, env=self.environ, cwd=ROOT, timeout=600, check=False
         )
         said = ended.stdout + ended.stderr
         assert code is None or ended.returncode == code, f"{' '.join(command)}: exit code {ended.returncode}\n{said}"
@@ -50,29 +53,43 @@ class Kubernetes:
 
 
 @pytest.fixture(scope="session")
-def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+def kubernetes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
     if PROGRAMS not in os.environ:
         pytest.skip("needs a real cluster: ./dev test-kubernetes builds and starts one")
     programs = Path(os.environ[PROGRAMS])
-    if reason := obstacle(programs):
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("kubernetes")
+    own = tmp_path_factory.mktemp("kubernetes")
     if RUNNING in os.environ:
-        yield Kubernetes(Cluster(Path(os.environ[RUNNING]), programs, "enclasp-kube"), folder)
+        yield Kubernetes(Cluster(Path(os.environ[RUNNING]), programs, NETWORK), own)
         return
+    folder = programs.parent / "cluster"
+    if reason := obstacle(folder):
+        pytest.fail(reason)
+
+    def say(text: str) -> None:
+        """Past pytest's capture: a person waits."""
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\ncluster: {text}", flush=True)
+
+    say("building the images")
+    images = _images(programs, own)
+    # who tells a run to stop means its cluster, too: as Ctrl-C, which ends the fixtures
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with turn(folder, lambda place: Cluster(place, programs, NETWORK).remove(), say):
+        cluster = Cluster(folder, programs, NETWORK)
+        say(f"starting the cluster; its programs' logs are in {folder / 'log'}")
+        cluster.start(images)
+        yield Kubernetes(cluster, own)
+
+
+def _images(programs: Path, folder: Path) -> list[Path]:
+    """Archives for the node: what runs in it, made as the guide says."""
     for block in blocks():
         if block.info == "images":
             subprocess.run(["bash", "-euc", block.text], cwd=ROOT, check=True)
     pause = folder / "pause.tar"
     add = ["--bare", "--name", "localhost/pause:1", "--add", f"{programs}/pause:/pause"]
     subprocess.run(["./dev", "image", *add, "--output", str(pause), "--", "/pause"], cwd=ROOT, check=True)
-    cluster = Cluster(folder / "cluster", programs, "enclasp-kube")
-    try:
-        cluster.start([pause, ROOT / "dist" / "enclasp.tar", ROOT / "dist" / "common-customers.tar"])
-        yield Kubernetes(cluster, folder)
-    finally:
-        cluster.stop()
-        shutil.rmtree(folder / "cluster", ignore_errors=True)
+    return [pause, ROOT / "dist" / "enclasp.tar", ROOT / "dist" / "common-customers.tar"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
 @dataclass(frozen=True)
 class Block:
     """info: what stands behind ```sh; `second-terminal` goes on running, `images` is done before there is a cluster,
-    `objects` by the test of the controller, `upgrade` and `recover` by those of replicas."""
+    `objects` by a test of its own, `upgrade` and `recover` by those of replicas."""
 
     info: str
     text: str

@@ -49,8 +49,9 @@ def installed(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) 
         *(word for name, value in settings.items() for word in ("--set", f"{name}={value}")),
     )
     yield kubernetes
+    kubernetes.kubectl("delete", "namespace", SHOP, "--wait=false")
     kubernetes.run("enclasp", "kubernetes", "uninstall")
-    kubernetes.kubectl("delete", "namespace", SHOP)
+    kubernetes.kubectl("delete", "namespace", SHOP, "--ignore-not-found")
     kubernetes.kubectl("delete", "persistentvolume", "state")
 
 
@@ -73,7 +74,7 @@ def refusal(kubernetes: Kubernetes, document: dict[str, Any]) -> str:
     return kubernetes.kubectl("create", "--dry-run=server", "-f", "-", text=json.dumps(document), code=1)
 
 
-def wait(kubernetes: Kubernetes, what: str, holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait(kubernetes: Kubernetes, what: str, holds: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         said = kubernetes.kubectl("--namespace", NAMESPACE, "get", "pods,events")
@@ -114,24 +115,6 @@ def test_a_pod_that_is_refused_learns_why_from_kubectl(installed: Kubernetes) ->
         assert words in said
 
 
-def test_the_webhook_replaces_its_certificate_and_no_pod_is_refused_meanwhile(installed: Kubernetes) -> None:
-    def trusted() -> str:
-        path = "jsonpath={.webhooks[*].clientConfig.caBundle}"
-        return installed.kubectl("get", "mutatingwebhookconfiguration", "marble-injector-enclasp", "-o", path)
-
-    first, admitted = trusted(), 0
-    deadline = time.monotonic() + 2 * LIFETIME_SECONDS
-    while trusted() == first or admitted < 10:
-        assert time.monotonic() < deadline, "the certificate is not replaced"
-        admit(installed, pod({"enclasp/marble": "web"}))
-        admitted += 1
-    end = time.monotonic() + LIFETIME_SECONDS / 4
-    while time.monotonic() < end:
-        admit(installed, pod({"enclasp/marble": "web"}))
-    bundles = [base64.b64decode(each) for each in trusted().split()]
-    assert {2} == {bundle.count(b"BEGIN CERTIFICATE") for bundle in bundles}, "its predecessor stays trusted"
-
-
 def test_its_account_may_do_what_it_needs_and_nothing_else(installed: Kubernetes) -> None:
     def may(*words: str) -> bool:
         account = f"--as=system:serviceaccount:{NAMESPACE}:marble-injector"
@@ -150,14 +133,6 @@ def test_its_account_may_do_what_it_needs_and_nothing_else(installed: Kubernetes
         assert not may(*words), words
 
 
-def test_an_upgrade_leaves_the_certificate_trusted(installed: Kubernetes) -> None:
-    installed.run(
-        *("helm", "upgrade", "enclasp", "charts/coordinator", "--namespace", NAMESPACE, "--reuse-values"),
-        *("--set", "marbleInjector.timeoutSeconds=6", "--wait"),
-    )
-    assert admit(installed, pod({"enclasp/marble": "web"}))["spec"]["volumes"]
-
-
 def test_a_coordinator_that_is_killed_comes_back_with_its_state(installed: Kubernetes, tmp_path: Path) -> None:
     manifest = ROOT / "manifests" / "minimal.yaml"
     set_by = ["enclasp", "manifest", "set", "/tmp/manifest.yaml", "--insecure", "localhost:4433"]
@@ -167,7 +142,7 @@ def test_a_coordinator_that_is_killed_comes_back_with_its_state(installed: Kuber
     installed.kubectl(
         "--namespace", NAMESPACE, "delete", "pod", "--selector", "app.kubernetes.io/name=coordinator", "--now"
     )
-    installed.kubectl("--namespace", NAMESPACE, "rollout", "status", "deployment/coordinator", "--timeout=60s")
+    installed.kubectl("--namespace", NAMESPACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
     assert "3:" in installed.kubectl(*in_pod, "enclasp", "status", "localhost:4433")
 
 
@@ -202,20 +177,46 @@ def test_a_coordinator_that_waits_for_recovery_is_alive_and_reachable_and_not_re
     assert "coordinator             0 of 1 ready" in said
     installed.kubectl("replace", "--force", "-f", "-", text=before)
     installed.kubectl(*place, "delete", "pod", *_COORDINATOR, "--now")
-    installed.kubectl(*place, "rollout", "status", "deployment/coordinator", "--timeout=60s")
+    installed.kubectl(*place, "rollout", "status", "deployment/coordinator", "--timeout=180s")
+
+
+def test_the_webhook_replaces_its_certificate_and_no_pod_is_refused_meanwhile(installed: Kubernetes) -> None:
+    def trusted() -> str:
+        path = "jsonpath={.webhooks[*].clientConfig.caBundle}"
+        return installed.kubectl("get", "mutatingwebhookconfiguration", "marble-injector-enclasp", "-o", path)
+
+    first, admitted = trusted(), 0
+    deadline = time.monotonic() + 2 * LIFETIME_SECONDS
+    while trusted() == first or admitted < 10:
+        assert time.monotonic() < deadline, "the certificate is not replaced"
+        admit(installed, pod({"enclasp/marble": "web"}))
+        admitted += 1
+    end = time.monotonic() + LIFETIME_SECONDS / 4
+    while time.monotonic() < end:
+        admit(installed, pod({"enclasp/marble": "web"}))
+    bundles = [base64.b64decode(each) for each in trusted().split()]
+    assert {2} == {bundle.count(b"BEGIN CERTIFICATE") for bundle in bundles}, "its predecessor stays trusted"
+
+
+def test_an_upgrade_leaves_the_certificate_trusted(installed: Kubernetes) -> None:
+    installed.run(
+        *("helm", "upgrade", "enclasp", "charts/coordinator", "--namespace", NAMESPACE, "--reuse-values"),
+        *("--set", "marbleInjector.timeoutSeconds=6", "--wait"),
+    )
+    assert admit(installed, pod({"enclasp/marble": "web"}))["spec"]["volumes"]
 
 
 def test_without_the_webhook_marbles_are_refused_and_others_start(installed: Kubernetes) -> None:
     place = ["--namespace", NAMESPACE]
     installed.kubectl(*place, "scale", "deployment/marble-injector", "--replicas=0")
-    gone = ["wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/name=marble-injector", "--timeout=60s"]
+    gone = ["wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/name=marble-injector", "--timeout=180s"]
     installed.kubectl(*place, *gone)
     said = refusal(installed, pod({"enclasp/marble": "web"}))
     assert 'failed calling webhook "marble-injector.enclasp.internal"' in said
     assert "no endpoints available" in said or "connect" in said, said
     admit(installed, pod({"app": "web"}))
     installed.kubectl(*place, "scale", "deployment/marble-injector", "--replicas=2")
-    installed.kubectl(*place, "rollout", "status", "deployment/marble-injector", "--timeout=60s")
+    installed.kubectl(*place, "rollout", "status", "deployment/marble-injector", "--timeout=180s")
     assert admit(installed, pod({"enclasp/marble": "web"}))["spec"]["volumes"]
 
 

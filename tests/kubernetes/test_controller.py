@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -27,8 +26,7 @@ from attestation.kinds import Kind
 from coordinator.cluster.account import Account
 from pki.keys import fingerprint
 from tests.kubernetes.audit import rights, used
-from tests.kubernetes.conftest import ROOT, Kubernetes
-from tests.kubernetes.documentation import blocks
+from tests.kubernetes.conftest import Kubernetes
 from tests.support import marble_client
 from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.people import Person, person
@@ -108,7 +106,7 @@ class Scene:
 
     def wait(self, condition: str, name: str = "law") -> dict[str, Any]:
         """The object's status as soon as kubectl finds this in it."""
-        self.kubectl("wait", f"manifest/{name}", f"--for={condition}", "--timeout=40s")
+        self.kubectl("wait", f"manifest/{name}", f"--for={condition}", "--timeout=120s")
         status: dict[str, Any] = json.loads(self.kubectl("get", "manifest", name, "-o", "json"))["status"]
         return status
 
@@ -158,9 +156,9 @@ class Scene:
         return int(sum(s.value for s in samples if s.name == name and wanted.items() <= s.labels.items()))
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while not holds():
-            assert time.monotonic() < deadline, f"{what}: not within 40 s\n{self.log}"
+            assert time.monotonic() < deadline, f"{what}: not within 120 s\n{self.log}"
             time.sleep(0.1)
 
     def several_rounds(self) -> None:
@@ -208,13 +206,30 @@ def account(kubernetes: Kubernetes, folder: Path) -> Account:
 CLAIMED = "a coordinator that takes its first manifest only from who knows a token"
 
 
-@pytest.fixture
-def scene(kubernetes: Kubernetes, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+@pytest.fixture(scope="module")
+def defined(kubernetes: Kubernetes) -> Iterator[list[str]]:
+    """The kinds of the chart, for namespaces that are noted here, and are gone at the end.
+
+    Together, since the cluster lets five seconds pass before it empties a namespace.
+    """
     definitions = rendered(kubernetes, "default", "controller_definitions")
     kubernetes.kubectl("apply", "-f", "-", text=definitions)
     kinds = [f"crd/{kind}.enclasp.dev" for kind in ("manifests", "approvals", "marbles")]
     kubernetes.kubectl("wait", "--for=condition=Established", *kinds)
+    namespaces: list[str] = []
+    try:
+        yield namespaces
+    finally:
+        kubernetes.kubectl("delete", "namespace", *namespaces)
+        kubernetes.kubectl("delete", "-f", "-", text=definitions)
+
+
+@pytest.fixture
+def scene(
+    kubernetes: Kubernetes, defined: list[str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Scene]:
     known = account(kubernetes, tmp_path / "account")
+    defined.append(known.namespace)
     program = tmp_path / "program.py"
     program.write_text("print('the agreed program')\n")
     people = {name: person(tmp_path, name) for name in ("alice", "bob", "carol", "dave", "eve", "mallory")}
@@ -229,8 +244,6 @@ def scene(kubernetes: Kubernetes, tmp_path: Path, request: pytest.FixtureRequest
         yield it
     finally:
         it.end()
-        kubernetes.kubectl("delete", "namespace", known.namespace)
-        kubernetes.kubectl("delete", "-f", "-", text=definitions)
 
 
 def reasons(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -285,7 +298,7 @@ def test_a_manifest_is_set_by_kubectl_and_updated_with_two_approvals(scene: Scen
     scene.apply(second, scene.signed("bob", second), scene.signed("carol", second))
     scene.start_controller()
     status = scene.wait("condition=Ready")
-    scene.kubectl("wait", "approvals", "--all", "--for=condition=Ready", "--timeout=40s")
+    scene.kubectl("wait", "approvals", "--all", "--for=condition=Ready", "--timeout=120s")
     assert ["Ready"] == summary(status)
     given = scene.approvals()
     assert ("Accepted", "alice") == given[scene.key("alice")][:2]
@@ -394,7 +407,7 @@ def test_an_approval_of_no_manifest_says_so(scene: Scene) -> None:
     scene.apply(document, scene.signed("alice", document), name="law")
     scene.kubectl("delete", "manifest", "law")
     scene.start_controller()
-    scene.kubectl("wait", "approvals", "--all", "--for=jsonpath={.status.phase}=Waiting", "--timeout=40s")
+    scene.kubectl("wait", "approvals", "--all", "--for=jsonpath={.status.phase}=Waiting", "--timeout=120s")
     assert {scene.key("alice"): ("Waiting", "", "K672")} == scene.approvals()
 
 
@@ -436,7 +449,7 @@ def test_marbles_are_objects_and_the_role_of_the_controller_is_what_it_uses(scen
 
     scene.until("a later start", starts_later)
     scene.apply(document, scene.signed("alice", document))
-    scene.kubectl("wait", "approvals", "--all", "--for=condition=Ready", "--timeout=40s")
+    scene.kubectl("wait", "approvals", "--all", "--for=condition=Ready", "--timeout=120s")
     assert 0 == scene.stop_controller(0)
     last = "00000000-0000-4000-8000-00000000000f"
     scene.activate(last)
@@ -450,22 +463,3 @@ def test_marbles_are_objects_and_the_role_of_the_controller_is_what_it_uses(scen
     scene.until("everything was used", lambda: allowed == used(scene.kubernetes.cluster, namespace, name))
     scene.kubectl("delete", "manifest", "law")
     scene.until("they go with the manifest", lambda: not scene.marbles())
-
-
-def test_the_guide_sets_the_manifest_by_an_object_and_a_controller_in_a_pod(kubernetes: Kubernetes) -> None:
-    install, companies = (
-        next(block.text for block in blocks() if words in block.text)
-        for words in ("enclasp kubernetes install --simulation", "company keys")
-    )
-    (objects,) = (block.text for block in blocks() if block.info == "objects")
-    shutil.rmtree(ROOT / "demo-out", ignore_errors=True)
-    try:
-        said = kubernetes.run("bash", "-euc", install + companies + objects)
-        agreed = hashlib.sha256((ROOT / "demo-out" / "agreed.yaml").read_bytes()).hexdigest()
-        assert "manifest.enclasp.dev/law condition met" in said
-        assert f"Fingerprint:             {agreed}" in said
-        assert "the coordinator took it as its first manifest" in said
-    finally:
-        kubernetes.run("enclasp", "kubernetes", "uninstall")
-        kubernetes.kubectl("delete", "namespace", "customers", "--ignore-not-found")
-    assert "enclasp.dev" not in kubernetes.kubectl("get", "crd", "-o", "name")

@@ -123,7 +123,7 @@ class Deployment:
         }
 
 
-def wait(what: str, holds: Callable[[], bool], seconds: float = 90) -> None:
+def wait(what: str, holds: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
@@ -148,8 +148,9 @@ def deployment(kubernetes: Kubernetes) -> Iterator[Deployment]:
         yield made
     finally:
         made.disconnect()
-        kubernetes.kubectl("delete", "namespace", SHOP)
+        kubernetes.kubectl("delete", "namespace", SHOP, "--wait=false")
         kubernetes.run("enclasp", "kubernetes", "uninstall")
+        kubernetes.kubectl("delete", "namespace", SHOP, "--ignore-not-found")
 
 
 def workload(replicas: int) -> str:
@@ -198,9 +199,9 @@ def test_a_leader_that_is_killed_while_marbles_join_is_followed_by_another_and_a
     wait("the first marble", lambda: activated(kubernetes) > 0)
     kubernetes.kubectl(*PLACE, "delete", "pod", killed, "--grace-period=0", "--force")
     wait("another leader", lambda: deployment.leader() not in ("", killed))
-    kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=120s")
-    wait("all marbles", lambda: activated(kubernetes) == 8, 120)
-    kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=120s")
+    kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=180s")
+    wait("all marbles", lambda: activated(kubernetes) == 8)
+    kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
     deployment.connect()
     assert before == deployment.proven(), "nothing was lost: the same root certificate, the same manifest"
 
@@ -212,17 +213,17 @@ def test_a_rolling_upgrade_keeps_the_deployment_verified(deployment: Deployment)
     deployment.connect()
     assert before == deployment.proven()
     kubernetes.kubectl("--namespace", SHOP, "rollout", "restart", "deployment/web")
-    kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=120s")
+    kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=180s")
     wait("marbles after the upgrade", lambda: activated(kubernetes) >= 8)
 
 
 def test_recovery_is_not_needed_when_all_replicas_are_lost_but_not_their_machine(deployment: Deployment) -> None:
     kubernetes, before = deployment.kubernetes, deployment.proven()
     kubernetes.kubectl(*PLACE, "scale", "deployment/coordinator", "--replicas=0")
-    gone = ["wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/name=coordinator", "--timeout=60s"]
+    gone = ["wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/name=coordinator", "--timeout=180s"]
     kubernetes.kubectl(*PLACE, *gone)
     kubernetes.kubectl(*PLACE, "scale", "deployment/coordinator", "--replicas=3")
-    kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=120s")
+    kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
     deployment.connect()
     assert before == deployment.proven()
 
@@ -252,8 +253,8 @@ def test_a_new_version_serves_when_two_people_accepted_it_and_not_before(
     (folder / "next.yaml").write_text(json.dumps(accepting))
     kubernetes.kubectl("--namespace", SHOP, "rollout", "restart", "deployment/web")
     deployment.type(block("upgrade"))
-    kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=120s")
-    wait("all marbles", lambda: activated(kubernetes) >= 8, 60)
+    kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=180s")
+    wait("all marbles", lambda: activated(kubernetes) >= 8)
 
     (folder / "next-reference.yaml").write_text(f'TDX: {{MRTD: "{mrtd(code)}"}}\n')
     deployment.version = "next-reference.yaml"
@@ -269,7 +270,7 @@ def test_owners_recover_what_all_replicas_have_lost_with_their_keys(deployment: 
     _, fingerprint = deployment.proven()
     key = deployment.root_key()
     kubernetes.kubectl(*PLACE, "scale", "deployment/coordinator", "--replicas=0")
-    gone = ["wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/name=coordinator", "--timeout=60s"]
+    gone = ["wait", "--for=delete", "pod", "--selector", "app.kubernetes.io/name=coordinator", "--timeout=180s"]
     kubernetes.kubectl(*PLACE, *gone)
     sealing = another_machine(deployment.simulation, tmp_path / "machine") / "sealing.private.json"
     value = base64.b64encode(sealing.read_bytes()).decode()
@@ -281,7 +282,7 @@ def test_owners_recover_what_all_replicas_have_lost_with_their_keys(deployment: 
     deployment.connect()
     wait("an answer", lambda: "waits for recovery" in deployment.enclasp("verify", ENDPOINT, code=None))
     deployment.type(block("recover"))
-    kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=120s")
+    kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
     deployment.connect()
     assert fingerprint == deployment.proven()[1]
     assert key == deployment.root_key()

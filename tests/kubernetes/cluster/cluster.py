@@ -1,7 +1,6 @@
 """A small real Kubernetes: etcd, API server, controllers, scheduler and one node, in a network namespace of its own."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,23 +10,9 @@ from pathlib import Path
 from tests.kubernetes.cluster import network
 from tests.kubernetes.cluster.authority import Authority
 from tests.kubernetes.cluster.network import NODE_ADDRESS, SERVICE_ADDRESS, SERVICE_NETWORK
-from tests.kubernetes.cluster.node import NAME, PROGRAMS, Node, plugins
+from tests.kubernetes.cluster.node import NAME, Node
 from tests.kubernetes.cluster.processes import Processes, quiet
 from tests.support.ports import free_ports
-
-
-def obstacle(programs: Path) -> str | None:
-    """Why no cluster can be started here, in a sentence; None if nothing stands against it."""
-    if os.geteuid() != 0:
-        return "a cluster needs root, for its network namespace and its containers"
-    if not (programs / ".stamp").exists():
-        return f"the Kubernetes programs are not built in {programs}: ./dev test-kubernetes builds them"
-    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
-        return f"the machine has no {', '.join(missing)}; on Debian 12: apt install runc nftables iptables iproute2"
-    if plugins() is None:
-        return "the machine has no CNI plugins; on Debian 12: apt install containernetworking-plugins"
-    return None
-
 
 AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
@@ -83,6 +68,20 @@ class Cluster:
         self.processes.stop()
         self.node.clean()
         network.remove(self.netns)
+
+    def remove(self) -> None:
+        """End everything, also of a run that was killed, and keep nothing but the logs.
+
+        Raises OSError if something stays mounted: what is in it may be somebody's.
+        """
+        self.stop()
+        if mounted := self.node.mounts():
+            raise OSError(f"{mounted[0]} is still mounted; the cluster's files are left as they are")
+        for each in self.folder.iterdir():
+            if each.is_symlink() or not each.is_dir():
+                each.unlink()
+            elif each.name != "log":
+                shutil.rmtree(each)
 
     def _credentials(self, relay: int) -> Authority:
         authority = Authority(self.folder / "pki")

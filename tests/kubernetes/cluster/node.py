@@ -14,20 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.kubernetes.cluster.authority import Authority
+from tests.kubernetes.cluster.machine import control_group_roots, plugins
 from tests.kubernetes.cluster.network import BRIDGE, NODE_ADDRESS, POD_NETWORK
 from tests.kubernetes.cluster.processes import Processes, quiet
 
 NAME = "node-1"
 CONTROL_GROUP = "enclasp-kube-test"
 """All pods are in it."""
-PROGRAMS = ("runc", "nft", "iptables", "ip", "nsenter", "ldd")
-"""What the machine must have; on Debian 12: runc containernetworking-plugins nftables iptables."""
-
-
-def plugins() -> Path | None:
-    """Where the CNI plugins are."""
-    places = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
-    return next((place for place in places if (place / "bridge").exists()), None)
 
 
 class Node:
@@ -65,7 +58,7 @@ class Node:
         names = self.processes.start("coredns", [self.programs / "coredns", "-conf", self.folder / "Corefile"])
         authority.issue("kubelet-server", NAME, names=(NODE_ADDRESS, NAME))
         self._write_json("kubelet.json", self._kubelet())
-        for root in _control_group_roots():
+        for root in control_group_roots():
             (root / CONTROL_GROUP).mkdir(exist_ok=True)
         self.processes.start(
             "kubelet",
@@ -97,14 +90,18 @@ class Node:
 
     def clean(self) -> None:
         """Once all processes have ended: mounts and control groups."""
-        for line in reversed(Path("/proc/mounts").read_text().splitlines()):
-            mount = line.split()[1].encode().decode("unicode_escape")
-            if mount.startswith(f"{self.folder}/"):
-                quiet("umount", "-l", mount)
-        for root in [*_control_group_roots(), Path("/sys/fs/cgroup/unified")]:
+        for mount in self.mounts():
+            quiet("umount", "-l", mount)
+        for root in [*control_group_roots(), Path("/sys/fs/cgroup/unified")]:
             for folder, _, _ in os.walk(root / CONTROL_GROUP, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(folder)
+
+    def mounts(self) -> list[str]:
+        """What is mounted in the cluster's folder, the innermost first."""
+        lines = reversed(Path("/proc/mounts").read_text().splitlines())
+        places = [line.split()[1].encode().decode("unicode_escape") for line in lines]
+        return [place for place in places if place.startswith(f"{self.folder}/")]
 
     def _write_json(self, name: str, document: object) -> None:
         (self.folder / name).write_text(json.dumps(document, indent=1))
@@ -214,10 +211,3 @@ state = "{self._run}/containerd"
             "conntrack": {"maxPerCore": 0, "min": 0},
             "clientConnection": {"kubeconfig": f"{self.folder}/proxy.kubeconfig"},
         }
-
-
-def _control_group_roots() -> list[Path]:
-    root = Path("/sys/fs/cgroup")
-    if (root / "cgroup.controllers").exists():
-        return [root]
-    return [each for each in root.iterdir() if each.is_dir() and not each.is_symlink() and each.name != "unified"]

@@ -45,7 +45,7 @@ class Processes:
     ) -> subprocess.Popen[bytes]:
         """Start a program; its output goes to log/NAME.log."""
         words = [str(each) for each in command] if outside else self.inside(command)
-        with (self.folder / "log" / f"{name}.log").open("ab") as log:
+        with (self.folder / "log" / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -55,7 +55,7 @@ class Processes:
                 env={**os.environ, **(environ or {})},
             )
         self._known[name] = [str(process.pid), _started(process.pid) or ""]
-        self._file.write_text(json.dumps(self._known))
+        self._remember()
         return process
 
     def answers(self, url: str) -> bool:
@@ -90,7 +90,13 @@ class Processes:
                     with contextlib.suppress(ChildProcessError):
                         os.waitpid(pid, os.WNOHANG)
                 time.sleep(0.05)
-        self._file.write_text(json.dumps(self._known))
+        self._remember()
+
+    def _remember(self) -> None:
+        """Whole or not at all, also if this run is killed now."""
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps(self._known))
+        new.replace(self._file)
 
 
 def _started(pid: int) -> str | None:
