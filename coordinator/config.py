@@ -37,6 +37,7 @@ class Config:
     store: where the sealed state is kept, "sqlite" (in state_dir) or "kubernetes" (in Secrets named after state_name,
     which several replicas may share).
     tpm: how to reach a TPM 2.0, as tpm2-tss writes it (device:/dev/tpmrm0); tpm_pcrs: what of its boot must stay.
+    witness: who remembers the last record, "tpm" or nobody; witness_index: of the TPM's NV memory, this state's own.
     pkcs11_…: library, token label, key label and file with the PIN of a token.  The manifest says whether they keep its
     state.  No variables set these: the host chooses the environment.
     setters: PEM file with certificates or keys, claim_token_sha256: in hex, of who may set the first manifest; without
@@ -57,6 +58,8 @@ class Config:
     trust: str = ""
     tpm: str = ""
     tpm_pcrs: str = "sha256:0,2,4,7"
+    witness: str = ""
+    witness_index: int = 0x0180_454E
     pkcs11_module: str = ""
     pkcs11_token: str = ""
     pkcs11_key: str = "enclasp-coordinator"
@@ -89,6 +92,12 @@ def load(toml: bytes | None, environ: Mapping[str, str]) -> Config:
         raise ConfigInvalid(
             "EDG_STARTUP_MANIFEST: the configuration says who may set a manifest, so it cannot come from the "
             "environment; expected startup_manifest in the configuration file, or none"
+        )
+    if config.witness and not config.tpm:
+        raise ConfigInvalid("setting 'witness': expected a TPM in setting 'tpm', got none")
+    if config.witness and config.store != "sqlite":
+        raise ConfigInvalid(
+            "setting 'witness': a TPM is one machine's, and replicas share a state on several; expected none"
         )
     if environ.get("EDG_DISTRIBUTED_COORDINATOR", "") == "1" and config.store == "sqlite":
         raise ConfigInvalid(
@@ -134,6 +143,10 @@ def _setting(key: str, value: object) -> object:
         return _object_name(key, _expect(key, value, str))
     if key == "snapshot_every":
         return _whole(key, _expect(key, value, int), least=1)
+    if key == "witness":
+        return _witness(key, _expect(key, value, str))
+    if key == "witness_index":
+        return _nv_index(key, _expect(key, value, int))
     if key in ("evidence_days", "evidence_megabytes"):
         return _whole(key, _expect(key, value, int), least=0)
     return _expect(key, value, str)
@@ -188,6 +201,19 @@ def _store(name: str, text: str) -> str:
     if text not in stores:
         raise ConfigInvalid(f"{name}: expected {', '.join(stores)} (MarbleRun's word for kubernetes), got '{text}'")
     return stores[text]
+
+
+def _witness(name: str, text: str) -> str:
+    if text not in ("", "tpm"):
+        raise ConfigInvalid(f"{name}: expected tpm, or nothing, got '{text}'")
+    return text
+
+
+def _nv_index(name: str, number: int) -> int:
+    """TCG Registry of Reserved TPM 2.0 Handles and Localities, 2.2.2: of the owner's NV indices."""
+    if not 0x0180_0000 <= number <= 0x01BF_FFFF:
+        raise ConfigInvalid(f"setting '{name}': expected a number from 0x01800000 to 0x01bfffff, got {number:#010x}")
+    return number
 
 
 def _object_name(name: str, text: str) -> str:

@@ -26,14 +26,17 @@ from coordinator.authority import AuthorityKeys, RootContent, issue_authority
 from coordinator.decisions.errors import Refused
 from coordinator.decisions.succession import check_goes_on, check_program
 from coordinator.journal.archive import Kept
+from coordinator.journal.codes import OLDER_STATE
 from coordinator.journal.errors import JournalError, KeySourceFailed
 from coordinator.journal.handover import Held
-from coordinator.journal.journal import Head, Journal, NoJournal
+from coordinator.journal.journal import Journal, NoJournal
 from coordinator.journal.key import JournalId
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Locked, NewKeys, Opened, Vault
+from coordinator.journal.witness import Head
 from coordinator.manifest.model import Manifest, SealMode, Secret
 from coordinator.observe import Observer
+from coordinator.older_state import Objections, accepted, may_serve, objections
 from coordinator.recovery.prepare import Prepared
 from coordinator.secrets.generate import is_slow, make_key
 from coordinator.secrets.parameters import AuthorityTexts
@@ -42,14 +45,13 @@ from coordinator.state.events import (
     Event,
     EvidenceRemembered,
     MarbleActivated,
-    StateRestored,
     decode_event,
     encode_event,
 )
 from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_kept
-from coordinator.state.model import Authority, Deployment, Retired, State
+from coordinator.state.model import Authority, Custody, Deployment, Retired, State
 from coordinator.state.phase import Phase
-from coordinator.state.replay import STATE_RESTORED, condense, issued_event, replay, replay_all
+from coordinator.state.replay import condense, issued_event, replay, replay_all
 from coordinator.state.roll import Roll
 from coordinator.state.single_use import SingleUse
 from pki.certificates import CertificateFormatError, der, serial_number
@@ -97,10 +99,31 @@ class Standing:
     link_before: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A state that opens and may not be the newest: it waits for approval.  custody: whose; None for the operator's."""
+
+    journal_id: JournalId
+    objections: Objections
+    custody: Custody | None
+
+    @property
+    def message(self) -> str:
+        """For `status`."""
+        head = self.objections.head
+        who = "owners of its recovery keys" if self.custody is not None else "the operator"
+        return (
+            "Coordinator is in recovery: its sealed state may not be the newest: "
+            f"record {head.sequence} is its last, link {head.link.hex()}; {self.objections.text}. "
+            f"Bring the newest state back, or {who} may approve this one; a new manifest replaces it."
+        )
+
+
 class Desk:
     """What the clerks share.  state: replaced as a whole, by `become` alone.
 
     changing: held while a state is founded, recovered or updated.  locked: what waits for recovery, if anything does.
+    doubted: what waits for approval, if anything does.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -113,6 +136,7 @@ class Desk:
         self.roll = Roll()
         self.changing = asyncio.Lock()
         self.locked: Locked | None = None
+        self.doubted: Doubted | None = None
         self._journal: Journal | None = None
         self._stopped: JournalError | None = None
         self._since_snapshot = 0
@@ -124,8 +148,7 @@ class Desk:
         self.texts = AuthorityTexts(self._state.authority)
         self.root_evidence = self.issue_for(self._state.authority, b"")
         if isinstance(found, Opened) and self._state.deployment is not None:
-            self._go_on(found, self._state.deployment)
-        self._say_restoration()
+            self._go_on(found)
 
     @property
     def state(self) -> State:
@@ -136,6 +159,11 @@ class Desk:
     def serving(self) -> bool:
         """True while requests are answered from a state that is whole: not stopped, not waiting for recovery."""
         return self._stopped is None and self._state.phase is not Phase.RECOVERY
+
+    @property
+    def message(self) -> str:
+        """What `status` says of the phase."""
+        return self._state.phase.message if self.doubted is None else self.doubted.message
 
     def check_serving(self) -> None:
         """Raises NotServing."""
@@ -177,7 +205,7 @@ class Desk:
     def begin(self, journal: Journal, state: State) -> None:
         """A state that a new journal has made durable already: become it."""
         assert state.deployment is not None, "a journal begins with a manifest"
-        self._journal, self.locked = journal, None
+        self._journal, self.locked, self.doubted = journal, None, None
         self.roll.under_law(len(state.deployment.history.versions))
         self.become(state)
         self.root_evidence = self.issue_for(state.authority, b"")
@@ -187,7 +215,6 @@ class Desk:
         self._remember(opened)
         self._since_snapshot += appended
         self.begin(opened.journal, state)
-        self._say_restoration()
 
     def read(self, opened: Opened) -> State:
         """What an open journal says.  Slow.  Raises EventFormatError, ReplayFailed."""
@@ -284,35 +311,65 @@ class Desk:
             await self._journal.close()
         self.env.vault.close()
 
+    def objections(self, opened: Opened, state: State) -> Objections:
+        """What speaks against a state that was opened.  Raises StorageFailed."""
+        return objections(state, opened.journal.head, opened.journal.doubt, self.env.vault.restoration())
+
     def _start(self, found: Opened | Locked | NoJournal) -> State:
         if isinstance(found, Opened):
-            self._journal = found.journal
-            self._remember(found)
-            return self.read(found)
+            state = self.read(found)
+            against = self.objections(found, state)
+            if may_serve(state, against):
+                self._journal = found.journal
+                self._remember(found)
+                return state
+            custody = None if state.deployment is None else state.deployment.custody
+            self.doubted = Doubted(found.journal.journal_id, against, custody)
+            self.env.observer.error(f"{OLDER_STATE} the state is not served", reason=self.doubted.message)
         if isinstance(found, Locked):
             self.locked = found
             self.env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
-        phase = Phase.RECOVERY if isinstance(found, Locked) else Phase.ACCEPTING_MANIFEST
+        phase = Phase.ACCEPTING_MANIFEST if isinstance(found, NoJournal) else Phase.RECOVERY
         return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b"", None))
 
-    def _go_on(self, opened: Opened, deployment: Deployment) -> None:
-        """If this program may have the state: seal it here, and let the root certificate say who serves from now on."""
-        root = self._state.authority.root
-        mine = self._claims(self.root_evidence, of_certificate(der(root), b""))
-        before = self._claims_in_root(deployment)
+    def _go_on(self, opened: Opened) -> None:
+        """With a state that was opened at the start, if this program may have it.
+
+        Seal it here, let the root certificate say who serves from now on, and write down what the operator's note says.
+        """
+        state = self._state
+        assert state.deployment is not None, "a journal begins with a manifest"
+        against = self.objections(opened, state)
         try:
-            check_goes_on(deployment, opened.held.since)
-            check_program(deployment, mine, before)
+            another = self.is_another_program(opened, state)
         except Refused:
             self.env.vault.close()
             raise
         if opened.handed:
-            self._seal_here(opened, deployment.manifest)
-        if before is None or not is_same_program(before, mine):
-            authority = replace(self._state.authority, root=self.renewed_root(self._state))
+            self._seal_here(opened, state.deployment.manifest)
+        if another:
+            authority = replace(state.authority, root=self.renewed_root(state))
             written = self.enact((issued_event(authority),))
             self.root_evidence = self.issue_for(self._state.authority, b"")
             self.say_when(written, lambda: self.env.observer.info("another program than before serves this deployment"))
+        if events := accepted(against, {}, now=self.env.clock()):
+            self.say_when(self.enact(events), lambda: self.say_accepted(against, ()))
+
+    def is_another_program(self, opened: Opened, state: State) -> bool:
+        """Whether another program than this one served an opened state until now.
+
+        Raises SelfNotAccepted or AnotherState where this one may not have it.
+        """
+        assert state.deployment is not None, "a journal begins with a manifest"
+        mine = self._claims(self.root_evidence, of_certificate(der(self._state.authority.root), b""))
+        before = self._claims_in_root(state, state.deployment)
+        check_goes_on(state.deployment, opened.held.since)
+        check_program(state.deployment, mine, before)
+        return before is None or not is_same_program(before, mine)
+
+    def say_accepted(self, against: Objections, owners: Sequence[str]) -> None:
+        """Aloud, when an older state is served all the same."""
+        self.env.observer.warning("an older state was accepted", why=against.text, owners=list(owners))
 
     def renewed_root(self, state: State) -> Certificate:
         """The same keys, manifest and history, and Evidence of the program and machine that we are now.  Slow."""
@@ -321,9 +378,9 @@ class Desk:
         keys = AuthorityKeys(authority.root_key, authority.intermediate_key)
         return self.make_authority(keys, state.deployment.manifest.digest, history.mark, authority.retired).root
 
-    def _claims_in_root(self, deployment: Deployment) -> Claims | None:
+    def _claims_in_root(self, state: State, deployment: Deployment) -> Claims | None:
         """What served until now, as the root certificate says; None where it does not say it of this deployment."""
-        root, digest = self._state.authority.root, deployment.manifest.digest
+        root, digest = state.authority.root, deployment.manifest.digest
         try:
             evidence, mark = evidence_of(root), history_of(root)
         except (EvidenceFormatError, CertificateFormatError):
@@ -331,7 +388,7 @@ class Desk:
         step = None if mark is None else (mark.entries, mark.link)
         if evidence is None or step != (deployment.history.mark.entries, deployment.history.link):
             return None
-        return self._claims(evidence, of_root_key(spki_der(self._state.authority.root_key.public_key()), digest))
+        return self._claims(evidence, of_root_key(spki_der(state.authority.root_key.public_key()), digest))
 
     def _claims(self, evidence: Evidence, binding: Bound) -> Claims:
         """What Evidence says, proven or not: the state is open already, and who verifies us judges for himself."""
@@ -343,18 +400,6 @@ class Desk:
             self.env.vault.seal(opened, manifest.config.seal_mode.value, key_source_names(manifest))
         except (NoSealingKey, KeySourceFailed) as cause:
             self.env.observer.warning("nothing of this machine seals the state", reason=str(cause))
-
-    def _say_restoration(self) -> None:
-        """Write into the journal, once, that its state was put back from a backup: people and clients see it there."""
-        note, deployment = self.env.vault.restoration(), self._state.deployment
-        if note is None or deployment is None:
-            return
-        if any(e.update == STATE_RESTORED and e.details.get("restored") == note.time_ms for e in deployment.log):
-            return
-        now_ms = int(self.env.clock().timestamp() * 1000)
-        said = self.enact((StateRestored(now_ms, note.time_ms, note.sequence, note.reason),))
-        warn = self.env.observer.warning
-        self.say_when(said, lambda: warn(STATE_RESTORED, reason=note.reason, sequence=note.sequence))
 
     def _remember(self, opened: Opened) -> None:
         """Which Evidence was admitted before, and how long the journal is."""

@@ -12,7 +12,7 @@ from attestation.issue import Issuer, find_issuer
 from attestation.verify import Verifier
 from coordinator.config import Config
 from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
-from coordinator.journal.configured import key_sources
+from coordinator.journal.configured import key_sources, witness
 from coordinator.journal.handover import Held
 from coordinator.journal.source import KeySource
 from coordinator.journal.sources import name_of_machine
@@ -57,7 +57,7 @@ def make_vault(config: Config, machine: Machine, storage: Storage, handed: Held 
     retention = Retention(config.evidence_days, config.evidence_megabytes * 1_000_000)
     folder = Path(config.state_dir) / "evidence"
     archives = EvidenceFolder(folder, retention, machine.entropy) if retention.keeps else NO_ARCHIVES
-    return Vault(storage, machine.sources, machine.entropy, archives, handed, machine.name)
+    return Vault(storage, machine.sources, machine.entropy, archives, handed, machine.name, witness(config))
 
 
 def _endorsements(config: Config) -> Endorsements:

@@ -63,6 +63,11 @@ class Coordinator:
         return self._desk.state.phase
 
     @property
+    def message(self) -> str:
+        """What the phase means, for `status`."""
+        return self._desk.message
+
+    @property
     def serving(self) -> bool:
         """True while requests are answered from a state that is whole: not stopped, not waiting for recovery."""
         return self._desk.serving

@@ -1,6 +1,8 @@
-"""Owners of shares: they recover a state that no key source opens, and rehearse it while all is well."""
+"""Owners of shares: they recover a state that no key source opens, approve one that may not be the newest, and rehearse
+while all is well."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,10 +13,20 @@ from coordinator.decisions.decision import admit
 from coordinator.decisions.errors import RecoveryRefused, ShareUnreadable
 from coordinator.decisions.recover import check_same_plan, recovered, rehearse
 from coordinator.desk import Desk, TryAgain
-from coordinator.journal.errors import JournalError, KeySourceFailed
+from coordinator.journal.errors import JournalError, KeySourceFailed, KeyUnusable
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Opened
-from coordinator.recovery.errors import EnvelopeUnreadable, NoRecoveryKeys, RecoveryError
+from coordinator.older_state import accepted
+from coordinator.recovery.approval import Approvals
+from coordinator.recovery.errors import (
+    ApprovalMissing,
+    EnvelopeUnreadable,
+    NoRecoveryKeys,
+    NothingDoubted,
+    NothingLocked,
+    OtherState,
+    RecoveryError,
+)
 from coordinator.recovery.gathering import Gathering, Submission
 from coordinator.recovery.owner_key import OAEP, encode_owner_key, open_oaep
 from coordinator.recovery.plan import Plan, decode_plan
@@ -22,7 +34,7 @@ from coordinator.recovery.statement import WaitingState
 from coordinator.state.events import EventFormatError, encode_event
 from coordinator.state.model import Custody, State
 from coordinator.state.phase import Ask
-from coordinator.state.replay import ReplayFailed, replay
+from coordinator.state.replay import ReplayFailed, issued_event, replay
 from pki.keys import generate_rsa
 
 _PLAIN_LENGTHS: Final = (16, 32, 33)
@@ -35,7 +47,8 @@ _NONCE_BYTES: Final = 32
 class Standing:
     """Where recovery stands.  waiting: None where nothing waits; custody: None where the state is not open.
 
-    given: owners whose shares are there.  nonce: the question of the next rehearsal, empty where nothing waits for one.
+    given: owners whose shares, or approvals, are there.  nonce: the question of the next rehearsal, empty where nothing
+    waits for one.  doubt: why the state that waits may not be the newest; then approvals are awaited and not shares.
     """
 
     plan: Plan
@@ -43,6 +56,7 @@ class Standing:
     given: tuple[str, ...]
     custody: Custody | None
     nonce: bytes
+    doubt: str = ""
 
 
 class Recovery:
@@ -53,6 +67,7 @@ class Recovery:
         self._ephemeral: asyncio.Future[rsa.RSAPrivateKey] | None = None
         self._nonce = desk.env.entropy(_NONCE_BYTES)
         self._gathering: Gathering | None = None
+        self._approvals: Approvals | None = None
         self._finishing = False
         self._start()
 
@@ -62,6 +77,9 @@ class Recovery:
         deployment = self._desk.state.deployment
         if self._desk.locked is not None and self._gathering is not None:
             return Standing(self._gathering.plan, self._gathering.state, tuple(self._gathering.given), None, b"")
+        if self._desk.doubted is not None and (approvals := self._approvals) is not None:
+            given, doubt = tuple(approvals.given), approvals.why
+            return Standing(approvals.plan, approvals.state, given, self._desk.doubted.custody, b"", doubt)
         if deployment is None or deployment.custody is None:
             raise RecoveryRefused(NoRecoveryKeys("the manifest of this state names no recovery keys"))
         return Standing(deployment.custody.plan, None, (), deployment.custody, self._nonce)
@@ -89,19 +107,40 @@ class Recovery:
         if len(given.share) not in _PLAIN_LENGTHS:
             given = replace(given, share=await self._decrypt(given.share))
         admit(self._desk.state, Ask.RECOVER)
+        if self._desk.doubted is not None:
+            raise RecoveryRefused(NothingLocked("the state is open, and waits for approvals: no share is needed"))
         if self._gathering is None:
             raise RecoveryRefused(NoRecoveryKeys("the state that waits here names no owners"))
-        if self._finishing:
-            raise TryAgain("recovery: enough shares are there, and the state is being opened")
+        self._check_not_finishing()
         try:
             self._gathering = self._gathering.accept(given)
         except RecoveryError as cause:
             raise RecoveryRefused(cause) from cause
         if self._gathering.remaining == 0:
-            self._finishing = True
-            await asyncio.shield(asyncio.ensure_future(self._finish(self._gathering)))
+            gathering = self._gathering
+            await self._whole(lambda: self._recover(gathering))
             return 0
         return self._gathering.remaining
+
+    async def approve(self, owner: str, state: WaitingState, signature: bytes) -> int:
+        """Take one owner's word for a state that may not be the newest; how many more are needed.
+
+        With the last one it is served.  Raises WrongPhase, RecoveryRefused, TryAgain, NotServing.
+        """
+        self._desk.check_serving()
+        admit(self._desk.state, Ask.RECOVER)
+        if self._approvals is None or self._desk.doubted is None:
+            raise RecoveryRefused(NothingDoubted("no state waits here for its owners' approval"))
+        self._check_not_finishing()
+        try:
+            self._approvals = self._approvals.accept(owner, state, signature)
+        except RecoveryError as cause:
+            raise RecoveryRefused(cause) from cause
+        if self._approvals.remaining == 0:
+            approvals = self._approvals
+            await self._whole(lambda: self._serve(approvals))
+            return 0
+        return self._approvals.remaining
 
     async def rehearse(self, owner: str, proof: bytes) -> None:
         """Record that an owner's share still opens.  Raises WrongPhase, RecoveryRefused, NotServing."""
@@ -118,8 +157,12 @@ class Recovery:
 
     def _start(self) -> None:
         """Nobody has given anything yet."""
-        locked = self._desk.locked
-        self._gathering = None
+        locked, doubted = self._desk.locked, self._desk.doubted
+        self._gathering = self._approvals = None
+        if doubted is not None and doubted.custody is not None:
+            head, custody = doubted.objections.head, doubted.custody
+            state = WaitingState(doubted.journal_id, head.sequence, head.link)
+            self._approvals = Approvals(custody.plan, custody.verifiers, state, doubted.objections.text)
         if locked is None or not locked.plan:
             return
         try:
@@ -128,6 +171,10 @@ class Recovery:
             self._desk.env.observer.error("nobody can recover this state", reason=str(cause))
             return
         self._gathering = Gathering(plan, WaitingState(locked.journal_id, locked.head.sequence, locked.head.link))
+
+    def _check_not_finishing(self) -> None:
+        if self._finishing:
+            raise TryAgain("recovery: enough owners have spoken, and the state is being opened")
 
     async def _decrypt(self, envelope: bytes) -> bytes:
         if self._ephemeral is None or not self._ephemeral.done():
@@ -140,16 +187,21 @@ class Recovery:
         except EnvelopeUnreadable as cause:
             raise ShareUnreadable(cause) from cause
 
-    async def _finish(self, gathering: Gathering) -> None:
-        """The whole of it, even if the caller hangs up.  Whatever fails, all shares are welcome again."""
+    async def _whole(self, work: Callable[[], Awaitable[None]]) -> None:
+        """All of it, even if the caller hangs up."""
+        self._finishing = True
+        await asyncio.shield(asyncio.ensure_future(self._finish(work)))
+
+    async def _finish(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Whatever fails, all shares and approvals are welcome again."""
         try:
             async with self._desk.changing:
-                await self._recover(gathering)
+                await work()
         except RecoveryError as cause:
             raise RecoveryRefused(cause) from cause
         except (JournalError, EventFormatError, ReplayFailed) as cause:
-            self._desk.env.observer.error("the state was not recovered", reason=str(cause))
-            text = f"recovery: the state cannot be opened, and all shares must be given again: {cause}"
+            self._desk.env.observer.error("the state was not opened", reason=str(cause))
+            text = f"recovery: the state cannot be opened, and all owners must speak again: {cause}"
             raise TryAgain(text) from cause
         finally:
             self._finishing = False
@@ -159,8 +211,13 @@ class Recovery:
         desk = self._desk
         admit(desk.state, Ask.RECOVER)
         opened, state = await desk.in_thread(lambda: self._open(gathering))
+        against = desk.objections(opened, state)
+        words = _words_for_the_state(gathering) if against.text else {}
+        if against.text and len(words) < gathering.plan.needed:
+            raise ApprovalMissing(f"the state may not be the newest: {against.text}")
         root = await desk.in_thread(lambda: desk.renewed_root(state))
-        events = recovered(state, root, gathering, now=desk.env.clock())
+        now = desk.env.clock()
+        events = (*accepted(against, words, now=now), *recovered(state, root, gathering, now=now))
         await opened.journal.append([encode_event(event) for event in events])
         await self._seal(opened, state)
         for event in events:
@@ -168,6 +225,35 @@ class Recovery:
         desk.resume(opened, state, len(events))
         self._ephemeral = None
         desk.env.observer.info("state recovered", owners=sorted(gathering.given))
+        if against.text:
+            desk.say_accepted(against, sorted(words))
+
+    async def _serve(self, approvals: Approvals) -> None:
+        """A state that its owners have approved: remember that, and serve it."""
+        desk = self._desk
+        admit(desk.state, Ask.RECOVER)
+        opened, state = await desk.in_thread(self._open_again)
+        against = desk.objections(opened, state)
+        if against.text != approvals.why or opened.journal.head.link != approvals.state.link:
+            raise OtherState("the state is another one now than the one that was approved")
+        events = list(accepted(against, approvals.given, now=desk.env.clock()))
+        if await desk.in_thread(lambda: desk.is_another_program(opened, state)):
+            root = await desk.in_thread(lambda: desk.renewed_root(state))
+            events.append(issued_event(replace(state.authority, root=root)))
+        await opened.journal.append([encode_event(event) for event in events])
+        if opened.handed:
+            await self._seal(opened, state)
+        for event in events:
+            state = replay(state, event)
+        desk.resume(opened, state, len(events))
+        desk.say_accepted(against, sorted(approvals.given))
+
+    def _open_again(self) -> tuple[Opened, State]:
+        """A state that a key source has opened before.  Slow."""
+        opened = self._desk.env.vault.open()
+        if not isinstance(opened, Opened):
+            raise KeyUnusable("journal", "the one that was opened at the start", "one that does not open")
+        return opened, self._desk.read(opened)
 
     def _open(self, gathering: Gathering) -> tuple[Opened, State]:
         """Open, read, and compare what the journal says of its owners with what stood beside it.  Slow."""
@@ -186,3 +272,8 @@ class Recovery:
             desk.env.observer.warning("R430 recovered, but nothing of this machine seals the state", reason=str(cause))
         else:
             desk.env.observer.info("state sealed anew", sources=sources)
+
+
+def _words_for_the_state(gathering: Gathering) -> Mapping[str, bytes]:
+    """Signatures of owners who gave their share for this very state, and no other."""
+    return {owner: given.signature for owner, given in gathering.given.items() if given.state is not None}

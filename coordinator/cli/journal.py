@@ -102,16 +102,43 @@ def restore(output: Output, backup: Path, state: Path, reason: str, replace: boo
     from coordinator.journal.backup import opened
     from coordinator.journal.backup import restore as bring_back
     from coordinator.journal.copy import read_chain
-    from coordinator.journal.restoration import LONGEST_REASON, Restoration
+    from coordinator.journal.restoration import Restoration
 
-    if not reason.strip() or len(reason) > LONGEST_REASON:
-        raise Problem(f"--reason: expected 1 to {LONGEST_REASON} characters", exit_codes.USAGE)
+    _check_reason(reason)
     with _said():
         with opened(backup) as fresh:
             sequence = read_chain(fresh).head.sequence
         time_ms = int(current_moment().timestamp() * 1000)
-        chain = bring_back(backup, state, Restoration(reason, time_ms, sequence), replace=replace)
+        chain = bring_back(backup, _state_of(state), Restoration(reason, time_ms, sequence), replace=replace)
     output.result(_place(chain) | {"state": str(state), "reason": reason}, f"{state}: {_words(chain)}")
+
+
+@journal.command()
+@click.argument("state", type=STATE)
+@click.option("--reason", required=True, help="Why; it is written into the journal, where people and clients read it.")
+@reports
+def accept(output: Output, state: Path, reason: str) -> None:
+    """Let the state in the directory STATE be served, although its witness says that it is not the newest.
+
+    Its coordinator must not be running, and serves the state when it is started again. Where the manifest names owners
+    of recovery keys, they have the last word all the same: `enclasp recovery approve`.
+
+    \b
+    enclasp journal accept /var/lib/enclasp --reason "the TPM of host 7 was replaced"
+    """
+    from coordinator.journal.backup import accept as leave_note
+
+    _check_reason(reason)
+    with _said():
+        chain = leave_note(_state_of(state), reason, int(current_moment().timestamp() * 1000))
+    output.result(_place(chain) | {"state": str(state), "reason": reason}, f"{state}: {_words(chain)}")
+
+
+def _check_reason(reason: str) -> None:
+    from coordinator.journal.restoration import LONGEST_REASON
+
+    if not reason.strip() or len(reason) > LONGEST_REASON:
+        raise Problem(f"--reason: expected 1 to {LONGEST_REASON} characters", exit_codes.USAGE)
 
 
 class _Closed(Exception):

@@ -14,6 +14,7 @@ from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, vis
 
 if TYPE_CHECKING:
     from coordinator.client.recovery import OwnerStanding, RecoveryStanding
+    from coordinator.recovery.owner_key import Opener
     from coordinator.recovery.statement import WaitingState
 
 
@@ -80,6 +81,70 @@ def verify_share(output: Output, file: Path, endpoint: str, owner: OwnerOptions,
     document = {"owner": found.name, "needed": standing.needed, "owners": len(standing.owners)}
     how_many = f"{standing.needed} of {len(standing.owners)} recover"
     output.result(document | {"verified": not visit.insecure}, f"OK  this is the share of {found.name}; {how_many}")
+
+
+@recovery.command()
+@share_argument
+@endpoint_argument
+@owner_options
+@click.option("--signature", "-s", type=FILE, help="Instead of --key: what `sign-approval` wrote, with --name.")
+@insecure_option
+@visits
+@reports
+def approve(
+    output: Output, file: Path, endpoint: str, owner: OwnerOptions, signature: Path | None, visit: Visit
+) -> None:
+    """Verify the coordinator, and approve that it serves a state which may not be the newest. No share is sent.
+
+    `enclasp recovery show` says what speaks against the state; your signature is for that state and that sentence.
+    With --signature, FILE is what the owner signed for: `enclasp recovery show -o json`.
+
+    \b
+    enclasp recovery approve shares.json localhost:4433 --key alice.key --reference reference.yaml
+    enclasp recovery approve waiting.json localhost:4433 --name alice --signature alice.sig --reference reference.yaml
+    """
+    from coordinator.recovery.statement import describe
+
+    if signature is None:
+        opener = owner.opener()
+        share = open_share(file, owner, opener)
+    elif owner.name is None:
+        raise click.UsageError("--signature: say whose it is with --name")
+    client = visit.client_in_any_state(endpoint, output)
+    standing = client.recovery_standing()
+    if standing.state is None or not standing.doubt:
+        raise Problem("no state waits here for its owners' approval", exit_codes.INVALID, "R494")
+    if signature is None:
+        name = _owner_of(share, standing).name
+        state, signed = standing.state, _approval(opener, share, standing.state, standing.doubt)
+        output.remark(f"signing for {describe(state)}: {standing.doubt}")
+    else:
+        name, (state, _), signed = str(owner.name), _read_waiting(file), read_input(signature)
+    remaining = client.approve_state(name, state, signed)
+    text = f"approved, {remaining} more needed" if remaining else "approved: the state is served"
+    output.result({"remaining": remaining, "served": remaining == 0, "verified": not visit.insecure}, text)
+
+
+@recovery.command(name="sign-approval")
+@share_argument
+@click.option("--state", "state_file", type=FILE, required=True, help="What `enclasp recovery show -o json` wrote.")
+@owner_options
+@reports
+def sign_approval(output: Output, file: Path, state_file: Path, owner: OwnerOptions) -> None:
+    """Offline: sign that a state which may not be the newest may be served, so that somebody else can pass it on.
+
+    \b
+    enclasp recovery sign-approval shares.json --key alice.key --state waiting.json --out alice.sig
+    """
+    import base64
+
+    _refuse_existing(output)
+    state, doubt = _read_waiting(state_file)
+    if not doubt:
+        raise Problem(f"{state_file}: nothing speaks against the state in it", exit_codes.INVALID, "R494")
+    opener = owner.opener()
+    signature = _approval(opener, open_share(file, owner, opener), state, doubt)
+    output.result({"signature": base64.b64encode(signature).decode()}, signature)
 
 
 @recovery.command()
@@ -177,7 +242,7 @@ def sign_share(output: Output, file: Path, state_file: Path | None, owner: Owner
     _refuse_existing(output)
     opener = owner.opener()
     share = open_share(file, owner, opener)
-    message = share if state_file is None else statement(_read_state(state_file), share)
+    message = share if state_file is None else statement(_read_waiting(state_file)[0], share)
     signature = opener.prove(message, share)
     output.result({"signature": base64.b64encode(signature).decode()}, signature)
 
@@ -199,20 +264,29 @@ def _owner_of(share: bytes, standing: "RecoveryStanding") -> "OwnerStanding":
     return found
 
 
-def _read_state(file: Path) -> "WaitingState":
+def _approval(opener: "Opener", share: bytes, state: "WaitingState", doubt: str) -> bytes:
+    """An owner's signature; of a key that signs nothing, what only the share's holder can make."""
+    from coordinator.recovery.approval import approval_statement
+    from coordinator.recovery.rehearsal import rehearsal_verifier
+
+    return opener.prove(approval_statement(state, doubt), rehearsal_verifier(share))
+
+
+def _read_waiting(file: Path) -> "tuple[WaitingState, str]":
+    """A state that waits, and why it may not be the newest (empty for nothing)."""
     import json
 
     from coordinator.client.recovery import read_state
 
     try:
         document = json.loads(read_input(file))
-        state = read_state(document["state"])
+        state, doubt = read_state(document["state"]), str(document.get("doubt") or "")
     except (ValueError, KeyError, TypeError, RecursionError):
         state = None
     if state is None:
         message = f"{file}: expected what `enclasp recovery show -o json` writes while a state waits"
         raise Problem(message, exit_codes.INVALID, "R426")
-    return state
+    return state, doubt
 
 
 def _document(standing: "RecoveryStanding") -> dict[str, Any]:
@@ -226,6 +300,7 @@ def _document(standing: "RecoveryStanding") -> dict[str, Any]:
         ],
         "remaining": standing.remaining if standing.state is not None else None,
         "state": None if standing.state is None else dict(state_document(standing.state)),
+        "doubt": standing.doubt or None,
     }
 
 
@@ -236,10 +311,13 @@ def _table(standing: "RecoveryStanding") -> str:
     lines = [f"{standing.needed} of {len(standing.owners)} owners recover this coordinator's state"]
     for owner in standing.owners:
         if standing.state is not None:
-            what = "has given the share" if owner.given else "is awaited"
+            said = "has approved" if standing.doubt else "has given the share"
+            what = said if owner.given else "is awaited"
         else:
             what = f"rehearsed {owner.rehearsed}" if owner.rehearsed else "never rehearsed"
         lines.append(f"  {printable(owner.name)}  key {owner.key[:16]}…  {what}")
     if standing.state is not None:
         lines.append(f"waiting: {describe(standing.state)}; {standing.remaining} more needed")
+    if standing.doubt:
+        lines.append(f"it may not be the newest, and waits for approval: {printable(standing.doubt)}")
     return "\n".join(lines)

@@ -223,6 +223,14 @@ class CoordinatorClient:
                 return remaining
         raise _unexpected("recover", "remaining")
 
+    def approve_state(self, owner: str, state: WaitingState, signature: bytes) -> int:
+        """Hand in an owner's word for a state that may not be the newest; how many more are needed."""
+        body = {"owner": owner, "state": state_document(state), "signature": base64.b64encode(signature).decode()}
+        match self._post("/api/v2/recovery/approve", body):
+            case {"remaining": int(remaining)}:
+                return remaining
+        raise _unexpected("approval", "remaining")
+
     def rehearse_recovery(self, owner: str, proof: bytes) -> None:
         """Prove that an owner's share still opens."""
         self._post("/api/v2/recovery/rehearse", {"owner": owner, "proof": base64.b64encode(proof).decode()})

@@ -27,12 +27,16 @@ class OwnerStanding:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStanding:
-    """state: what waits for recovery, None for nothing.  nonce: the next rehearsal's question, empty for none."""
+    """state: what waits for recovery, None for nothing.  nonce: the next rehearsal's question, empty for none.
+
+    doubt: why that state may not be the newest: it waits for approvals, not for shares; empty otherwise.
+    """
 
     needed: int
     owners: tuple[OwnerStanding, ...]
     state: WaitingState | None
     nonce: bytes
+    doubt: str
 
     @property
     def remaining(self) -> int:
@@ -46,7 +50,7 @@ def read_standing(data: Any) -> RecoveryStanding:
         match data:
             case {"needed": int(needed), "owners": list(owners), "state": state, "nonce": str() | None as nonce}:
                 read = tuple(_owner(owner) for owner in owners)
-                return RecoveryStanding(needed, read, read_state(state), _bytes(nonce))
+                return RecoveryStanding(needed, read, read_state(state), _bytes(nonce), str(data.get("doubt") or ""))
     except (ValueError, binascii.Error) as cause:
         raise AnswerInvalid("N303", "recovery: a field is not in base64 or hex") from cause
     raise AnswerInvalid("N303", "recovery: expected the fields needed, owners, state and nonce in the answer")

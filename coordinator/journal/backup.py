@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.journal.archive import segments_in
-from coordinator.journal.chain import Chain
+from coordinator.journal.chain import Chain, check_chain
 from coordinator.journal.copy import EVIDENCE, copy_state, read_chain
 from coordinator.journal.errors import BackupRefused, StorageFailed
 from coordinator.journal.folder import sync_folder
@@ -94,6 +94,20 @@ def restore(backup: Path, state: Path, restoration: Restoration, *, replace: boo
             _bring_evidence(fresh / EVIDENCE, state / EVIDENCE)
             storage.adopt(fresh / DATABASE_NAME)
             return chain
+    finally:
+        storage.close()
+
+
+def accept(state: Path, reason: str, time_ms: int) -> Chain:
+    """Leave the note beside the state in `state` as it is, whose coordinator must not be running.
+
+    Raises StorageInUse, StorageFailed, BrokenLink.
+    """
+    storage = SqliteStorage(state)
+    try:
+        chain = check_chain(storage.read())
+        storage.put_meta({RESTORED: encode_restoration(Restoration(reason, time_ms, chain.head.sequence))})
+        return chain
     finally:
         storage.close()
 

@@ -7,10 +7,11 @@ mixed files and mistakes in copying; `Journal.open` finds everything.
 from dataclasses import dataclass
 
 from coordinator.journal.errors import BrokenLink
-from coordinator.journal.journal import Head, Keyring, keyring_of
+from coordinator.journal.journal import Keyring, keyring_of
 from coordinator.journal.key import JournalId
 from coordinator.journal.record import Flags, first_position, read_place
 from coordinator.journal.storage import Stored
+from coordinator.journal.witness import Head
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 NO_SEALING_KEY: Final = "R407"
+OLDER_STATE: Final = "R490"
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     "R401": (
@@ -46,6 +47,15 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "R453": (
         "a journal's records make no state that this version knows",
         "use the version of Enclasp that wrote it, or a newer one",
+    ),
+    OLDER_STATE: (
+        "the sealed state may not be the newest, and waits for approval",
+        "find out why; bring the newest state back, or approve this one: its owners with `enclasp recovery approve`, "
+        "or, where the manifest names none, the operator with `enclasp journal accept`",
+    ),
+    "R491": (
+        "the witness of the state does not answer, or remembers another record",
+        "check the TPM and its settings, and that no copy of this coordinator uses it; what was acknowledged is safe",
     ),
     "R450": (
         "kept evidence is missing or was changed",

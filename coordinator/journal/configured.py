@@ -1,4 +1,5 @@
-"""The key sources that a configuration names.  A TPM and a PKCS#11 token need packages that others do without."""
+"""The key sources and the witness that a configuration names.  TPMs and PKCS#11 tokens need packages that others do
+without."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +7,18 @@ from pathlib import Path
 from attestation.issue import Issuer
 from coordinator.config import Config, ConfigInvalid
 from coordinator.journal.source import Environment, KeySource
+from coordinator.journal.witness import NO_WITNESS, Witness
+
+
+def witness(config: Config) -> Witness:
+    """Who remembers the last record.  Raises ConfigInvalid if a package is missing."""
+    if not config.witness:
+        return NO_WITNESS
+    try:
+        from coordinator.journal.tpm_witness import TpmWitness
+    except ModuleNotFoundError as cause:
+        raise ConfigInvalid("setting 'witness': install its part: pip install 'enclasp[tpm]'") from cause
+    return TpmWitness(config.tpm, config.witness_index)
 
 
 def key_sources(config: Config, issuer: Issuer, entropy: Callable[[int], bytes]) -> tuple[KeySource, ...]:

@@ -147,3 +147,15 @@ class StorageInUse(StorageFailed):
     """Another process holds the storage."""
 
     code = "R406"
+
+
+@dataclass(eq=False)
+class WitnessFailed(JournalError):
+    """Who remembers the last record does not answer, or remembers another one."""
+
+    code = "R491"
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self._text(f"witness: {self.place}: {self.reason}")

@@ -4,7 +4,8 @@ One committer thread writes.  While it does, appends wait in order; the next wri
 (group commit), so one durable write serves everybody who came during the last one.  An append has its place when
 `append` returns, and is durable when the future that it returned is done.
 
-What is to be kept beside the records, for a later look, is durable before they are.  If a write fails the journal is
+What is to be kept beside the records, for a later look, is durable before they are; a witness is told of them after
+that, and before anybody is (witness.py).  If a write fails the journal is
 broken for good: memory may be ahead of it, so the process must stop serving.
 """
 
@@ -25,6 +26,7 @@ from coordinator.journal.handover import Held
 from coordinator.journal.key import JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.record import Entropy, Flags, Position
 from coordinator.journal.storage import Storage
+from coordinator.journal.witness import NO_WITNESS, Head, Memory, Witness, doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,6 @@ class Keyring:
     def is_opened_by(self, held: Held) -> bool:
         """Whether this is the key, as far as the storage says."""
         return held.journal_id == self.journal_id and held.data_key.check_value(self.journal_id) == self.check
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The end of the durable part.  sequence: of the last record.  link: 32 bytes, stands for the whole history."""
-
-    sequence: int
-    link: bytes
 
 
 class NoJournal:
@@ -86,7 +80,7 @@ def unproven_head(storage: Storage) -> Head:
     position = record.first_position(journal_id, stored.records[0])
     for sealed in stored.records:
         position = position.after(sealed)
-    return Head(position.sequence - 1, position.previous)
+    return _head(position)
 
 
 class Journal:
@@ -101,6 +95,7 @@ class Journal:
         storage: Storage,
         keys: "_Keys",
         archive: Archive,
+        memory: Memory,
         entropy: Entropy,
         position: Position,
         length: int,
@@ -108,6 +103,8 @@ class Journal:
         self._storage = storage
         self._keys = keys
         self._archive = archive
+        self._memory = memory
+        self._doubt = ""
         self._entropy = entropy
         self._position = position
         self._length = length
@@ -130,20 +127,25 @@ class Journal:
         wrapped_keys: Mapping[str, bytes],
         notes: Mapping[str, bytes],
         archives: Archives = NO_ARCHIVES,
+        witness: Witness = NO_WITNESS,
         entropy: Entropy = os.urandom,  # noqa: TID251 - shell: draws the records' nonces
     ) -> "Journal":
         """A new journal that begins with `bodies` (at least one), written with its keys in one transaction.
 
-        Raises Conflict if the storage holds a journal, StorageFailed.
+        The witness is told first: a crash in between leaves no journal that it does not know.
+
+        Raises Conflict if the storage holds a journal, StorageFailed, WitnessFailed.
         """
         if not bodies:
             raise ValueError("a journal begins with at least one record")
         start = record.genesis(journal_id)
         records, links, position = _seal(data_key, start, Flags.NONE, bodies, entropy)
         meta = {_ID: journal_id, _CHECK: data_key.check_value(journal_id)}
+        memory = witness.of(journal_id, data_key)
+        memory.begin(_head(position))
         storage.create(meta | _with_prefix(_KEY_PREFIX, wrapped_keys) | _with_prefix(_NOTE_PREFIX, notes), records)
         keys = _Keys(journal_id, data_key, data_key)
-        journal = cls(storage, keys, archives.open(journal_id, data_key), entropy, position, len(records))
+        journal = cls(storage, keys, archives.open(journal_id, data_key), memory, entropy, position, len(records))
         journal._links.extend(links)
         return journal
 
@@ -154,12 +156,13 @@ class Journal:
         data_key: DataKey,
         *,
         archives: Archives = NO_ARCHIVES,
+        witness: Witness = NO_WITNESS,
         entropy: Entropy = os.urandom,  # noqa: TID251 - shell: draws the records' nonces
     ) -> "tuple[Journal, list[bytes]]":
         """The journal in `storage`, and every body in order, each proven to stand where it was written.
 
-        Raises WrongKey, BrokenLink with the first record that is not what its place demands, StorageFailed.
-        An older state of the whole storage is not noticed here: compare `head` with one kept elsewhere.
+        Raises WrongKey, BrokenLink with the first record that is not what its place demands, StorageFailed,
+        WitnessFailed.  An older state of the whole storage is proven too: `doubt` says what the witness says of it.
         """
         stored = storage.read()
         journal_id = _journal_id(stored.meta)
@@ -184,8 +187,10 @@ class Journal:
             raise BrokenLink(position.sequence, "record", "the rest of the append before it", "the journal's end")
         keys = _Keys(journal_id, data_key, archive_key(stored.meta, data_key, journal_id))
         archive = archives.open(journal_id, keys.archive)
-        journal = cls(storage, keys, archive, entropy, position, len(bodies))
+        memory = witness.of(journal_id, keys.archive)
+        journal = cls(storage, keys, archive, memory, entropy, position, len(bodies))
         journal._links.extend(links)
+        journal._look_back()
         return journal, bodies
 
     def link_at(self, sequence: int) -> bytes:
@@ -201,7 +206,15 @@ class Journal:
     @property
     def head(self) -> Head:
         """The last durable record; kept elsewhere, it shows a rollback later."""
-        return Head(self._position.sequence - 1, self._position.previous)
+        return _head(self._position)
+
+    @property
+    def doubt(self) -> str:
+        """Why this may be an older state than the newest, as its witness has it; empty where it has no objection.
+
+        Whoever appends all the same says that this state is to be the one that counts: the witness begins anew.
+        """
+        return self._doubt
 
     @property
     def broken(self) -> JournalError | None:
@@ -333,10 +346,26 @@ class Journal:
         if replaces:
             self._storage.replace(group, expected_head=start.sequence - 1, meta=meta)
             self._keys = keys
-            return _Written(position, len(group), links)
-        if group:
+        elif group:
             self._storage.append(group, expected_head=start.sequence - 1)
-        return _Written(position, self._length + len(group), links)
+        if group:
+            self._tell(_head(position))
+        return _Written(position, len(group) if replaces else self._length + len(group), links)
+
+    def _look_back(self) -> None:
+        """Ask the witness, and tell it what it has missed."""
+        remembered = self._memory.recall()
+        self._doubt = doubt(remembered, self.head, self.link_at)
+        if isinstance(remembered, Head) and remembered != self.head and not self._doubt:
+            self._memory.remember(self.head)
+
+    def _tell(self, head: Head) -> None:
+        """In the committer thread: what is durable now."""
+        if self._doubt:
+            self._memory.begin(head)
+            self._doubt = ""
+        else:
+            self._memory.remember(head)
 
     def _finish(self, units: "Sequence[_Unit]", write: "asyncio.Future[_Written]") -> None:
         """In the event loop again: tell those who wait, and write for those who came meanwhile."""
@@ -412,6 +441,11 @@ def _seal(
         links.append(position.previous)
         flags = Flags.NONE
     return records, links, position
+
+
+def _head(position: Position) -> Head:
+    """Of a journal whose next record stands here."""
+    return Head(position.sequence - 1, position.previous)
 
 
 def archive_key(meta: Mapping[str, bytes], data_key: DataKey, journal_id: JournalId) -> DataKey:

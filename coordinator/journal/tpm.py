@@ -50,12 +50,12 @@ class Tpm:
 
     def wrap(self, data_key: DataKey, mode: str, journal_id: JournalId) -> bytes:
         """As `KeySource.wrap`.  Raises KeySourceFailed."""
-        with self._open() as tpm, _primary(tpm) as parent:
-            with _session(tpm, parent, TPM2_SE.TRIAL) as trial:
+        with self._open() as tpm, primary_key(tpm) as parent:
+            with encrypted_session(tpm, parent, TPM2_SE.TRIAL) as trial:
                 tpm.policy_pcr(trial, b"", self._pcrs)
                 policy = tpm.policy_get_digest(trial)
             sensitive = TPMS_SENSITIVE_CREATE(data=TPM2B_SENSITIVE_DATA(data_key.secret + journal_id))
-            with _session(tpm, parent, TPM2_SE.HMAC) as encrypted:
+            with encrypted_session(tpm, parent, TPM2_SE.HMAC) as encrypted:
                 private, public, *_ = tpm.create(
                     parent, TPM2B_SENSITIVE_CREATE(sensitive), _sealed_object(bytes(policy)), session2=encrypted
                 )
@@ -65,10 +65,10 @@ class Tpm:
     def unwrap(self, wrapped: bytes, journal_id: JournalId) -> DataKey:
         """As `KeySource.unwrap`."""
         public, private = _parse(wrapped)
-        with self._open() as tpm, _primary(tpm) as parent:
+        with self._open() as tpm, primary_key(tpm) as parent:
             try:
                 loaded = tpm.load(parent, private, public)
-                with _object(tpm, loaded) as sealed, _session(tpm, parent, TPM2_SE.POLICY) as policy:
+                with _object(tpm, loaded) as sealed, encrypted_session(tpm, parent, TPM2_SE.POLICY) as policy:
                     tpm.policy_pcr(policy, b"", self._pcrs)
                     content = bytes(tpm.unseal(sealed, session1=policy))
             except TSS2_Exception as cause:
@@ -103,7 +103,8 @@ def _parse(wrapped: bytes) -> tuple[TPM2B_PUBLIC, TPM2B_PRIVATE]:
 
 
 @contextmanager
-def _primary(tpm: ESAPI) -> Iterator[ESYS_TR]:
+def primary_key(tpm: ESAPI) -> Iterator[ESYS_TR]:
+    """The owner hierarchy's ECC key, as the TPM makes it from its seed each time."""
     handle, *_ = tpm.create_primary(None, "ecc")
     with _object(tpm, handle):
         yield handle
@@ -118,7 +119,8 @@ def _object(tpm: ESAPI, handle: ESYS_TR) -> Iterator[ESYS_TR]:
 
 
 @contextmanager
-def _session(tpm: ESAPI, salted_by: ESYS_TR, kind: TPM2_SE) -> Iterator[ESYS_TR]:
+def encrypted_session(tpm: ESAPI, salted_by: ESYS_TR, kind: TPM2_SE) -> Iterator[ESYS_TR]:
+    """A session that encrypts the first parameters, both ways."""
     handle = tpm.start_auth_session(salted_by, ESYS_TR.NONE, kind, _AES_CFB, TPM2_ALG.SHA256)
     with _object(tpm, handle):
         encrypted = TPMA_SESSION.ENCRYPT | TPMA_SESSION.DECRYPT | TPMA_SESSION.CONTINUESESSION

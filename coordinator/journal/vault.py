@@ -15,7 +15,7 @@ from coordinator.journal.errors import (
     WrongKey,
 )
 from coordinator.journal.handover import Held
-from coordinator.journal.journal import Head, Journal, NoJournal, read_keyring, unproven_head
+from coordinator.journal.journal import Journal, NoJournal, read_keyring, unproven_head
 from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.record import Entropy
@@ -23,6 +23,7 @@ from coordinator.journal.restoration import RESTORED, Restoration, decode_restor
 from coordinator.journal.source import KeySource
 from coordinator.journal.sources import Sources
 from coordinator.journal.storage import Storage
+from coordinator.journal.witness import NO_WITNESS, Head, Witness
 from coordinator.recovery.plan import encode_plan
 from coordinator.recovery.prepare import Prepared
 
@@ -73,6 +74,7 @@ class Vault:
     sources: those that are configured; the manifest says which of them keep a state, and each alone opens it again.
     archives: where admitted Evidence is kept beside the state.
     handed: the key that another replica gave.  machine: its name where several share the storage.
+    witness: remembers the last record outside the storage.
     """
 
     def __init__(
@@ -83,10 +85,11 @@ class Vault:
         archives: Archives = NO_ARCHIVES,
         handed: Held | None = None,
         machine: str = "",
+        witness: Witness = NO_WITNESS,
     ) -> None:
         self._storage, self._sources = storage, Sources(tuple(sources), machine)
         self._entropy, self._archives = entropy, archives
-        self._handed = handed
+        self._handed, self._witness = handed, witness
 
     def open(self) -> Opened | Locked | NoJournal:
         """What is there.  Raises JournalError for a journal that is damaged, or a folder that cannot be used."""
@@ -153,10 +156,11 @@ class Vault:
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))
         storage: Storage = MemoryStorage()
         archives: Archives = NO_ARCHIVES
+        witness: Witness = NO_WITNESS
         wrapped: Mapping[str, bytes] = {}
         notes: Mapping[str, bytes] = {}
         if mode != "Disabled":
-            storage, archives = self._storage, self._archives
+            storage, archives, witness = self._storage, self._archives, self._witness
             keys = self.new_keys(journal_id, mode, sources, recovery)
             data_key, wrapped, notes = keys.data_key, keys.wrapped, keys.notes
             if not isinstance(read_keyring(storage), NoJournal):
@@ -170,6 +174,7 @@ class Vault:
                 wrapped_keys=wrapped,
                 notes=notes,
                 archives=archives,
+                witness=witness,
                 entropy=self._entropy,
             )
         except StorageFailed as failure:
@@ -191,7 +196,9 @@ class Vault:
         self._storage.close()
 
     def _open(self, held: Held, *, handed: bool = False) -> Opened:
-        journal, bodies = Journal.open(self._storage, held.data_key, archives=self._archives, entropy=self._entropy)
+        journal, bodies = Journal.open(
+            self._storage, held.data_key, archives=self._archives, witness=self._witness, entropy=self._entropy
+        )
         return Opened(journal, bodies, held, handed)
 
 

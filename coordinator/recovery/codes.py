@@ -39,4 +39,19 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "recovered, but nothing of this machine seals the state",
         "the next start needs the owners again: give the coordinator a key source (see docs/operations.md)",
     ),
+    "R492": (
+        "approved by nobody who owns a share",
+        "an owner of a recovery key of the state's manifest approves it; `enclasp recovery show` names them",
+    ),
+    "R493": ("this owner has approved already", "another owner is needed; `enclasp recovery show` says who"),
+    "R494": ("no state waits for an approval", "`enclasp status` says what the coordinator waits for"),
+    "R495": (
+        "a state that may not be the newest was recovered without approval of that state",
+        "give all shares again, with signatures that name the state: `enclasp recover` does so, and "
+        "`enclasp recovery sign-share --state`",
+    ),
+    "R496": (
+        "a share was given, and the state is not locked",
+        "the state waits for approvals: `enclasp recovery approve`, which sends no share",
+    ),
 }

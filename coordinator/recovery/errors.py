@@ -66,3 +66,33 @@ class PlanInvalid(RecoveryError):
     """What stands beside the journal about its owners cannot be read, or is not what the journal itself says."""
 
     code = "R428"
+
+
+class NoOwner(RecoveryError):
+    """Approved by somebody who owns no share."""
+
+    code = "R492"
+
+
+class ApprovedAlready(RecoveryError):
+    """This owner has approved; it counts once."""
+
+    code = "R493"
+
+
+class NothingDoubted(RecoveryError):
+    """No state waits for an approval."""
+
+    code = "R494"
+
+
+class ApprovalMissing(RecoveryError):
+    """Shares open a state that may not be the newest, and too few of their owners have signed for that very state."""
+
+    code = "R495"
+
+
+class NothingLocked(RecoveryError):
+    """The state is open: no share is needed, or wanted."""
+
+    code = "R496"

@@ -49,6 +49,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "POST", "/api/v2/recover", Caller.ANYONE, recovery.recover_v2, _RECOVER_BYTES),
     Route(2, "GET", "/api/v2/recover/public-key", Caller.ANYONE, recovery.recovery_public_key),
     Route(2, "GET", "/api/v2/recovery", Caller.ANYONE, recovery.recovery_standing),
+    Route(2, "POST", "/api/v2/recovery/approve", Caller.ANYONE, recovery.approve_state, _RECOVER_BYTES),
     Route(2, "POST", "/api/v2/recovery/rehearse", Caller.ANYONE, recovery.rehearse_recovery),
     Route(2, "GET", "/api/v2/journal", Caller.ANYONE, standing.journal_standing),
     Route(2, "POST", "/api/v2/sign-quote", Caller.ANYONE, marbles.sign_quote, QUOTE_BYTES),

@@ -327,6 +327,27 @@ class StateRestored(_Record, frozen=True, tag="state-restored"):
     reason: str
 
 
+class OwnersWord(_Record, frozen=True):
+    """An owner's approval of an older state.  signature: as `recovery.approval` or, with a share given for this state,
+    `recovery.statement` has it."""
+
+    owner: str
+    signature: bytes
+
+
+class OlderStateAccepted(_Record, frozen=True, tag="older-state-accepted"):
+    """A state is served that may not be the newest: it ended with record `sequence`, whose link is `link`.
+
+    why: what spoke against it.  words: of its owners; none where the operator's note was enough.
+    """
+
+    time_ms: int
+    sequence: int
+    link: bytes
+    why: str
+    words: tuple[OwnersWord, ...]
+
+
 class CountersKept(_Record, frozen=True, tag="counters-kept"):
     """What a snapshot keeps of many CounterRaised: the values, by the key that `state.counters` makes."""
 
@@ -360,6 +381,7 @@ Event: TypeAlias = (
     | CounterRaised
     | CountersKept
     | StateRestored
+    | OlderStateAccepted
 )
 
 LANGUAGE_VERSION = 1

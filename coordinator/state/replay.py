@@ -32,6 +32,7 @@ from coordinator.state.events import (
     ManifestUpdated,
     MarbleActivated,
     MarblesSeen,
+    OlderStateAccepted,
     PackagesRaised,
     ReadApproved,
     ReadEnded,
@@ -61,6 +62,7 @@ from pki.keys import KeyFormatError, load_private, private_der
 MANIFEST_SET: Final = "initial manifest set"
 SECRET_SET: Final = "secret set"
 STATE_RESTORED: Final = "state restored from a backup"
+OLDER_STATE_ACCEPTED: Final = "older state accepted"
 STATE_RECOVERED: Final = "state recovered"
 REHEARSED: Final = "recovery rehearsed"
 
@@ -113,6 +115,14 @@ def replay(state: State, event: Event) -> State:
                 event.time_ms,
                 STATE_RESTORED,
                 {"reason": event.reason, "sequence": event.sequence, "restored": event.restored_ms},
+            )
+            return replace(state, deployment=_logged(_deployed(state), entry))
+        case OlderStateAccepted():
+            owners = ", ".join(word.owner for word in event.words) or "none: by the operator's note"
+            entry = LogEntry(
+                event.time_ms,
+                OLDER_STATE_ACCEPTED,
+                {"why": event.why, "sequence": event.sequence, "link": event.link.hex(), "owners": owners},
             )
             return replace(state, deployment=_logged(_deployed(state), entry))
         case CounterRaised():

@@ -47,10 +47,12 @@ def standing(
     envelopes: Mapping[str, bytes],
     rehearsed: Mapping[str, int],
     nonce: bytes,
+    doubt: str,
 ) -> dict[str, Any]:
     """`GET /api/v2/recovery`.  Shares appear as hashes and as ciphertexts for their owners only.
 
-    rehearsed: milliseconds.  nonce: the next rehearsal's question; empty for none.
+    rehearsed: milliseconds.  nonce: the next rehearsal's question; empty for none.  doubt: why the state that waits may
+    not be the newest, so that its owners' approvals are awaited; empty where their shares are.
     """
     return {
         "needed": plan.needed,
@@ -66,6 +68,7 @@ def standing(
             for owner in plan.owners
         ],
         "state": None if waiting is None else state_document(waiting),
+        "doubt": doubt or None,
         "nonce": base64.b64encode(nonce).decode() if nonce else None,
     }
 
@@ -75,13 +78,31 @@ def state_document(state: WaitingState) -> dict[str, Any]:
     return {"journal": state.journal.hex(), "sequence": state.sequence, "link": state.link.hex()}
 
 
+def decode_approval(body: bytes) -> tuple[str, WaitingState, bytes]:
+    """`{"owner", "state", "signature"}`: name, state as in the standing, and base64.  Raises BodyInvalid."""
+    document = fields_of("body", first_value(body))
+    state = _state(document.get("state"))
+    if state is None:
+        raise BodyInvalid("state: expected the one that was signed for")
+    return _owner(document), state, bytes_field("signature", document.get("signature"))
+
+
+def approval_progress(remaining: int) -> dict[str, Any]:
+    """Answer to `POST /api/v2/recovery/approve`."""
+    return {"remaining": remaining}
+
+
 def decode_rehearsal(body: bytes) -> tuple[str, bytes]:
     """`{"owner", "proof"}`: name, and 32 bytes in base64.  Raises BodyInvalid."""
     document = fields_of("body", first_value(body))
+    return _owner(document), bytes_field("proof", document.get("proof"))
+
+
+def _owner(document: Mapping[str, object]) -> str:
     owner = document.get("owner")
     if not isinstance(owner, str):
         raise BodyInvalid("body: expected the name of an owner")
-    return owner, bytes_field("proof", document.get("proof"))
+    return owner
 
 
 def _state(document: object) -> WaitingState | None:

@@ -121,7 +121,7 @@ def test_a_restored_state_serves_says_so_in_its_log_and_is_noticed_by_who_saw_a_
     assert 0 == done.code, done.err
 
     running = begin()
-    assert wait_until(lambda: "state restored from a backup" in running.log)
+    assert wait_until(lambda: "an older state was accepted" in running.log)
     status = ("status", running.client_address, *flags(running), "--seen", str(seen), "-o", "json")
     older = enclasp(*status)
     assert (REFUSED, True) == (older.code, "record 4: older" in older.err), older.err

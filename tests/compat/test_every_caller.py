@@ -108,6 +108,7 @@ CASES: Mapping[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/api/v2/recover"): (Case({EVERYBODY: 400}, b"{}"),),
     ("GET", "/api/v2/recover/public-key"): (Case({EVERYBODY: 500}),),
     ("GET", "/api/v2/recovery"): (Case({EVERYBODY: 500}),),
+    ("POST", "/api/v2/recovery/approve"): (Case({EVERYBODY: 400}, b"{}"),),
     ("POST", "/api/v2/recovery/rehearse"): (Case({EVERYBODY: 400}, b"{}"),),
     ("GET", "/api/v2/journal"): (Case({EVERYBODY: 200}),),
     ("POST", "/api/v2/sign-quote"): (Case({EVERYBODY: 400}, b"{}"),),

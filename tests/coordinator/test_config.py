@@ -56,12 +56,21 @@ def test_the_state_may_live_in_the_cluster_by_our_word_or_marbleruns(word: str) 
         (b"[limits]\nidle_seconds = inf", {}, "setting 'limits.idle_seconds': expected a number above 0"),
         (b"[limits]\nidle_seconds = nan", {}, "setting 'limits.idle_seconds': expected a number above 0"),
         (b"limits = 1", {}, "setting 'limits': expected dict, got int"),
+        (b'witness = "paper"', {}, "witness: expected tpm, or nothing, got 'paper'"),
+        (b'witness = "tpm"', {}, "expected a TPM in setting 'tpm', got none"),
+        (b'tpm = "device:x"\nwitness = "tpm"', {"EDG_STORE_BACKEND": "kubernetes"}, "a TPM is one machine's"),
+        (b"witness_index = 0x01c00000", {}, "from 0x01800000 to 0x01bfffff, got 0x01c00000"),
     ],
 )
 def test_what_is_wrong_is_named(toml: bytes | None, environ: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigInvalid) as refused:
         load(toml, environ)
     assert words in str(refused.value)
+
+
+def test_a_tpm_may_be_the_witness_where_the_file_says_so() -> None:
+    config = load(b'tpm = "device:x"\nwitness = "tpm"\nwitness_index = 0x01bfffff', {})
+    assert ("tpm", 0x01BF_FFFF) == (config.witness, config.witness_index)
 
 
 def test_limits_of_the_front_door_are_a_table_of_the_file() -> None:

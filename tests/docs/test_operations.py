@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.transcript import commands, run, section
 
@@ -46,7 +48,8 @@ def test_the_story_of_reading_together(tmp_path: Path) -> None:
         running.kill()
 
 
-def test_the_story_of_recovery(tmp_path: Path) -> None:
+@pytest.mark.parametrize("story", ["Recovery", "Backup and restore"])
+def test_the_stories_in_which_the_coordinator_is_started_again(tmp_path: Path, story: str) -> None:
     """The story stops its coordinator and starts another one in its place."""
     running, pid = start(tmp_path / "dev"), tmp_path / "dev.pid"
     pid.write_text(str(running.process.pid))
@@ -55,7 +58,7 @@ def test_the_story_of_recovery(tmp_path: Path) -> None:
         "EDG_COORDINATOR_MESH_ADDR": running.mesh_address,
     }
     try:
-        for command in commands(*section(PAGE, "Recovery")):
+        for command in commands(*section(PAGE, story)):
             assert "" == run(command, tmp_path, environ_of(running) | addresses)
     finally:
         running.kill()

@@ -31,8 +31,14 @@ async def recovery_standing(coordinator: Coordinator, _call: Call) -> web.Respon
             envelopes=found.custody.envelopes if found.custody is not None else {},
             rehearsed=found.custody.rehearsed if found.custody is not None else {},
             nonce=found.nonce,
+            doubt=found.doubt,
         )
     )
+
+
+async def approve_state(coordinator: Coordinator, call: Call) -> web.Response:
+    remaining = await coordinator.recovery.approve(*recovery.decode_approval(call.body))
+    return errors.success(recovery.approval_progress(remaining))
 
 
 async def rehearse_recovery(coordinator: Coordinator, call: Call) -> web.Response:

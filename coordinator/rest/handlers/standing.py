@@ -15,20 +15,20 @@ from coordinator.wire.history import history_document
 
 async def status_v1(coordinator: Coordinator, _call: Call) -> web.Response:
     phase = coordinator.phase
-    return errors.success(v1.status(phase.value, phase.message))
+    return errors.success(v1.status(phase.value, coordinator.message))
 
 
 async def status_v2(coordinator: Coordinator, _call: Call) -> web.Response:
     phase = coordinator.phase
     compatible = phase is Phase.ACCEPTING_MARBLES and coordinator.manifest().compatible
-    return errors.success(v2.status(phase.value, phase.message, compatible=compatible))
+    return errors.success(v2.status(phase.value, coordinator.message, compatible=compatible))
 
 
 async def ready(coordinator: Coordinator, _call: Call) -> web.Response:
     """For an orchestrator's probe, which reads the status only: a coordinator that waits for recovery is alive (it
     answers), and not ready (it serves nobody)."""
     if coordinator.phase is Phase.RECOVERY:
-        return errors.error(503, coordinator.phase.message)
+        return errors.error(503, coordinator.message)
     return errors.success(None)
 
 

@@ -1,0 +1,67 @@
+"""A state that may not be the newest: what speaks against it, who may accept it, and what is remembered of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordinator.journal.restoration import Restoration
+from coordinator.journal.witness import Head
+from coordinator.state.events import Event, OlderStateAccepted, OwnersWord, StateRestored
+from coordinator.state.model import State
+from coordinator.state.replay import STATE_RESTORED
+
+
+@dataclass(frozen=True, slots=True)
+class Objections:
+    """What speaks against an opened state.
+
+    head: its last record.  witness: what its witness says, empty for nothing.  note: that it was restored, or is to be
+    accepted, in the operator's words; None if there is none that the update log has not.
+    """
+
+    head: Head
+    witness: str
+    note: Restoration | None
+
+    @property
+    def text(self) -> str:
+        """For people, and what owners sign; empty if nothing speaks against the state."""
+        said = [self.witness] if self.witness else []
+        if self.note is not None:
+            said.append(f"it was put back as of record {self.note.sequence}: {self.note.reason}")
+        return "; ".join(said)
+
+
+def objections(state: State, head: Head, witness: str, note: Restoration | None) -> Objections:
+    """What speaks against a state that was opened.  note: as it stands beside the journal."""
+    log = () if state.deployment is None else state.deployment.log
+    said = note is not None and any(
+        entry.update == STATE_RESTORED and entry.details.get("restored") == note.time_ms for entry in log
+    )
+    return Objections(head, witness, None if said else note)
+
+
+def may_serve(state: State, found: Objections) -> bool:
+    """Whether it may be served without anybody else's word.
+
+    Owners of recovery keys, where there are some, have the last word.  Without them the operator's note is enough: it
+    is the host's word, so it makes the act visible and no more.
+    """
+    if state.deployment is None or not found.text:
+        return True
+    return state.deployment.custody is None and found.note is not None
+
+
+def accepted(found: Objections, words: Mapping[str, bytes], *, now: datetime) -> tuple[Event, ...]:
+    """What is remembered when it is served all the same; nothing where nothing speaks against it.
+
+    words: signatures of its owners, by name.
+    """
+    now_ms, note = int(now.timestamp() * 1000), found.note
+    events: list[Event] = []
+    if found.witness or words:
+        approvals = tuple(OwnersWord(owner, words[owner]) for owner in sorted(words))
+        events.append(OlderStateAccepted(now_ms, found.head.sequence, found.head.link, found.text, approvals))
+    if note is not None:
+        events.append(StateRestored(now_ms, note.time_ms, note.sequence, note.reason))
+    return tuple(events)
