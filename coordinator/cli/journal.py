@@ -11,6 +11,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.journal_place import PLACE, InCluster, place_of
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.trust import current_moment
@@ -18,17 +19,20 @@ from coordinator.cli.trust import current_moment
 if TYPE_CHECKING:
     from coordinator.journal.chain import Chain
     from coordinator.journal.check import Inside
-
-STATE = click.Path(path_type=Path)
+    from coordinator.journal.storage import Storage, Stored
 
 
 @click.group()
 def journal() -> None:
-    """Check, back up and restore the sealed state of a coordinator."""
+    """Check, back up and restore the sealed state of a coordinator.
+
+    A state is in a directory, or in Secrets of a Kubernetes cluster: kubernetes:NAMESPACE/NAME. The cluster is that of
+    kubectl's current context, or, in a pod, the pod's.
+    """
 
 
 @journal.command()
-@click.argument("place", type=STATE)
+@click.argument("place", type=PLACE)
 @click.option("--structure", is_flag=True, help="Follow the chain only; do not look for a key that opens the records.")
 @click.option(
     "--config", "config_file", type=FILE, help="The coordinator's settings, where they name a TPM or a token."
@@ -37,13 +41,13 @@ def journal() -> None:
 def check(output: Output, place: Path, structure: bool, config_file: Path | None) -> None:
     """Follow a journal's chain, and open every record where this machine has its key.
 
-    PLACE is a state directory (its coordinator may be running), a development folder, or a backup. Without the key
-    only what stands in clear is checked: that every record follows the one before it. Exit code 4 at the first that
-    does not.
+    PLACE is a state (its coordinator may be running), a development folder, or a backup. Without the key only what
+    stands in clear is checked: that every record follows the one before it. Exit code 4 at the first that does not.
 
     \b
     enclasp journal check /var/lib/enclasp
     enclasp journal check backup.tar --structure -o json
+    enclasp journal check kubernetes:enclasp/enclasp-state
     """
     from coordinator.journal.copy import read_chain
     from coordinator.journal.errors import JournalError
@@ -62,11 +66,11 @@ def check(output: Output, place: Path, structure: bool, config_file: Path | None
 
 
 @journal.command()
-@click.argument("state", type=STATE)
-@click.argument("backup", type=STATE)
+@click.argument("state", type=PLACE)
+@click.argument("backup", type=PLACE)
 @reports
 def backup(output: Output, state: Path, backup: Path) -> None:
-    """Save the state in the directory STATE to the file BACKUP, while its coordinator runs or not.
+    """Save the state STATE to the file BACKUP, while its coordinator runs or not.
 
     The backup stays sealed as the state is: it needs no secret here, and opens where the state would, or with the
     owners of the manifest's recovery keys.
@@ -74,51 +78,61 @@ def backup(output: Output, state: Path, backup: Path) -> None:
     \b
     enclasp journal backup /var/lib/enclasp /backups/monday.tar
     enclasp journal backup /var/lib/enclasp /backups/monday.tar -o json
+    enclasp journal backup kubernetes:enclasp/enclasp-state /backups/monday.tar
     """
-    from coordinator.journal.backup import back_up
+    from coordinator.journal.backup import back_up, back_up_records
 
+    place = place_of(state)
     with _said():
-        made = back_up(_state_of(state), backup)
+        if isinstance(place, InCluster):
+            made = back_up_records(_read(place), backup)
+        else:
+            made = back_up(place, backup)
     document = _place(made.chain) | {"file": str(backup), "evidence_bytes": made.evidence_bytes}
     output.result(document, f"{backup}: {_words(made.chain)}; {made.evidence_bytes} bytes of kept evidence")
 
 
 @journal.command()
-@click.argument("backup", type=STATE)
-@click.argument("state", type=STATE)
+@click.argument("backup", type=PLACE)
+@click.argument("state", type=PLACE)
 @click.option("--reason", required=True, help="Why; it is written into the journal, where people and clients read it.")
 @click.option("--replace", is_flag=True, help="Keep the state that is there aside; what BACKUP has not is lost.")
 @reports
 def restore(output: Output, backup: Path, state: Path, reason: str, replace: bool) -> None:
-    """Put the file BACKUP in the place of the state in the directory STATE. Its coordinator must not be running.
+    """Put the file BACKUP in the place of the state STATE. Its coordinator must not be running.
 
     What happened after the backup is lost: secrets that were set, counters, limits that were used up. So it is never
     silent: the coordinator writes the reason into its journal, and clients that saw a later state refuse this one.
 
     \b
     enclasp journal restore /backups/monday.tar /var/lib/enclasp --reason "disk of host 7 broke"
-    enclasp journal restore /backups/monday.tar /var/lib/enclasp --reason "disk of host 7 broke" -o json
+    enclasp journal restore /backups/monday.tar kubernetes:enclasp/enclasp-state --reason "etcd was lost"
     """
-    from coordinator.journal.backup import opened
+    from coordinator.journal.backup import opened, restore_in_cluster
     from coordinator.journal.backup import restore as bring_back
     from coordinator.journal.copy import read_chain
     from coordinator.journal.restoration import Restoration
 
     _check_reason(reason)
+    place = place_of(state)
     with _said():
         with opened(backup) as fresh:
             sequence = read_chain(fresh).head.sequence
-        time_ms = int(current_moment().timestamp() * 1000)
-        chain = bring_back(backup, _state_of(state), Restoration(reason, time_ms, sequence), replace=replace)
+        note = Restoration(reason, int(current_moment().timestamp() * 1000), sequence)
+        if isinstance(place, InCluster):
+            draw = os.urandom  # noqa: TID251 - shell: draws names of objects
+            chain = restore_in_cluster(backup, place.api, place.name, note, draw, replace=replace)
+        else:
+            chain = bring_back(backup, place, note, replace=replace)
     output.result(_place(chain) | {"state": str(state), "reason": reason}, f"{state}: {_words(chain)}")
 
 
 @journal.command()
-@click.argument("state", type=STATE)
+@click.argument("state", type=PLACE)
 @click.option("--reason", required=True, help="Why; it is written into the journal, where people and clients read it.")
 @reports
 def accept(output: Output, state: Path, reason: str) -> None:
-    """Let the state in the directory STATE be served, although its witness says that it is not the newest.
+    """Let the state STATE be served, although its witness says that it is not the newest.
 
     Its coordinator must not be running, and serves the state when it is started again. Where the manifest names owners
     of recovery keys, they have the last word all the same: `enclasp recovery approve`.
@@ -129,9 +143,41 @@ def accept(output: Output, state: Path, reason: str) -> None:
     from coordinator.journal.backup import accept as leave_note
 
     _check_reason(reason)
-    with _said():
-        chain = leave_note(_state_of(state), reason, int(current_moment().timestamp() * 1000))
+    with _said(), _held(place_of(state)) as storage:
+        chain = leave_note(storage, reason, int(current_moment().timestamp() * 1000))
     output.result(_place(chain) | {"state": str(state), "reason": reason}, f"{state}: {_words(chain)}")
+
+
+def _read(place: InCluster) -> "Stored":
+    """What is in the Secrets now.  Raises StorageFailed."""
+    from coordinator.journal.errors import StorageFailed
+    from coordinator.journal.kubernetes import read_unclaimed
+
+    stored = read_unclaimed(place.api, place.name)
+    if not stored.meta:
+        raise StorageFailed(str(place), "read", "no journal is there")
+    return stored
+
+
+@contextmanager
+def _held(place: Path | InCluster) -> "Iterator[Storage]":
+    """The storage, which is ours alone: its coordinator must not be running, or is refused its next write."""
+    from coordinator.journal.copy import demand_journal
+    from coordinator.journal.kubernetes import KubernetesStorage
+    from coordinator.journal.sqlite import SqliteStorage
+
+    storage: Storage
+    if isinstance(place, InCluster):
+        _read(place)
+        draw = os.urandom  # noqa: TID251 - shell: draws names of objects
+        storage = KubernetesStorage(place.api, place.name, draw)
+    else:
+        demand_journal(place)
+        storage = SqliteStorage(place)
+    try:
+        yield storage
+    finally:
+        storage.close()
 
 
 def _check_reason(reason: str) -> None:
@@ -153,12 +199,14 @@ def _look_inside(folder: Path, environ: Mapping[str, str], config_file: Path | N
     from coordinator.journal.check import look_inside
     from coordinator.journal.configured import key_sources
     from coordinator.journal.errors import KeyUnusable
+    from coordinator.journal.sources import name_of_machine
     from coordinator.program import own_program
 
     try:
         config = load(None if config_file is None else read_input(config_file), environ)
         issuer = find_issuer(environ, own_program())
-        return look_inside(folder, key_sources(config, issuer, os.urandom))  # noqa: TID251 - shell: draws nothing here
+        sources = key_sources(config, issuer, os.urandom)  # noqa: TID251 - shell: draws nothing here
+        return look_inside(folder, sources, name_of_machine(issuer))
     except ConfigInvalid as cause:
         raise Problem(str(cause), exit_codes.INVALID, "U507") from cause
     except (AttestationError, KeyUnusable) as cause:
@@ -168,9 +216,14 @@ def _look_inside(folder: Path, environ: Mapping[str, str], config_file: Path | N
 @contextmanager
 def _files(place: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
     """A copy of the state's files to look at, and the environment in which its key may be."""
-    from coordinator.journal.backup import opened
+    from coordinator.journal.backup import laid_out, opened
     from coordinator.journal.copy import copy_journal
 
+    state = place_of(place)
+    if isinstance(state, InCluster):
+        with laid_out(_read(state)) as folder:
+            yield folder, os.environ
+        return
     if place.is_file():
         with opened(place) as folder:
             yield folder, os.environ
@@ -179,13 +232,8 @@ def _files(place: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
     if (place / "simulation").is_dir():
         environ = {"ENCLASP_SIMULATION": str(place / "simulation"), **environ}
     with tempfile.TemporaryDirectory(prefix="enclasp-check-") as name:
-        copy_journal(_state_of(place), Path(name))
+        copy_journal(state, Path(name))
         yield Path(name), environ
-
-
-def _state_of(place: Path) -> Path:
-    """The state directory; of a development folder the one in it."""
-    return place / "state" if (place / "state").is_dir() and (place / "simulation").is_dir() else place
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import http.client
 import json
 import socket
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import quote
 
 from coordinator.cluster.account import Account
@@ -22,6 +22,32 @@ _LONGEST_ANSWER: Final = 8 * 1024 * 1024
 """Bytes; etcd keeps no object of more than 1.5 MiB, and a list comes in pages of names."""
 _PAGE: Final = 500
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class Api(Protocol):
+    """The verbs that objects are kept with.  All raise ClusterError as those of `ClusterApi` do."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace in which its user works."""
+
+    def get(self, path: str) -> Json | None:
+        """The object at `path`, or None if there is none."""
+
+    def create(self, path: str, body: Json) -> Json:
+        """Add an object to the collection at `path`."""
+
+    def replace(self, path: str, body: Json) -> Json:
+        """Put an object in the place of the one with its `metadata.resourceVersion`."""
+
+    def delete(self, path: str) -> None:
+        """Remove an object; that there is none is fine."""
+
+    def names(self, path: str, selector: str) -> list[str]:
+        """Names in the collection at `path` of all that have these labels ("a=b,c=d")."""
+
+    def close(self) -> None:
+        """Let go of what is open; a later request opens it again."""
 
 
 class ClusterApi:

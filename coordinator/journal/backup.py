@@ -13,20 +13,25 @@ import json
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from coordinator.cluster.api import Api
 from coordinator.journal.archive import segments_in
 from coordinator.journal.chain import Chain, check_chain
-from coordinator.journal.copy import EVIDENCE, copy_state, read_chain
+from coordinator.journal.copy import EVIDENCE, Copied, copy_state, read_chain
 from coordinator.journal.errors import BackupRefused, StorageFailed
 from coordinator.journal.folder import sync_folder
-from coordinator.journal.journal import NoJournal, read_keyring
+from coordinator.journal.journal import NoJournal, keyring_of, read_keyring
+from coordinator.journal.key import JournalId
+from coordinator.journal.kubernetes import KubernetesStorage, read_unclaimed
+from coordinator.journal.record import Entropy
 from coordinator.journal.restoration import RESTORED, Restoration, encode_restoration
 from coordinator.journal.sqlite import DATABASE_NAME, SqliteStorage
+from coordinator.journal.storage import Storage, Stored
 
 _DESCRIPTION: Final = "backup.json"
 _FORMAT: Final = 1
@@ -46,17 +51,26 @@ def back_up(state: Path, target: Path) -> Backup:
 
     Raises StorageFailed, BrokenLink.
     """
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-            (Path(folder) / "state").mkdir(mode=0o700)
-            copied = copy_state(state, Path(folder) / "state")
-            packed = Path(folder) / "backup.tar"
-            size = _pack(copied.folder, copied.chain, packed)
-            packed.replace(target)
-            sync_folder(target.parent)
-    except OSError as failure:
-        raise StorageFailed(str(target), "write the backup", str(failure.strerror)) from failure
-    return Backup(copied.chain, size)
+    return _write(target, lambda folder: copy_state(state, folder))
+
+
+def back_up_records(stored: Stored, target: Path) -> Backup:
+    """The same of a journal that was read elsewhere; it comes without kept evidence.
+
+    Raises StorageFailed, BrokenLink.
+    """
+    return _write(target, lambda folder: Copied(folder, _lay_out(stored, folder)))
+
+
+@contextmanager
+def laid_out(stored: Stored) -> Iterator[Path]:
+    """A journal that was read elsewhere, as a state directory has it, in a folder that goes with the block.
+
+    Raises StorageFailed, BrokenLink.
+    """
+    with tempfile.TemporaryDirectory(prefix="enclasp-journal-") as folder:
+        _lay_out(stored, Path(folder))
+        yield Path(folder)
 
 
 @contextmanager
@@ -85,8 +99,7 @@ def restore(backup: Path, state: Path, restoration: Restoration, *, replace: boo
             there = read_keyring(storage)
             if not isinstance(there, NoJournal):
                 if not replace:
-                    kind = "the same journal" if there.journal_id == chain.journal_id else "another journal"
-                    raise BackupRefused(str(state), "an empty state directory", kind)
+                    raise _occupied(str(state), there.journal_id, chain)
                 storage.move_aside()
             unpacked = SqliteStorage(fresh)
             unpacked.put_meta({RESTORED: encode_restoration(restoration)})
@@ -98,18 +111,63 @@ def restore(backup: Path, state: Path, restoration: Restoration, *, replace: boo
         storage.close()
 
 
-def accept(state: Path, reason: str, time_ms: int) -> Chain:
-    """Leave the note beside the state in `state` as it is, whose coordinator must not be running.
+def restore_in_cluster(
+    backup: Path, api: Api, name: str, restoration: Restoration, entropy: Entropy, *, replace: bool
+) -> Chain:
+    """The same in Secrets: whoever used them is refused its next write.  Kept evidence stays in the backup.
 
-    Raises StorageInUse, StorageFailed, BrokenLink.
+    Raises BackupRefused, StorageFailed, BrokenLink.
     """
-    storage = SqliteStorage(state)
+    with opened(backup) as fresh:
+        unpacked = SqliteStorage(fresh)
+        stored = unpacked.read()
+        unpacked.close()
+    chain = check_chain(stored)
+    there = read_unclaimed(api, name).meta
+    if there and not replace:
+        raise _occupied(f"Secret {api.namespace}/{name}", keyring_of(there).journal_id, chain)
+    storage = KubernetesStorage(api, name, entropy)
     try:
-        chain = check_chain(storage.read())
-        storage.put_meta({RESTORED: encode_restoration(Restoration(reason, time_ms, chain.head.sequence))})
-        return chain
+        meta = {**stored.meta, RESTORED: encode_restoration(restoration)}
+        storage.bring(Stored(meta, stored.records), chain.first)
     finally:
         storage.close()
+    return chain
+
+
+def accept(storage: Storage, reason: str, time_ms: int) -> Chain:
+    """Leave the note beside the state in this storage as it is.  Raises StorageFailed, BrokenLink."""
+    chain = check_chain(storage.read())
+    storage.put_meta({RESTORED: encode_restoration(Restoration(reason, time_ms, chain.head.sequence))})
+    return chain
+
+
+def _occupied(place: str, there: JournalId, chain: Chain) -> BackupRefused:
+    kind = "the same journal" if there == chain.journal_id else "another journal"
+    return BackupRefused(place, "an empty place for a state", kind)
+
+
+def _write(target: Path, copy: Callable[[Path], Copied]) -> Backup:
+    """Copy to a folder beside the target, and pack."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+            (Path(folder) / "state").mkdir(mode=0o700)
+            copied = copy(Path(folder) / "state")
+            packed = Path(folder) / "backup.tar"
+            size = _pack(copied.folder, copied.chain, packed)
+            packed.replace(target)
+            sync_folder(target.parent)
+    except OSError as failure:
+        raise StorageFailed(str(target), "write the backup", str(failure.strerror)) from failure
+    return Backup(copied.chain, size)
+
+
+def _lay_out(stored: Stored, folder: Path) -> Chain:
+    chain = check_chain(stored)
+    storage = SqliteStorage(folder)
+    storage.fill(stored, chain.first)
+    storage.settle()
+    return chain
 
 
 def _pack(folder: Path, chain: Chain, target: Path) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attestation.errors import EvidenceFormatError
@@ -14,6 +14,7 @@ from coordinator.journal.errors import JournalUnreadable, KeyUnusable
 from coordinator.journal.journal import Journal, NoJournal, archive_key, read_keyring
 from coordinator.journal.key import DataKey, JournalId
 from coordinator.journal.source import KeySource
+from coordinator.journal.sources import Sources
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.state.events import Event, EventFormatError, EvidenceRemembered, MarbleActivated, decode_event
 from coordinator.state.kept_evidence import KeptEvidenceUnreadable, decode_kept
@@ -30,8 +31,10 @@ class Inside:
     missing: tuple[bytes, ...]
 
 
-def look_inside(folder: Path, sources: Sequence[KeySource]) -> Inside:
+def look_inside(folder: Path, sources: Sequence[KeySource], machine: str) -> Inside:
     """Open the journal and the archive in `folder`, which nobody else uses.
+
+    machine: what this one is called among replicas that share a state.
 
     Raises KeyUnusable if no source has the key, BrokenLink or ArchiveBroken with the first place that is not what it
     must be, JournalUnreadable if the records are authentic and make no state, StorageFailed.
@@ -41,7 +44,7 @@ def look_inside(folder: Path, sources: Sequence[KeySource]) -> Inside:
         keyring = read_keyring(storage)
         if isinstance(keyring, NoJournal):
             raise KeyUnusable("journal", "one with records", "an empty one")
-        data_key = _open(keyring.wrapped_keys, keyring.journal_id, sources)
+        data_key = _open(keyring.wrapped_keys, keyring.journal_id, Sources(tuple(sources), machine))
         _, bodies = Journal.open(storage, data_key)
         kept_key = archive_key(storage.read_meta(), data_key, keyring.journal_id)
     finally:
@@ -60,15 +63,12 @@ def look_inside(folder: Path, sources: Sequence[KeySource]) -> Inside:
     return Inside({str(tag): count for tag, count in kinds.items()}, len(digests), missing)
 
 
-def _open(wrapped: Mapping[str, bytes], journal_id: JournalId, sources: Sequence[KeySource]) -> DataKey:
-    reasons = [KeyUnusable("key source", " or ".join(source.name for source in sources), ", ".join(wrapped) or "none")]
-    for source in sources:
-        if source.name in wrapped:
-            try:
-                return source.unwrap(wrapped[source.name], journal_id)
-            except KeyUnusable as reason:
-                reasons.insert(0, reason)
-    raise reasons[0]
+def _open(wrapped: Mapping[str, bytes], journal_id: JournalId, ours: Sources) -> DataKey:
+    """By a key source of this machine, or one of its name where it has the storage for itself."""
+    try:
+        return ours.unwrap(wrapped, journal_id)
+    except KeyUnusable:
+        return replace(ours, machine="").unwrap(wrapped, journal_id)
 
 
 def _named(events: Sequence[Event]) -> list[bytes]:

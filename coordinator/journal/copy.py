@@ -56,12 +56,17 @@ def copy_state(state: Path, target: Path) -> Copied:
 
 def _guarded(state: Path, work: Callable[[], T]) -> T:
     """Turn the failures of the operating system into ours."""
-    if not (state / DATABASE_NAME).is_file():
-        raise StorageFailed(str(state), "copy", f"{DATABASE_NAME} is not there")
+    demand_journal(state)
     try:
         return work()
     except OSError as failure:
         raise StorageFailed(str(state), "copy", f"{failure.filename}: {failure.strerror}") from failure
+
+
+def demand_journal(state: Path) -> None:
+    """Raises StorageFailed if this directory holds no journal."""
+    if not (state / DATABASE_NAME).is_file():
+        raise StorageFailed(str(state), "open", f"{DATABASE_NAME} is not there")
 
 
 def read_chain(folder: Path) -> Chain:

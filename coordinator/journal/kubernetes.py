@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from coordinator.cluster.api import ClusterApi, Json
+from coordinator.cluster.api import Api, Json
 from coordinator.cluster.errors import ApiRefused, ApiUnreachable, ClusterError
 from coordinator.journal.errors import Conflict, StorageFailed, StorageInUse
 from coordinator.journal.head_object import (
@@ -46,6 +46,7 @@ PATIENCE: Final = 20.0
 """Seconds for which an API server may be away before a write fails, and with it the Coordinator."""
 _PAUSES: Final = (0.05, 0.2, 0.5, 1.0)
 _COMMIT_BYTES: Final = 16
+_GENERATION_BYTES: Final = 5
 
 
 def read_meta(api: ClusterApi, name: str) -> Mapping[str, bytes]:
@@ -63,10 +64,10 @@ class KubernetesStorage:
     Raises StorageFailed if it cannot be read or written or is no journal of this format.
     """
 
-    def __init__(self, api: ClusterApi, name: str, entropy: Entropy, patience: float = PATIENCE) -> None:
+    def __init__(self, api: Api, name: str, entropy: Entropy, patience: float = PATIENCE) -> None:
         self._api, self._name, self._entropy, self._patience = api, name, entropy, patience
-        self._secrets = f"/api/v1/namespaces/{api.namespace}/secrets"
-        self._place = f"Secret {api.namespace}/{name}"
+        self._secrets = _collection(api)
+        self._place = _place(api, name)
         self._closed = threading.Event()
         self._head: HeadObject | None = self._find()
         if self._head is not None:
@@ -89,7 +90,7 @@ class KubernetesStorage:
     def create(self, meta: Mapping[str, bytes], records: Sequence[bytes]) -> None:
         """As `Storage.create`."""
         self._demand_head(EMPTY_HEAD)
-        generation = self._entropy(5).hex()
+        generation = self._entropy(_GENERATION_BYTES).hex()
         empty = Content(0, b"", generation, EMPTY_HEAD, dict(meta), (), b"")
         chunks, tail = self._store(generation, (), frame(records))
         self._commit(empty, "write", head=len(records) - 1, chunks=chunks, tail=tail)
@@ -120,21 +121,42 @@ class KubernetesStorage:
         """
         if self._head is None:
             return
-        content = self._head.content
-        for number in itertools.count(1):
-            aside = f"{self._name}-old" if number == 1 else f"{self._name}-old-{number}"
-            try:
-                self._try("move the old journal aside", partial(self._create, aside, content))
-                break
-            except _Taken:
-                continue
+        self._keep_aside(self._head.content)
         self._try("move the old journal aside", lambda: self._api.delete(self._path(self._name)))
         self._head = None
+
+    def bring(self, stored: Stored, first: int) -> None:
+        """Put a journal from elsewhere, whose first record has this number, in the place of what is here, in one step.
+
+        What is here is kept aside as `move_aside` does.  A crash in between leaves what was here.
+        """
+        if self._head is not None:
+            self._keep_aside(self._head.content)
+        generation = self._entropy(_GENERATION_BYTES).hex()
+        chunks, tail = self._store(generation, (), frame(stored.records))
+        self._commit(
+            self._head.content if self._head else _NOTHING,
+            "bring a journal back",
+            generation=generation,
+            head=first + len(stored.records) - 1,
+            meta=dict(stored.meta),
+            chunks=chunks,
+            tail=tail,
+        )
 
     def close(self) -> None:
         """As `Storage.close`.  The claim stays until somebody else claims."""
         self._closed.set()
         self._api.close()
+
+    def _keep_aside(self, content: Content) -> None:
+        for number in itertools.count(1):
+            aside = f"{self._name}-old" if number == 1 else f"{self._name}-old-{number}"
+            try:
+                self._try("move the old journal aside", partial(self._create, aside, content))
+                return
+            except _Taken:
+                continue
 
     def _find(self) -> HeadObject | None:
         found = self._try("open", lambda: self._api.get(self._path(self._name)))
@@ -245,6 +267,45 @@ class KubernetesStorage:
                 if not passing or time.monotonic() + pause > deadline or self._closed.wait(pause):
                     raise StorageFailed(self._place, action, str(failure)) from failure
         raise AssertionError("the pauses never end")
+
+
+def read_unclaimed(api: Api, name: str) -> Stored:
+    """All that the storage named `name` holds at one moment, whoever writes to it meanwhile; nothing is claimed.
+
+    Raises StorageFailed if it cannot be read or is no journal of this format.
+    """
+    head = _look_up(api, name)
+    while head is not None:
+        try:
+            content = head.content
+            pieces = (read_chunk(_place(api, name), chunk, _get(api, name, chunk.name)) for chunk in content.chunks)
+            stream = b"".join(pieces) + content.tail
+            return Stored(dict(content.meta), unframe(_place(api, name), stream))
+        except StorageFailed:
+            before, head = head, _look_up(api, name)
+            if head is not None and head.version == before.version:
+                raise
+    return Stored({}, [])
+
+
+def _look_up(api: Api, name: str) -> HeadObject | None:
+    found = _get(api, name, name)
+    return None if found is None else read_head(_place(api, name), found)
+
+
+def _get(api: Api, name: str, secret: str) -> Json | None:
+    try:
+        return api.get(f"{_collection(api)}/{secret}")
+    except ClusterError as failure:
+        raise StorageFailed(_place(api, name), "read", str(failure)) from failure
+
+
+def _collection(api: Api) -> str:
+    return f"/api/v1/namespaces/{api.namespace}/secrets"
+
+
+def _place(api: Api, name: str) -> str:
+    return f"Secret {api.namespace}/{name}"
 
 
 class _Taken(Exception):

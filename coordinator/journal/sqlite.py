@@ -55,6 +55,13 @@ class SqliteStorage:
             self._insert(records, EMPTY_HEAD)
             self._upsert(meta)
 
+    def fill(self, stored: Stored, first: int) -> None:
+        """Write a journal from elsewhere, whole; its first record has this number.  Raises Conflict if there is one."""
+        with self._says("write"), self._transaction():
+            self._demand_head(EMPTY_HEAD)
+            self._database.executemany(_INSERT, enumerate(stored.records, first))
+            self._upsert(stored.meta)
+
     def append(self, records: Sequence[bytes], *, expected_head: int) -> None:
         """As `Storage.append`."""
         with self._says("write"), self._transaction():
