@@ -49,7 +49,7 @@ _COMMIT_BYTES: Final = 16
 _GENERATION_BYTES: Final = 5
 
 
-def read_meta(api: ClusterApi, name: str) -> Mapping[str, bytes]:
+def read_meta(api: Api, name: str) -> Mapping[str, bytes]:
     """Named values of the storage `name`, without claiming it; empty where there is none.
 
     Raises ClusterError, StorageFailed.

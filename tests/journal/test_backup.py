@@ -89,7 +89,7 @@ async def test_a_backup_brings_journal_and_evidence_to_another_place_with_a_note
 
 async def test_a_state_that_is_there_is_kept_aside_and_only_if_that_is_asked_for(tmp_path: Path) -> None:
     await saved(tmp_path / "state", tmp_path / "backup.tar", b"two")
-    with pytest.raises(BackupRefused, match="expected an empty state directory, got the same journal"):
+    with pytest.raises(BackupRefused, match="expected an empty place for a state, got the same journal"):
         restore(tmp_path / "backup.tar", tmp_path / "state", WHY, replace=False)
     restore(tmp_path / "backup.tar", tmp_path / "state", WHY, replace=True)
     assert [b"one", b"two"] == bodies_in(tmp_path / "state")
