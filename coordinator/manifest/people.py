@@ -40,6 +40,7 @@ def read_users(reading: Reading, manifest: View, roles: Mapping[str, Role]) -> M
     defined = [member.key for member in manifest.members("Roles")]
     texts: dict[str, str] = {}
     owners: dict[bytes, str] = {}
+    keys: dict[bytes, str] = {}
     users = {}
     for member in manifest.members("Users"):
         view = View(member.node, member.place)
@@ -63,8 +64,12 @@ def read_users(reading: Reading, manifest: View, roles: Mapping[str, Role]) -> M
         if first != member.key:
             message = f'users "{first}" and "{member.key}" have the same certificate in other whitespace'
             reading.warn("E029", place, message, f'who shows it is "{first}", always; give each user one of their own')
+        digest = _key_digest(certificate)
+        if digest and first == member.key and (known := keys.setdefault(digest, member.key)) != member.key:
+            message = f'users "{known}" and "{member.key}" have certificates of the same key: one person counts as two'
+            reading.warn("E029", place, message, "approvals of updates count by user; give each a key of their own")
         held = tuple(roles[name] for name in dict.fromkeys(view.texts("Roles")) if name in roles)
-        users[member.key] = User(member.key, certificate, held, _key_digest(certificate))
+        users[member.key] = User(member.key, certificate, held, digest)
     return users
 
 

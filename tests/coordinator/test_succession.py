@@ -1,6 +1,7 @@
 """A coordinator of another version: what the manifest accepts gets the state and goes on with it, nothing else does."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from coordinator.decisions.errors import AnotherState, ProgramNotAccepted, SelfN
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.journal.handover import Held, open_sealed
 from coordinator.journal.journal import Journal, keyring_of
+from coordinator.journal.restoration import RESTORED, Restoration, encode_restoration
 from coordinator.journal.since import SINCE_BYTES
 from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sources import Sources, name_of_machine
@@ -28,10 +30,12 @@ from coordinator.journal.vault import Opened, Vault
 from coordinator.limits import RestLimits
 from coordinator.machine import Machine
 from coordinator.observe import Observer
+from coordinator.recovery.approval import approval_statement
 from coordinator.rest import app
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
 from coordinator.successor import Successor, step_of
+from tests.support.owners import owner
 from tests.support.replica_house import House, draw, leader, request
 
 
@@ -103,6 +107,34 @@ async def test_where_the_manifest_names_none_the_sealing_key_alone_decides_as_ev
     assert Phase.ACCEPTING_MARBLES is third.phase
     assert shows(house, third, "third")
     await third.close()
+
+
+async def test_a_restored_state_that_its_owner_approved_is_still_served_by_an_accepted_program_only(
+    house: House,
+) -> None:
+    ada = owner(house.folder, "ada", kind="ec")
+    async with leader(
+        house, house.manifest("coordinator", "new", more=f"RecoveryKeys: {{ada: {json.dumps(ada.pem)}}}\n")
+    ):
+        pass
+    storage = SqliteStorage(house.folder / "state")
+    storage.put_meta({RESTORED: encode_restoration(Restoration("the disk broke", 1, 1))})
+    storage.close()
+    for program, accepted in (("third", False), ("new", True)):
+        coordinator = Coordinator(house.environment(house.issuer(program)))
+        standing = coordinator.recovery.standing()
+        assert Phase.RECOVERY is coordinator.phase
+        assert standing.waiting is not None
+        word = ada.opener.prove(approval_statement(standing.waiting, standing.doubt), b"")
+        if accepted:
+            assert 0 == await coordinator.recovery.approve("ada", standing.waiting, word)
+            assert Phase.ACCEPTING_MARBLES is coordinator.phase
+            assert shows(house, coordinator, program)
+        else:
+            with pytest.raises(SelfNotAccepted):
+                await coordinator.recovery.approve("ada", standing.waiting, word)
+            assert Phase.RECOVERY is coordinator.phase
+        await coordinator.close()
 
 
 # A giver who lies: it has the key, and could write any state with it

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import SealMode, SecretType, TlsIncoming, TlsOutgoing
 from coordinator.manifest.parse import Parsed, parse
 from coordinator.manifest.template.render import Place
+from tests.support.people import person, same_key
 
 Parse = Callable[..., Parsed]
 Refuse = Callable[..., list[Finding]]
@@ -328,3 +330,14 @@ def test_keys_of_all_secrets_together_are_limited(document: Document, refused: R
     key = {"Type": "symmetric-key", "Size": 1 << 23, "Shared": True}
     document["Secrets"] |= {f"s{number}": key for number in range(65)}
     assert [finding.code for finding in refused(document)] == ["E024"]
+
+
+def test_two_users_with_one_key_are_told_apart_from_two_people(
+    document: Document, parsed: Parse, tmp_path: Path
+) -> None:
+    alice, bob = person(tmp_path, "alice"), person(tmp_path, "bob")
+    twice = same_key(alice, tmp_path, "alias")
+    assert () == parsed(put(document, "Users", {"alice": alice.entry(), "bob": bob.entry()})).findings
+    (finding,) = parsed(put(document, "Users", {"alice": alice.entry(), "alias": twice.entry()})).findings
+    assert ("E029", Severity.WARNING, "/Users/alias/Certificate") == (finding.code, finding.severity, finding.path)
+    assert "one person counts as two" in finding.message
