@@ -9,8 +9,9 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from attestation.simulation.folder import create
@@ -30,12 +31,15 @@ class Coordinator:
 
     It runs from bytecode, as an installed one does; coordinators in the same folder share it, and the first makes it.
 
-    profile: where cProfile's statistics of the coordinator's main thread go when it ends; None runs it as it is.
+    environ: further variables.  profile: where cProfile's statistics of the coordinator's main thread go when it ends;
+    None runs it as it is.
     start_ms, start_cpu_ms: from the start of the process to its first answered status request; the simulated vendors
     are made before, since hardware has them.
     """
 
-    def __init__(self, folder: Path, *, profile: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, profile: Path | None = None, environ: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         create(folder / "simulation")
         self.folder = folder
@@ -48,6 +52,7 @@ class Coordinator:
             "PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode"),
             "EDG_COORDINATOR_CLIENT_ADDR": f"127.0.0.1:{self.client_port}",
             "EDG_COORDINATOR_MESH_ADDR": f"127.0.0.1:{self.mesh_port}",
+            **environ,
         }
         with self._log.open("ab") as log:
             begin = time.perf_counter()
@@ -100,7 +105,7 @@ class Coordinator:
 
         Raises CoordinatorFailed unless it is a success, OSError or HTTPException if there is no answer.
         """
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection("127.0.0.1", self.client_port, context=context, timeout=60)
         try:

@@ -97,18 +97,18 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
                 starts.append(_start("first start, empty", coordinator))
             if case == _GROWTH_CASE:
                 empty_mb = coordinator.usage().rss_mb
-            with _load(coordinator, case, folder, _CLIENTS) as load:
+            with load_on(coordinator, case, folder, _CLIENTS) as load:
                 if case in (CASES[0], CASES[-1]):
                     statuses.append(_status(coordinator, load, case, effort.status_requests, unit))
                 if case == _GROWTH_CASE:
                     say(f"  growth over {effort.growth[-1]} activations")
                     rest_mb = coordinator.usage().rss_mb
                     growth = _growth(coordinator, load, effort.growth, unit)
-                activations.append(_activation(coordinator, load, case, _CLIENTS, effort, unit))
+                activations.append(measure_activations(coordinator, load, case, _CLIENTS, effort, unit))
             for clients in effort.other_clients if case == CASES[0] else ():
                 say(f"  the same, {clients} clients at once")
-                with _load(coordinator, case, folder, clients, fresh=False) as load:
-                    activations.append(_activation(coordinator, load, case, clients, effort, unit))
+                with load_on(coordinator, case, folder, clients, fresh=False) as load:
+                    activations.append(measure_activations(coordinator, load, case, clients, effort, unit))
         if case in effort.restarts:
             with Coordinator(folder / name) as again:
                 remembered = ", " + str(effort.growth[-1]) + " activations" if case == _GROWTH_CASE else ""
@@ -118,7 +118,7 @@ def measure(effort: Effort, folder: Path, say: Callable[[str], None], profile: P
 
 
 @contextmanager
-def _load(
+def load_on(
     coordinator: Coordinator, case: Case, folder: Path, clients: int, *, fresh: bool = True
 ) -> Iterator[Generator]:
     """A load generator for this coordinator, which gets its manifest first and has served a few marbles then."""
@@ -141,7 +141,7 @@ def _load(
         yield load
 
 
-def _activation(
+def measure_activations(
     coordinator: Coordinator, load: Generator, case: Case, clients: int, effort: Effort, unit: UnitMeter
 ) -> Activation:
     first_sample = len(unit.samples)
@@ -215,8 +215,8 @@ def _pasts(folder: Path, effort: Effort, unit: UnitMeter, say: Callable[[str], N
             say(f"{mark} recorded activations, {case.marbles} marbles, {case.secrets} secrets, limits")
             record_activations(place, mark - recorded, case.marbles)
         recorded = mark
-        with Coordinator(place) as coordinator, _load(coordinator, case, folder, _CLIENTS, fresh=not rows) as load:
-            row = _activation(coordinator, load, case, _CLIENTS, effort, unit)
+        with Coordinator(place) as coordinator, load_on(coordinator, case, folder, _CLIENTS, fresh=not rows) as load:
+            row = measure_activations(coordinator, load, case, _CLIENTS, effort, unit)
             evidence = coordinator.evidence_bytes()
             rows.append(
                 Past(

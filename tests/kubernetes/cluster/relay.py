@@ -14,6 +14,7 @@ import sys
 async def relay(netns: str, port: int, target: str) -> None:
     """Serve for ever.  The listening socket stays in the namespace that it was made in."""
     listener = socket.create_server(("127.0.0.1", port))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it only where the protocol is named
     with open(f"/run/netns/{netns}", "rb") as handle:
         if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), 0):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
