@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,10 +15,12 @@ from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, user_options, visits
 
 if TYPE_CHECKING:
-    from coordinator.client.client import UpdateAnswer
+    from coordinator.client.client import CoordinatorClient, UpdateAnswer
+    from coordinator.manifest.change import Change
     from coordinator.manifest.model import Manifest
     from coordinator.manifest.update_plan import Plan
 
+_SHOWN: Final = 20
 approval_option = click.option(
     "--approval",
     "approvals",
@@ -94,7 +96,9 @@ def apply(
     enclasp manifest update apply next.yaml localhost:4433 --approval alice.sig --approval bob.sig
     """
     raw, signatures = _input(file, approvals, visit)
-    answer = visit.client(endpoint, output).update_apply(raw, signatures)
+    client = visit.client(endpoint, output)
+    _say_what_weakens(output, client, raw)
+    answer = client.update_apply(raw, signatures)
     _report(output, answer, recoverydata, visit)
 
 
@@ -117,7 +121,9 @@ def acknowledge(
     enclasp manifest update acknowledge next.yaml localhost:4433 --approval bob.sig
     """
     raw, signatures = _input(file, approvals, visit)
-    answer = visit.client(endpoint, output).update_acknowledge(raw, signatures)
+    client = visit.client(endpoint, output)
+    _say_what_weakens(output, client, raw)
+    answer = client.update_acknowledge(raw, signatures)
     _report(output, answer, recoverydata, visit)
 
 
@@ -133,9 +139,11 @@ def pending_update(output: Output, endpoint: str, visit: Visit) -> None:
     enclasp manifest update pending localhost:4433 --reference reference.yaml --out pending.yaml
     enclasp manifest update pending localhost:4433 --reference reference.yaml -o json
     """
-    pending = visit.client(endpoint, output).update_pending()
+    client = visit.client(endpoint, output)
+    pending = client.update_pending()
     if pending is None:
         raise Problem("no update is pending", exit_codes.INVALID, "U523")
+    weakenings = _say_what_weakens(output, client, pending.raw)
     standing = pending.standing
     approved = [str(a.get("user")) for a in standing.get("approvals") or [] if isinstance(a, dict)]
     missing = ", ".join(map(str, standing.get("missingUsers") or []))
@@ -149,6 +157,7 @@ def pending_update(output: Output, endpoint: str, visit: Visit) -> None:
         "missingAcknowledgments": standing.get("missingAcknowledgments"),
         "missingUsers": standing.get("missingUsers") or [],
         "expires": standing.get("expires"),
+        "weakenings": [change.meaning for change in weakenings],
     }
     output.result(document, pending.raw)
 
@@ -182,6 +191,28 @@ def _read_active(raw: bytes, *, compatible: bool) -> "Manifest":
         if compatible:
             raise
         return parse(raw, name=name, compatible=True).manifest
+
+
+def _say_what_weakens(output: Output, client: "CoordinatorClient", raw: bytes) -> "tuple[Change, ...]":
+    """On stderr, before anybody approves it: every change that lowers what people could rely on.  Those changes."""
+    from coordinator.client.client import COMPATIBLE
+    from coordinator.manifest.diff import diff
+    from coordinator.manifest.errors import ManifestInvalid
+    from coordinator.manifest.parse import parse
+    from coordinator.manifest.update_plan import weakenings
+
+    active = client.manifest_get()
+    compatible = active.mode == COMPATIBLE
+    try:
+        new = parse(raw, name="the next manifest", compatible=compatible).manifest
+    except ManifestInvalid:
+        return ()  # raised security versions alone, or the coordinator says what is wrong with it
+    found = weakenings(diff(_read_active(active.raw, compatible=compatible), new))
+    for change in found[:_SHOWN]:
+        output.remark(change_lines(change))
+    if len(found) > _SHOWN:
+        output.remark(f"and {len(found) - _SHOWN} more; `enclasp manifest update plan` shows all")
+    return found
 
 
 def _input(file: Path, approvals: tuple[Path, ...], visit: Visit) -> tuple[bytes, list[dict[str, str]]]:

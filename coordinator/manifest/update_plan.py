@@ -1,6 +1,6 @@
 """What an update would touch, said before anybody approves it: values, marbles, people, and who has to approve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,12 @@ class Plan:
     @property
     def weakenings(self) -> tuple[Change, ...]:
         """The changes that lower what people could rely on."""
-        return tuple(change for change in self.changes if change.gravity in (Gravity.WEAKENS, Gravity.WIDENS))
+        return weakenings(self.changes)
+
+
+def weakenings(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """Those that lower what people could rely on."""
+    return tuple(change for change in changes if change.gravity in (Gravity.WEAKENS, Gravity.WIDENS))
 
 
 def plan_update(active: Manifest, new: Manifest, raised: Mapping[str, int]) -> Plan:

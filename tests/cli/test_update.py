@@ -79,12 +79,15 @@ def test_an_update_is_planned_proposed_approved_offline_and_followed(
     assert (0, "waiting: 1 more of bob, carol") == (proposed.code, proposed.text.strip())
     pending = run("manifest", "update", "pending", endpoint, "--out", tmp_path / "pending.json")
     assert (0, True) == (pending.code, "approved by alice" in pending.err)
+    for said in (proposed.err, pending.err):
+        assert "widens:   another program may join" in said
     assert (tmp_path / "pending.json").read_bytes() == file.read_bytes()
 
     signature = tmp_path / "bob.sig"
     assert 0 == enclasp("manifest", "sign", file, "--key", deployed.people["bob"].key, "--out", signature).code
     done = run("manifest", "update", "acknowledge", file, endpoint, "--approval", signature, "-o", "json")
     assert (0, True) == (done.code, done.document["applied"])
+    assert "widens:" in done.err
     assert "manifest updated" in run("manifest", "log", endpoint).text
 
     assert 5 == run("verify", endpoint, "--manifest", first).code
