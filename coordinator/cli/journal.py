@@ -139,6 +139,7 @@ def accept(output: Output, state: Path, reason: str) -> None:
 
     \b
     enclasp journal accept /var/lib/enclasp --reason "the TPM of host 7 was replaced"
+    enclasp journal accept kubernetes:enclasp/enclasp-state --reason "restored after the outage of November"
     """
     from coordinator.journal.backup import accept as leave_note
 

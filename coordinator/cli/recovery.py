@@ -135,6 +135,7 @@ def sign_approval(output: Output, file: Path, state_file: Path, owner: OwnerOpti
 
     \b
     enclasp recovery sign-approval shares.json --key alice.key --state waiting.json --out alice.sig
+    enclasp recovery sign-approval shares.json --state waiting.json --pkcs11-module token.so --pkcs11-key recovery
     """
     import base64
 

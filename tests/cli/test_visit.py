@@ -235,7 +235,10 @@ def test_manifest_get_without_a_manifest_says_so(enclasp: Enclasp, open_door: Op
 
 def test_manifest_set_verifies_first(enclasp: Enclasp, open_door: OpenDoor, mine: Path) -> None:
     door = open_door(FrontDoor(manifest=None))
-    assert enclasp("manifest", "set", mine, door.endpoint).code == 2
+    legal = mine.with_name("legal.yaml")
+    legal.write_text(f'Packages: {{p: {{UniqueID: "{"ab" * 32}"}}}}\nMarbles: {{m: {{Package: p}}}}\n')
+    assert enclasp("manifest", "set", legal, door.endpoint).code == 2
+    assert enclasp("manifest", "set", mine, door.endpoint).code == 3, "what is wrong with the document comes first"
     assert door.behind.manifest is None
 
     ended = enclasp("manifest", "set", mine, door.endpoint, *door.flags)
