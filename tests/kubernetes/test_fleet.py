@@ -107,10 +107,10 @@ def test_a_new_version_takes_over_from_the_old_one_and_a_version_that_nobody_nam
     assert f'add a package with {{TDX: {{MRTD: \\"{mrtd(unknown)}\\"}}}}' in stranger.log
     assert hangs(stranger)
     assert wait_until(lambda: "this replica can succeed it" in second.log, seconds=TAKEOVER_SECONDS), second.log
-    assert wait_until(lambda: answers(second, 3))
+    assert wait_until(lambda: answers(second, 3), seconds=TAKEOVER_SECONDS)
 
     waiting = begin()
-    assert wait_until(lambda: answers(waiting, 3))
+    assert wait_until(lambda: answers(waiting, 3), seconds=TAKEOVER_SECONDS)
     old.kill()
     waiting.process.send_signal(19)  # so that it is the new version's turn
     assert wait_until(lambda: leads(second) and answers(second, 3), seconds=TAKEOVER_SECONDS), second.log
