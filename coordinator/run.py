@@ -7,9 +7,9 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
 from OpenSSL import SSL
@@ -29,7 +29,6 @@ from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, se
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.errors import JournalError
 from coordinator.journal.kubernetes import KubernetesStorage, read_meta
-from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
 from coordinator.machine import Machine, find_machine, make_vault
 from coordinator.observe import Observer, configure_logging
@@ -49,6 +48,7 @@ _COLLECT_AFTER: Final = 10_000
 """New objects between two garbage collections.  A connection leaves about 50 that only the collector frees (h2's), so
 this is some 200 connections, a few MB; with Python's 700 the collector takes 4 % of an activation."""
 _FAILURES: Final = (AttestationError, ClusterError, JournalError)
+_T = TypeVar("_T")
 Where: TypeAlias = Address | socket.socket
 """An address to listen on, or a socket that listens."""
 EXIT_DONE: Final = 0
@@ -103,25 +103,34 @@ async def _serve(config: Config, environ: Mapping[str, str], observer: Observer)
 async def _serve_or_follow(
     config: Config, environ: Mapping[str, str], observer: Observer, metrics_door: "_MetricsDoor"
 ) -> int:
+    signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
     machine = find_machine(config, environ, observer)
     if config.store == "sqlite":
-        vault = make_vault(config, machine, SqliteStorage(Path(config.state_dir)), None)
-        return await _run(config, machine, vault, None, metrics_door)
+        opened = await _before(signalled, startup.open_own_state(Path(config.state_dir), observer))
+        if opened is None:
+            return EXIT_DONE
+        vault = make_vault(config, machine, opened.result(), None)
+        return await _run(config, machine, vault, None, metrics_door, signalled)
     account = find_account(environ)
     successor = Successor(machine)
     replica = _replica(config, account, successor)
     try:
-        if not await _leads_before_a_signal(replica):
+        if await _before(signalled, replica.lead()) is None:
             return EXIT_DONE
         storage = KubernetesStorage(ClusterApi(account), config.state_name, machine.entropy)
         vault = make_vault(config, machine, storage, successor.held)
-        return await _run(config, machine, vault, replica, metrics_door)
+        return await _run(config, machine, vault, replica, metrics_door, signalled)
     finally:
         await replica.leave()
 
 
 async def _run(
-    config: Config, machine: Machine, vault: Vault, replica: Replica | None, metrics_door: "_MetricsDoor"
+    config: Config,
+    machine: Machine,
+    vault: Vault,
+    replica: Replica | None,
+    metrics_door: "_MetricsDoor",
+    signalled: asyncio.Event,
 ) -> int:
     """Serve.  replica: which leads now, and whose doors are used; None for a state of one's own."""
     observer = machine.observer
@@ -148,7 +157,6 @@ async def _run(
     calls = UnaryServer(rpc.methods(coordinator, observer), RpcLimits())
     servers.append(await _open_marble_door(doors.get(MESH_DOOR, config.mesh), coordinator, calls))
     metrics_door.show(coordinator)
-    signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
     _announce(config, machine.issuer, coordinator, observer)
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
@@ -209,11 +217,6 @@ async def _until_stopped(
     return code
 
 
-async def _signal() -> None:
-    """Wait for a signal that asks to stop."""
-    await _on_signal().wait()
-
-
 def _on_signal() -> asyncio.Event:
     """Set by a signal that asks to stop, from now on."""
     signalled = asyncio.Event()
@@ -248,15 +251,17 @@ def _is_fit(api: ClusterApi, name: str, successor: Successor) -> bool:
         return True  # whoever opens it says what is wrong
 
 
-async def _leads_before_a_signal(replica: Replica) -> bool:
-    leads, signalled = asyncio.ensure_future(replica.lead()), asyncio.ensure_future(_signal())
-    done, pending = await asyncio.wait({leads, signalled}, return_when=asyncio.FIRST_COMPLETED)
+async def _before(signalled: asyncio.Event, work: Awaitable[_T]) -> asyncio.Future[_T] | None:
+    """The work when it is done, or None if a signal came first.  Raises what it raises."""
+    works, stops = asyncio.ensure_future(work), asyncio.ensure_future(signalled.wait())
+    _, pending = await asyncio.wait({works, stops}, return_when=asyncio.FIRST_COMPLETED)
     for wait in pending:
         wait.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
-    for wait in done:
-        wait.result()
-    return leads in done
+    if works.cancelled():
+        return None
+    works.result()
+    return works
 
 
 def _announce(config: Config, issuer: Issuer, coordinator: Coordinator, observer: Observer) -> None:

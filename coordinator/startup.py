@@ -4,12 +4,44 @@ MarbleRun's variable EDG_STARTUP_MANIFEST without its dangers (contract 5.4): a 
 recovery stays, and recovery secrets, which nobody is there to take, are in the state for their owners.
 """
 
+import asyncio
 import hashlib
 from pathlib import Path
+from typing import Final
 
+from coordinator.journal.errors import StorageInUse
+from coordinator.journal.sqlite import SqliteStorage
 from coordinator.observe import Observer
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
+
+_PATIENCE_SECONDS: Final = 10.0
+"""A coordinator that is told to stop needs a second or two; Kubernetes starts a pod's successor before it has ended."""
+_ASK_AGAIN_SECONDS: Final = 0.1
+
+
+async def open_own_state(folder: Path, observer: Observer) -> SqliteStorage:
+    """The storage in the state directory; a predecessor that still ends has time for it.
+
+    Raises StorageInUse if another coordinator goes on with it, StorageFailed.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _PATIENCE_SECONDS
+    said = False
+    while True:
+        try:
+            return SqliteStorage(folder)
+        except StorageInUse:
+            if loop.time() > deadline:
+                raise
+        if not said:
+            said = True
+            observer.warning(
+                "another coordinator has the state directory open: waiting for it to end",
+                folder=str(folder),
+                seconds=_PATIENCE_SECONDS,
+            )
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 
 def say_what_is_not_read(folder: Path, observer: Observer) -> None:

@@ -16,7 +16,7 @@ from attestation.simulation.folder import create
 from coordinator.journal.source import Environment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Locked, Vault
-from tests.faults.clients import ask, document, marbles_of, outcome, phase, root, run_to_its_end
+from tests.faults.clients import ask, document, marbles_of, outcome, phase, root, run_to_its_end, wait_until
 from tests.support.coordinator_process import CoordinatorProcess
 
 Begin = Callable[..., CoordinatorProcess]
@@ -91,6 +91,31 @@ def test_a_second_coordinator_on_the_same_folder_is_refused_and_the_first_goes_o
     assert "journal.lock is held by another coordinator" in done.stderr
     assert "hint: stop the other coordinator" in done.stderr
     assert 2 == phase(running.client_address)
+
+
+def test_a_successor_waits_until_the_one_before_has_ended(tmp_path: Path, program: Path, begin: Begin) -> None:
+    first = begin(tmp_path / "dev")
+    assert 200 == ask(first.client_address, "/manifest", document(program))[0]
+    shown = root(first.client_address)
+    second = begin(tmp_path / "dev", wait=False)
+    assert wait_until(lambda: "waiting for it to end" in second.log), second.log
+    assert 0 == first.stop()
+    assert wait_until(lambda: _answers(second)), second.log
+    assert shown == root(second.client_address)
+
+
+def test_a_successor_that_waits_stops_when_told_to(tmp_path: Path, begin: Begin) -> None:
+    begin(tmp_path / "dev")
+    second = begin(tmp_path / "dev", wait=False)
+    assert wait_until(lambda: "waiting for it to end" in second.log), second.log
+    assert 0 == second.stop()
+
+
+def _answers(running: CoordinatorProcess) -> bool:
+    try:
+        return phase(running.client_address) == 3
+    except OSError:
+        return False
 
 
 def test_a_flipped_byte_in_the_journal_is_refused_and_the_record_is_named(

@@ -1,10 +1,11 @@
 """One real cluster for all tests here.  `./dev test-kubernetes` builds its programs and says where they are."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,38 @@ class Kubernetes:
         return self.run("kubectl", *arguments, text=text, code=code)
 
 
+_CLUSTER = pytest.StashKey[Kubernetes]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what its cluster looked like at that moment, before anything is taken away."""
+    report = yield
+    cluster = item.config.stash.get(_CLUSTER, None)
+    if report.failed and cluster is not None:
+        report.sections.append(("the cluster at that moment", "\n".join(_condition(cluster))))
+    return report
+
+
+def _condition(kubernetes: Kubernetes) -> Iterator[str]:
+    """Pods, what happened last, and the last words of every container of ours that is not ready or was restarted."""
+    yield kubernetes.kubectl("get", "pods", "--all-namespaces", "-o", "wide", code=None)
+    events = kubernetes.kubectl("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp", code=None)
+    yield "\n".join(events.splitlines()[-_EVENTS:])
+    listed = kubernetes.kubectl("get", "pods", "--all-namespaces", "-o", "json", code=None)
+    for pod in json.loads(listed)["items"] if listed.startswith("{") else ():
+        for state in pod["status"].get("containerStatuses", ()):
+            place = ("--namespace", pod["metadata"]["namespace"], pod["metadata"]["name"], "--container", state["name"])
+            if not state["ready"]:
+                yield f"-- {' '.join(place)}\n{kubernetes.kubectl('logs', *place, f'--tail={_LINES}', code=None)}"
+            if state["restartCount"]:
+                said = kubernetes.kubectl("logs", *place, "--previous", f"--tail={_LINES}", code=None)
+                yield f"-- {' '.join(place)} before its last restart\n{said}"
+
+
+_EVENTS, _LINES = 25, 12
+
+
 @pytest.fixture(scope="session")
 def kubernetes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
     if PROGRAMS not in os.environ:
@@ -59,7 +92,7 @@ def kubernetes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     programs = Path(os.environ[PROGRAMS])
     own = tmp_path_factory.mktemp("kubernetes")
     if RUNNING in os.environ:
-        yield Kubernetes(Cluster(Path(os.environ[RUNNING]), programs, NETWORK), own)
+        yield _known(request.config, Kubernetes(Cluster(Path(os.environ[RUNNING]), programs, NETWORK), own))
         return
     folder = programs.parent / "cluster"
     if reason := obstacle(folder):
@@ -78,7 +111,13 @@ def kubernetes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         cluster = Cluster(folder, programs, NETWORK)
         say(f"starting the cluster; its programs' logs are in {folder / 'log'}")
         cluster.start(images)
-        yield Kubernetes(cluster, own)
+        yield _known(request.config, Kubernetes(cluster, own))
+
+
+def _known(config: pytest.Config, kubernetes: Kubernetes) -> Kubernetes:
+    """To the report of a failure."""
+    config.stash[_CLUSTER] = kubernetes
+    return kubernetes
 
 
 def _images(programs: Path, folder: Path) -> list[Path]:
