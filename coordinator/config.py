@@ -32,7 +32,7 @@ class Address:
 class Config:
     """Everything that can be set.  Paths are text; empty means none.
 
-    trust: a file with the root certificate of a simulated vendor that this operator accepts; collateral: a bundle.
+    trust: a file with the root certificate of a simulated vendor, for a simulated coordinator; collateral: a bundle.
     evidence_days, evidence_megabytes: how long, and how much at most, admitted Evidence is kept; 0 keeps none.
     store: where the sealed state is kept, "sqlite" (in state_dir) or "kubernetes" (in Secrets named after state_name,
     which several replicas may share).

@@ -10,7 +10,7 @@ from attestation.anchors import TrustAnchors
 from attestation.endorsements import Endorsements, parse_bundle
 from attestation.issue import Issuer, find_issuer
 from attestation.verify import Verifier
-from coordinator.config import Config
+from coordinator.config import Config, ConfigInvalid
 from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
 from coordinator.journal.configured import key_sources, witness
 from coordinator.journal.handover import Held
@@ -37,13 +37,13 @@ class Machine:
 
 
 def find_machine(config: Config, environ: Mapping[str, str], observer: Observer) -> Machine:
-    """The environment that we run in.  Raises AttestationError, OSError."""
+    """The environment that we run in.  Raises AttestationError, ConfigInvalid, OSError."""
     issuer, endorsements = find_issuer(environ, own_program()), _endorsements(config)
     entropy = os.urandom  # noqa: TID251 - shell: draws entropy
     return Machine(
         issuer=issuer,
         endorsements=endorsements,
-        verifier=_verifier(config, endorsements),
+        verifier=make_verifier(config, issuer, endorsements),
         sources=key_sources(config, issuer, entropy),
         name="" if config.store == "sqlite" else name_of_machine(issuer),
         observer=observer,
@@ -64,11 +64,21 @@ def _endorsements(config: Config) -> Endorsements:
     return parse_bundle(Path(config.collateral).read_bytes()) if config.collateral else Endorsements.none()
 
 
-def _verifier(config: Config, endorsements: Endorsements) -> Verifier:
-    anchors = TrustAnchors.genuine()
-    if config.trust:
-        anchors = anchors.with_simulated(Path(config.trust).read_bytes())
-    verifier = Verifier(anchors, endorsements)
-    if not config.trust:  # a simulated vendor's are ours, and all platforms' code would take 0.1 s
-        verifier.read_endorsements()
-    return verifier
+def make_verifier(config: Config, issuer: Issuer, endorsements: Endorsements) -> Verifier:
+    """Whose evidence counts at a coordinator that runs on `issuer`.
+
+    A simulated vendor's counts only at a coordinator that is simulated itself, as its own evidence then says: a host
+    that may choose a coordinator's configuration could otherwise have any program admitted, and nobody would see it.
+    Raises ConfigInvalid, AttestationError, OSError.
+    """
+    if not config.trust:
+        verifier = Verifier(TrustAnchors.genuine(), endorsements)
+        verifier.read_endorsements()  # a simulated vendor's are ours, and all platforms' code would take 0.1 s
+        return verifier
+    if not issuer.simulated:
+        raise ConfigInvalid(
+            f"setting 'trust' (ENCLASP_TRUST): expected none on real hardware ({issuer.kind}), got {config.trust!a}: "
+            "evidence of a simulated vendor proves nothing, and would get secrets here; only a simulated coordinator "
+            "accepts it"
+        )
+    return Verifier(TrustAnchors.genuine().with_simulated(Path(config.trust).read_bytes()), endorsements)

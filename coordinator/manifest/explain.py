@@ -199,7 +199,7 @@ def _network(manifest: Manifest, marble: Marble) -> Iterator[str]:
 
 def _for_all(manifest: Manifest) -> Iterator[str]:
     yield "every start is proven by evidence whose signatures, chains and dates hold, and which names the marble's key"
-    yield "evidence of simulated hardware counts only where the coordinator's operator configured its root"
+    yield "evidence of simulated hardware counts only at a coordinator that is simulated itself, and says so"
     for user in manifest.users.values():
         yield f"user {user.name}, known by a certificate, may {', '.join(power_words(user)) or 'do nothing'}"
     yield who_updates(manifest)
