@@ -71,10 +71,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The update that waits, for those who ask."""
+    """The update that waits, for those who ask.  not_before: it is not in force earlier, whoever approves it."""
 
     update: PendingUpdate
     standing: Standing
+    not_before: datetime
 
 
 class Updates:
@@ -116,7 +117,8 @@ class Updates:
         self._desk.check_serving()
         now = self._desk.env.clock()
         deployment, update = waiting(self._desk.state, now)
-        return Pending(update, stands(deployment, update, now))
+        not_before = update.proposed + deployment.manifest.config.update_delay
+        return Pending(update, stands(deployment, update, now), not_before)
 
     async def apply_due(self) -> None:
         """Put in force what only time was missing to.  Who asked for it has had an answer; the log says the rest."""

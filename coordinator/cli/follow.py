@@ -7,20 +7,26 @@ from typing import TYPE_CHECKING
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import read_input
+from coordinator.cli.manifest_words import change_lines
 from coordinator.cli.problems import Problem
+from coordinator.manifest.words import printable
 
 if TYPE_CHECKING:
     from coordinator.client.client import CoordinatorClient
-    from coordinator.client.history import Step
+    from coordinator.client.history import Followed
     from coordinator.client.verify import VerifiedDeployment
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """digest: of the manifest that was verified before.  root_key: of its coordinator (SHA-256), or empty."""
+    """digest: of the manifest that was verified before.  root_key: of its coordinator (SHA-256), or empty.
+
+    document: the manifest's bytes, if they were given.
+    """
 
     digest: bytes
-    root_key: bytes
+    root_key: bytes = b""
+    document: bytes = b""
 
 
 def read_known(text: str) -> Known:
@@ -31,12 +37,12 @@ def read_known(text: str) -> Known:
 
     if len(text) == 64 and not Path(text).exists():
         try:
-            return Known(bytes.fromhex(text), b"")
+            return Known(bytes.fromhex(text))
         except ValueError:
             pass
     raw = read_input(Path(text))
     if not raw.lstrip().startswith(b"-----BEGIN CERTIFICATE-----"):
-        return Known(hashlib.sha256(raw).digest(), b"")
+        return Known(hashlib.sha256(raw).digest(), document=raw)
     root = load_pem_chain(raw)[-1]
     digest = manifest_digest_of(root)
     if not digest:
@@ -46,7 +52,7 @@ def read_known(text: str) -> Known:
 
 def followed(
     deployment: "VerifiedDeployment", client: "CoordinatorClient | None", known: Known
-) -> "tuple[VerifiedDeployment, tuple[Step, ...]]":
+) -> "tuple[VerifiedDeployment, tuple[Followed, ...]]":
     """The same deployment with the checks of every step since.  client: None offline; then the certificate alone says
     that the known manifest came before.
 
@@ -67,7 +73,7 @@ def followed(
             raise HistoryRefused("U532", f"history.root: expected key {expected}, found {found}", (check,))
         checks.append(passed("history.root", expected, found, "--follow"))
     if client is not None:
-        steps, more = follow(prove(deployment.root, client.history()), known.digest)
+        steps, more = follow(prove(deployment.root, client.history()), known.digest, known.document)
         return replace(deployment, checks=(*deployment.checks, *checks, *more)), steps
     mark = history_of(deployment.root)
     before = (deployment.manifest_digest, *(mark.predecessors if mark is not None else ()))
@@ -79,10 +85,14 @@ def followed(
     return replace(deployment, checks=(*deployment.checks, *checks)), ()
 
 
-def step_words(step: "Step") -> str:
-    """One step for people."""
-    entry = step.entry
+def step_lines(followed: "Followed") -> list[str]:
+    """One step for people, and what it weakened or widened."""
+    entry = followed.step.entry
     by = ", ".join(f"{a.user}{' (signed)' if a.signature else ''}" for a in entry.approvals) or "nobody"
     versions = "".join(f" {name} {version}" for name, version in entry.versions.items())
     what = versions.strip() or entry.manifest.hex()
-    return f"{entry.kind}: {what}, approved by {by}"
+    label = f"step {entry.number}"
+    found = [line for change in followed.weakenings or () for line in change_lines(change).split("\n")]
+    if followed.weakenings is None:
+        found = ["what it weakened is not known: a document that it needs is not kept any more"]
+    return [printable(f"{label:<26}{entry.kind}: {what}, approved by {by}"), *(f"{'':<26}{line}" for line in found)]

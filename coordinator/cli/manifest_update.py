@@ -1,7 +1,7 @@
 """`enclasp manifest update plan|apply|acknowledge|pending|cancel`: change the law of a running deployment."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,7 +133,7 @@ def acknowledge(
 @visits
 @reports
 def pending_update(output: Output, endpoint: str, visit: Visit) -> None:
-    """Write the pending manifest, byte for byte; on stderr who has approved it, who is missing, and until when.
+    """Write the pending manifest, byte for byte; on stderr who proposed and approved it, who is missing, and its times.
 
     \b
     enclasp manifest update pending localhost:4433 --reference reference.yaml --out pending.yaml
@@ -145,17 +145,18 @@ def pending_update(output: Output, endpoint: str, visit: Visit) -> None:
         raise Problem("no update is pending", exit_codes.INVALID, "U523")
     weakenings = _say_what_weakens(output, client, pending.raw)
     standing = pending.standing
-    approved = [str(a.get("user")) for a in standing.get("approvals") or [] if isinstance(a, dict)]
-    missing = ", ".join(map(str, standing.get("missingUsers") or []))
-    output.remark(f"approved by {', '.join(approved)}; {standing.get('message')}: {missing}")
-    output.remark(f"expires {standing.get('expires')}")
+    output.remark("\n".join(_pending_lines(standing)))
     document = {
         "fingerprint": pending.digest.hex(),
         "verified": not visit.insecure,
         "manifest": pending.raw.decode("utf-8", "backslashreplace"),
+        "proposedBy": standing.get("proposedBy"),
+        "proposedAt": standing.get("proposedAt"),
         "approvals": standing.get("approvals"),
         "missingAcknowledgments": standing.get("missingAcknowledgments"),
         "missingUsers": standing.get("missingUsers") or [],
+        "notBefore": standing.get("notBefore"),
+        "appliesAt": standing.get("appliesAt"),
         "expires": standing.get("expires"),
         "weakenings": [change.meaning for change in weakenings],
     }
@@ -253,6 +254,27 @@ def _report(output: Output, answer: "UpdateAnswer", recoverydata: Path | None, v
     output.result(document, "\n".join([table, *([json.dumps({"RecoverySecrets": secrets})] if secrets else [])]))
 
 
+def _pending_lines(standing: Mapping[str, Any]) -> list[str]:
+    """How the pending update stands, for people; a coordinator of MarbleRun's says less of it than ours."""
+    from coordinator.manifest.words import printable
+
+    def said(key: str) -> str:
+        return str(standing.get(key) or "(not said)")
+
+    given = [each for each in standing.get("approvals") or [] if isinstance(each, dict)]
+    approved = (f"{each.get('user')}{' (signed)' if each.get('signature') else ''}" for each in given)
+    missing = ", ".join(map(str, standing.get("missingUsers") or []))
+    earliest = f"when they have approved, not before {said('notBefore')}"
+    lines = [
+        f"proposed   by {said('proposedBy')}, {said('proposedAt')}",
+        f"approved   by {', '.join(approved) or '(not said)'}",
+        f"missing    {said('missingAcknowledgments')} of {missing}" if missing else "missing    nobody",
+        f"in force   {earliest if missing else standing.get('appliesAt') or 'at once'}",
+        f"expires    {said('expires')}",
+    ]
+    return [printable(line) for line in lines]
+
+
 def _plan_lines(plan: "Plan", active: str) -> list[str]:
     from coordinator.manifest.words import printable
 
@@ -264,6 +286,6 @@ def _plan_lines(plan: "Plan", active: str) -> list[str]:
     )
     for title, entries in sections:
         lines += ["", title, *(printable(f"  {name}: {words}") for name, words in entries())]
-    lines += ["", f"approvals: {plan.needed} of {', '.join(plan.approvers) or 'nobody: this manifest is final'}"]
+    lines += ["", f"approvals: {plan.needed} of {plan.who or 'nobody: this manifest is final'}"]
     lines += [f"in force {plan.delay} after it is proposed, at the earliest"] if plan.delay else []
     return [*lines, *(printable(f"note: {remark}") for remark in plan.remarks)]

@@ -10,7 +10,7 @@ import click
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.ear import ear_option, read_ear_key, sign_ear
-from coordinator.cli.follow import followed, read_known, step_words
+from coordinator.cli.follow import followed, read_known, step_lines
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, visits
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from attestation.appraisal import Verdict
     from attestation.checks import Check
     from coordinator.client.difference import Difference
-    from coordinator.client.history import Step
+    from coordinator.client.history import Followed
     from coordinator.client.verify import ManifestDiffers, VerificationRefused, VerifiedDeployment
 
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--follow",
     metavar="FILE|HEX",
     help="What you verified before: a manifest, its fingerprint, or the certificates that --out wrote. Accepts what "
-    "has become of it by updates that the people named in it approved.",
+    "has become of it by updates that the people named in it approved, and says what each weakened or widened.",
 )
 @ear_option
 @visits
@@ -88,9 +88,11 @@ def verify(
         if signer is None:
             _report(result, target, deployment, matches=False, difference=cause.difference, steps=())
         raise manifest_problem(cause) from cause
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Followed, ...] = ()
     if known is not None:
         deployment, steps = followed(deployment, client, known)
+        if client is None and known.digest != deployment.manifest_digest:
+            output.remark("offline: who approved the steps since then, and what they weakened, a running one says")
     if signer is None:
         matches = None if expected is None and known is None else True
         _report(result, target, deployment, matches=matches, difference=None, steps=steps, agreed=expected)
@@ -150,7 +152,7 @@ def _report(
     *,
     matches: bool | None,
     difference: "Difference | None",
-    steps: "tuple[Step, ...]",
+    steps: "tuple[Followed, ...]",
     agreed: bytes | None = None,
 ) -> None:
     """agreed: the visitor's own copy of the manifest, where it is the one in force."""
@@ -188,7 +190,7 @@ def _report(
         f"{'manifest':<26}{fingerprint or 'none is set'}  ({words[matches]})",
         *_coordinator_lines(served.named, served.serving),
         f"{'tcb_status':<26}{verdict['claims']['tcb_status']}",
-        *(f"{f'step {step.entry.number}':<26}{step_words(step)}" for step in steps),
+        *(line for step in steps for line in step_lines(step)),
         *check_summary(deployment.checks),
     ]
     output.result(document, "\n".join(lines))

@@ -13,11 +13,14 @@ from cryptography import x509
 
 from attestation.checks import Check, Status, failed, not_checked, passed
 from coordinator.client.errors import Distrusted
-from coordinator.manifest.approvers import key_of, needed, updaters
+from coordinator.manifest.approvers import key_of, needed, people, people_words, updaters
+from coordinator.manifest.change import Change
+from coordinator.manifest.diff import diff
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.model import Manifest
 from coordinator.manifest.parse import parse
 from coordinator.manifest.signature import DetachedSignature, SignatureWrong, Subject
+from coordinator.manifest.update_plan import weakenings
 from coordinator.wire.history import RAISED, UPDATED, ApprovalEntry, HistoryEntry, HistoryFormatError, parse_entry
 from pki.manifest_history import GENESIS, history_of, next_link
 
@@ -28,6 +31,14 @@ class Step:
 
     entry: HistoryEntry
     document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A step that was followed, and what it weakened or widened; None where a document is not kept, so nobody knows."""
+
+    step: Step
+    weakenings: tuple[Change, ...] | None
 
 
 class HistoryRefused(Distrusted):
@@ -63,26 +74,32 @@ def prove(root: x509.Certificate, pairs: Sequence[tuple[str, bytes]]) -> tuple[S
     return tuple(Step(entry, document) for entry, (_, document) in zip(entries, pairs, strict=True))
 
 
-def follow(steps: Sequence[Step], known: bytes) -> tuple[tuple[Step, ...], tuple[Check, ...]]:
+def follow(
+    steps: Sequence[Step], known: bytes, document: bytes = b""
+) -> tuple[tuple[Followed, ...], tuple[Check, ...]]:
     """The steps that came after the manifest with the digest `known` was last put in force, and a check for each.
 
+    document: the known manifest's bytes, where the visitor has them; the coordinator may not keep them any more.
     Raises HistoryRefused if it never was, or if a step lacks the approvals that the manifest before it demands.
     """
     starts = [n for n, step in enumerate(steps) if step.entry.kind != RAISED and step.entry.manifest == known]
     if not starts:
         found = ", ".join(step.entry.manifest.hex()[:16] + "…" for step in steps) or "none"
         raise _refused("U532", failed("history.known", known.hex(), found, _SOURCE, code="U532"))
-    later = tuple(steps[starts[-1] + 1 :])
     checks = [passed("history.known", known.hex(), f"step {steps[starts[-1]].entry.number}", _SOURCE)]
-    before = steps[starts[-1]].document
-    for step in later:
+    later: list[Followed] = []
+    before = _manifest(steps[starts[-1]].document or document)
+    for step in steps[starts[-1] + 1 :]:
         checks.append(_step_check(before, step))
+        lost: tuple[Change, ...] | None = ()
         if step.entry.kind == UPDATED:
-            before = step.document
+            after = _manifest(step.document)
+            lost, before = _weakenings(before, after), after
+        later.append(Followed(step, lost))
     failures = tuple(check for check in checks if check.status is Status.FAILED)
     if failures:
         raise HistoryRefused("U533", _sentence(failures[0]), tuple(checks))
-    return later, tuple(checks)
+    return tuple(later), tuple(checks)
 
 
 def raised_versions(steps: Sequence[Step]) -> dict[str, int]:
@@ -96,20 +113,25 @@ def raised_versions(steps: Sequence[Step]) -> dict[str, int]:
     return raised
 
 
-def _step_check(before: bytes, step: Step) -> Check:
-    """Whether the people whom the manifest before names approved this step."""
+def _weakenings(before: Manifest | None, after: Manifest | None) -> tuple[Change, ...] | None:
+    return None if before is None or after is None else weakenings(diff(before, after))
+
+
+def _step_check(manifest: Manifest | None, step: Step) -> Check:
+    """Whether the people whom the manifest before names approved this step.  manifest: that one, if it is known."""
     name, entry = f"history.{step.entry.number}", step.entry
     if entry.kind == RAISED:
         who = ", ".join(approval.user for approval in entry.approvals)
         versions = ", ".join(f"{package} {version}" for package, version in entry.versions.items())
         return passed(name, "security versions rise", f"{versions}, by {who}", _SOURCE)
-    manifest = _manifest(before)
     if manifest is None:
         return not_checked(name, "approvals", "the document before it is not kept", _SOURCE, code="U533")
-    wanted = f"{needed(manifest)} of {', '.join(user.name for user in updaters(manifest)) or 'nobody'}"
+    able = updaters(manifest.users.values())
+    wanted = f"{needed(manifest)} of {people_words(able) or 'nobody'}"
     wrong = [reason for approval in entry.approvals if (reason := _wrong(manifest, entry, approval))]
     names = {approval.user for approval in entry.approvals}
-    if wrong or len(names) < needed(manifest) or not names:
+    heard = people(user for user in able if user.name in names)
+    if wrong or len(heard) < needed(manifest) or not heard:
         return failed(name, wanted, "; ".join(wrong) or ", ".join(sorted(names)) or "nobody", _SOURCE, code="U533")
     said = (f"{a.user} ({'signature' if a.signature else 'connection'})" for a in entry.approvals)
     return passed(name, wanted, ", ".join(said), _SOURCE)
@@ -117,7 +139,7 @@ def _step_check(before: bytes, step: Step) -> Check:
 
 def _wrong(manifest: Manifest, entry: HistoryEntry, approval: ApprovalEntry) -> str:
     """Why an approval does not count; empty if it does."""
-    user = next((user for user in updaters(manifest) if user.name == approval.user), None)
+    user = next((user for user in updaters(manifest.users.values()) if user.name == approval.user), None)
     if user is None:
         return f"'{approval.user}' may not update the manifest"
     if not approval.signature:
@@ -144,10 +166,10 @@ def _manifest(raw: bytes) -> Manifest | None:
     return None
 
 
-def steps_json(steps: Sequence[Step]) -> Iterator[dict[str, object]]:
+def steps_json(steps: Sequence[Followed]) -> Iterator[dict[str, object]]:
     """Each step for programs."""
-    for step in steps:
-        entry = step.entry
+    for followed in steps:
+        entry, found = followed.step.entry, followed.weakenings
         yield {
             "number": entry.number,
             "kind": entry.kind,
@@ -157,6 +179,7 @@ def steps_json(steps: Sequence[Step]) -> Iterator[dict[str, object]]:
             "versions": dict(entry.versions),
             "needed": entry.needed,
             "approvals": [{"user": a.user, "time": a.time_ms, "signature": bool(a.signature)} for a in entry.approvals],
+            "weakenings": None if found is None else [change.meaning for change in found],
         }
 
 

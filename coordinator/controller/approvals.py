@@ -189,9 +189,13 @@ def _approved(pending: PendingAnswer | None) -> frozenset[str]:
 
 
 def _users(active: ActiveManifest) -> Mapping[bytes, str]:
-    """Users of the manifest in force, by the digest of their key.  Nobody where it is of a newer language."""
+    """Users of the manifest in force, by the digest of their key; of two with one key the first, whose word it is.
+
+    Nobody where the manifest is of a newer language.
+    """
     try:
         manifest = parse(active.raw, name="manifest in force", compatible=active.mode == COMPATIBLE).manifest
     except ManifestInvalid:
         return {}
-    return {user.key_digest: user.name for user in manifest.users.values() if user.key_digest}
+    known = reversed(list(manifest.users.values()))
+    return {user.key_digest: user.name for user in known if user.key_digest}

@@ -15,7 +15,7 @@ from coordinator.decisions.errors import (
 )
 from coordinator.decisions.read_secrets import values_of
 from coordinator.decisions.users import find_user, require
-from coordinator.manifest.approvers import person, read_approvers
+from coordinator.manifest.approvers import people, person, read_approvers
 from coordinator.manifest.model import Action, Manifest, ReadApproval, User
 from coordinator.manifest.signature import DetachedSignature, Subject
 from coordinator.manifest.template.values import SecretValue
@@ -203,9 +203,9 @@ def _stands(
         terms = deployment.manifest.secrets[name].read_approval
         assert terms is not None, "a request is for secrets that need approval, and ends with its manifest"
         approvers = read_approvers(deployment.manifest.users.values(), name)
-        people = {person(user) for user in approvers if user.name in approved}
-        if missing := max(0, terms.threshold - len(people)):
-            others = tuple(user.name for user in approvers if person(user) not in people)
+        heard = people(user for user in approvers if user.name in approved)
+        if missing := max(0, terms.threshold - len(heard)):
+            others = tuple(user.name for user in approvers if person(user) not in heard)
             wanted.append(Wanted(name, missing, others))
     due = document.not_before if not wanted and document.not_before > now else None
     return ReadStanding(tuple(wanted), due)

@@ -8,7 +8,7 @@ from coordinator.decisions.approvals import Approver, milliseconds
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import NoPendingUpdate, OtherDocument, ReplacesOther, UnknownUser, UpdatePending
 from coordinator.decisions.users import find_user, require
-from coordinator.manifest.approvers import needed, updaters
+from coordinator.manifest.approvers import needed, people, person, updaters
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest
 from coordinator.state.events import (
     LANGUAGE_VERSION,
@@ -24,7 +24,7 @@ from coordinator.state.update_replay import CANCELLED, EXPIRED
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an update stands.  missing: approvals that are wanted still.  users: who may give them; empty for none.
+    """How an update stands.  missing: people whose approval is wanted still.  users: who may give them; empty for none.
 
     due: when it comes in force, where nothing but time is missing; else None.
     """
@@ -43,11 +43,12 @@ def waiting(state: State, now: datetime) -> tuple[Deployment, PendingUpdate]:
 
 
 def standing(deployment: Deployment, approved: Sequence[str], *, proposed: datetime, now: datetime) -> Standing:
-    """Who is missing, when these users have approved what was proposed then."""
-    missing = max(0, needed(deployment.manifest) - len(set(approved)))
+    """Who is missing, when these users have approved what was proposed then.  Users with one key are one person."""
+    able = updaters(deployment.manifest.users.values())
+    heard = people(user for user in able if user.name in approved)
+    missing = max(0, needed(deployment.manifest) - len(heard))
     if missing:
-        users = (user.name for user in updaters(deployment.manifest) if user.name not in approved)
-        return Standing(missing, tuple(users))
+        return Standing(missing, tuple(user.name for user in able if person(user) not in heard))
     due = proposed + deployment.manifest.config.update_delay
     return Standing(0, (), due if due > now else None)
 

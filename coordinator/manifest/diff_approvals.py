@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from coordinator.manifest.approvers import read_approvers
+from coordinator.manifest.approvers import people_words, read_approvers
 from coordinator.manifest.change import Change, Gravity
 from coordinator.manifest.document import step
 from coordinator.manifest.model import Manifest, ReadApproval, Secret
@@ -42,6 +42,6 @@ def who_approves(manifest: Manifest, secret: Secret) -> str:
     terms = secret.read_approval
     if terms is None:
         return ""
-    names = ", ".join(user.name for user in read_approvers(manifest.users.values(), secret.name))
+    names = people_words(read_approvers(manifest.users.values(), secret.name))
     delay = f", {terms.delay} after it was asked for at the earliest" if terms.delay else ""
     return f", read by users only with the approval of {terms.threshold} of {names}{delay}"

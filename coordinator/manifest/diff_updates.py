@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from coordinator.manifest.approvers import needed, updaters
+from coordinator.manifest.approvers import needed, people, people_words, updaters
 from coordinator.manifest.change import Change, Gravity
 from coordinator.manifest.model import Manifest
 
@@ -13,7 +13,7 @@ def update_changes(before: Manifest, after: Manifest) -> Iterator[Change]:
     one, two = needed(before), needed(after)
     if one != two and one and two:
         gravity = Gravity.WEAKENS if two < one else Gravity.NARROWS
-        meaning = f"{two} of {len(updaters(after))} users together may update the manifest"
+        meaning = f"{two} of {len(people(updaters(after.users.values())))} people together may update the manifest"
         yield Change(gravity, "/Config/UpdateThreshold", meaning, str(one), str(two))
     if old.update_expiry != new.update_expiry:
         meaning = "a proposed update waits for another time"
@@ -33,19 +33,19 @@ def update_changes(before: Manifest, after: Manifest) -> Iterator[Change]:
     if new.rotate_root_secret and not old.rotate_root_secret:
         meaning = "the keys of all marbles are made anew; marbles see the old ones as previous"
         yield Change(Gravity.CHANGES, "/Config/RotateRootSecret", meaning, "false", "true")
-    for name in sorted(after.update.lowers - before.update.lowers):
+    for name in sorted(after.update.lowers):
         meaning = f'the security version of package "{name}" falls to what this document says, if it was raised'
         yield Change(Gravity.WEAKENS, "/Update/LowersSecurityVersion", meaning)
 
 
 def who_updates(manifest: Manifest) -> str:
     """A sentence."""
-    names = [user.name for user in updaters(manifest)]
-    if not names:
+    able = updaters(manifest.users.values())
+    if not able:
         return "nobody may change this manifest"
-    wanted = needed(manifest)
-    who = "all" if wanted == len(names) else str(wanted)
-    many = f"{who} of {', '.join(names)} together" if len(names) > 1 else names[0]
+    wanted, persons = needed(manifest), len(people(able))
+    who = "all" if wanted == persons else str(wanted)
+    many = f"{who} of {people_words(able)} together" if persons > 1 else people_words(able)
     overlap = manifest.config.update_overlap
     after = f"certificates of before an update are trusted for another {overlap}" if overlap else "no overlap"
     return f"{many} may change this manifest, and so everything in it; {after}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from coordinator.manifest.approvers import needed, updaters
+from coordinator.manifest.approvers import needed, people, updaters
 from coordinator.manifest.diff_recovery import shares_needed
 from coordinator.manifest.model import Action, Manifest, Marble, Secret
 from coordinator.manifest.words import starts
@@ -78,9 +78,9 @@ def graph(manifest: Manifest) -> Graph:
                 target = ids.of("o", address)
                 outside.setdefault(address, Node(target, Kind.OUTSIDE, (address, "outside")))
             edges.append(Edge(ids.of("m", marble.type), target, f"TLS {port}", tls=True))
-    people = tuple(_people(manifest, ids))
-    nodes += [*outside.values(), *(person for person, _ in people), *_wholes(manifest, ids)]
-    edges += [edge for _, powers in people for edge in powers]
+    everybody = tuple(_people(manifest, ids))
+    nodes += [*outside.values(), *(person for person, _ in everybody), *_wholes(manifest, ids)]
+    edges += [edge for _, powers in everybody for edge in powers]
     return Graph(tuple(nodes), tuple(dict.fromkeys(edges)))
 
 
@@ -132,7 +132,7 @@ def _people(manifest: Manifest, ids: _Ids) -> Iterator[tuple[Node, Sequence[Edge
         for letter, name in (*(("s", name) for name in manifest.secrets), *(("p", name) for name in manifest.packages)):
             verbs = [verb for action, (kind, verb) in _VERBS.items() if kind == letter and user.may(action, name)]
             edges += [Edge(node, ids.of(letter, name), ", ".join(verbs))] if verbs else []
-        if user in updaters(manifest):
+        if user in updaters(manifest.users.values()):
             edges.append(Edge(node, ids.of("w", "manifest"), "updates"))
         yield Node(node, Kind.PERSON, (user.name, "user")), edges
     for name in manifest.recovery_keys:
@@ -142,8 +142,8 @@ def _people(manifest: Manifest, ids: _Ids) -> Iterator[tuple[Node, Sequence[Edge
 
 def _wholes(manifest: Manifest, ids: _Ids) -> Iterator[Node]:
     """What somebody could have at once; absent where nobody can."""
-    if people := len(updaters(manifest)):
-        how = f"updated by {needed(manifest)} of {people}"
+    if able := people(updaters(manifest.users.values())):
+        how = f"updated by {needed(manifest)} of {len(able)}"
         yield Node(ids.of("w", "manifest"), Kind.WHOLE, ("the manifest", how))
     if owners := len(manifest.recovery_keys):
         how = f"recovered by {shares_needed(manifest)} of {owners}"

@@ -1,11 +1,10 @@
 """Secrets that are read only with the approval of others: can one person alone get round it?"""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coordinator.manifest.approvers import needed, person, read_approvers, updaters
-from coordinator.manifest.model import Action, Manifest, Secret, User
+from coordinator.manifest.approvers import needed, people, person, read_approvers, updaters
+from coordinator.manifest.model import Action, Manifest, Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ def _secret(manifest: Manifest, secret: Secret) -> Iterator[Remark]:
     if not readers:
         message = f'no user may read secret "{secret.name}", so nobody can ask for it'
         yield Remark("V315", path, message, "give a user a role with ReadSecret for it, or remove ReadApproval")
-    people = {person(user) for user in read_approvers(manifest.users.values(), secret.name)}
-    alone = [user.name for user in readers if person(user) in people]
+    approvers = people(read_approvers(manifest.users.values(), secret.name))
+    alone = [user.name for user in readers if person(user) in approvers]
     if secret.read_approval.threshold == 1 and alone:
         message = (
             f'{", ".join(alone[:_NAMED])} may read secret "{secret.name}" and may approve that, '
@@ -49,7 +48,7 @@ def _secret(manifest: Manifest, secret: Secret) -> Iterator[Remark]:
 
 def _law(manifest: Manifest, names: str) -> Iterator[Remark]:
     """Who may update the manifest alone may write the approval out of it, and the value stays."""
-    mighty = sorted(_alone(updaters(manifest), needed(manifest)))
+    mighty = sorted(user.name for user in updaters(manifest.users.values())) if needed(manifest) == 1 else []
     if mighty:
         who = ", ".join(mighty[:_NAMED])
         message = f"{who} may update the manifest alone, and so remove the ReadApproval of {names}"
@@ -62,13 +61,6 @@ def _spare_key(manifest: Manifest, names: str) -> Iterator[Remark]:
     if len(owners) == 1:
         message = f'the owner of recovery key "{owners[0]}" opens the whole state alone, {names} included'
         yield Remark("V314", ("RecoveryKeys", owners[0]), message, "give several owners a share, and a threshold")
-
-
-def _alone(users: Iterable[User], wanted: int) -> Iterator[str]:
-    """Users of whom one person, by all names that the person has, is enough."""
-    listed = list(users)
-    names = Counter(person(user) for user in listed)
-    return (user.name for user in listed if names[person(user)] >= wanted)
 
 
 _NAMED = 4

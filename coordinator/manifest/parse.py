@@ -32,6 +32,7 @@ from coordinator.manifest.secret import read_secrets
 from coordinator.manifest.shape import named, shape
 from coordinator.manifest.tls import read_tags
 from coordinator.manifest.undecided import LONGEST_QUESTION, open_comments
+from coordinator.manifest.update_threshold import check_threshold
 from coordinator.manifest.view import View
 
 
@@ -87,6 +88,7 @@ def _manifest(raw: bytes, reading: Reading, view: View) -> Manifest:
     roles = read_roles(reading, view, names, secrets)
     users = read_users(reading, view, roles)
     check_approvals(reading, view, secrets, users)
+    check_threshold(reading, view, users)
     manifest = Manifest(
         raw=raw,
         digest=hashlib.sha256(raw).digest(),
@@ -123,11 +125,6 @@ def _config(reading: Reading, view: View, names: Iterable[str], packages: Mappin
         elif gate.lower() == "azurehsmsealing":
             message = "AzureHSMSealing needs a key vault, for which this Coordinator is not configured"
             reading.refuse("E027", item.place, message, "leave it out")
-    threshold = config.number("UpdateThreshold") or 0
-    updaters = _updaters(view)
-    if threshold > updaters:
-        message = f"UpdateThreshold {threshold} is more than the {updaters} users who may update the manifest"
-        reading.refuse("E027", config.place("UpdateThreshold"), message, "give more users a Manifest role, or lower it")
     expiry, delay, overlap = (config.text(key) for key in ("UpdateExpiry", "UpdateDelay", "UpdateOverlap"))
     if delay and parse_duration(delay) > MAX_DELAY:
         message = f"an update cannot wait for {delay}"
@@ -137,7 +134,7 @@ def _config(reading: Reading, view: View, names: Iterable[str], packages: Mappin
         reading.refuse("E027", config.place("UpdateOverlap"), message, f"at most {MAX_OVERLAP.days}d")
     return Config(
         seal_mode=SealMode(config.text("SealMode") or SealMode.PRODUCT_KEY),
-        update_threshold=threshold,
+        update_threshold=config.number("UpdateThreshold") or 0,
         update_expiry=parse_duration(expiry or DEFAULT_EXPIRY),
         update_delay=parse_duration(delay) if delay else timedelta(0),
         update_overlap=parse_duration(overlap) if overlap else timedelta(0),
@@ -155,18 +152,6 @@ def _update(reading: Reading, view: View, packages: Iterable[str]) -> UpdateTerm
     for item, name in zip(update.items("LowersSecurityVersion"), lowers, strict=True):
         check_name(reading, item.place, "Update.LowersSecurityVersion names", name, packages, "packages")
     return UpdateTerms(bytes.fromhex(update.text("Replaces")), frozenset(lowers))
-
-
-def _updaters(view: View) -> int:
-    """Users with a Manifest role whose first action is UpdateManifest (contract, 3.9)."""
-    roles = set()
-    for member in view.members("Roles"):
-        role = View(member.node, member.place)
-        first = role.texts("Actions")[:1]
-        if role.text("ResourceType") == "Manifest" and [text.lower() for text in first] == ["updatemanifest"]:
-            roles.add(member.key)
-    users = (View(member.node, member.place).texts("Roles") for member in view.members("Users"))
-    return sum(1 for names in users if roles & set(names))
 
 
 def _sorted(reading: Reading) -> tuple[Finding, ...]:

@@ -66,8 +66,9 @@ def read_users(reading: Reading, manifest: View, roles: Mapping[str, Role]) -> M
             reading.warn("E029", place, message, f'who shows it is "{first}", always; give each user one of their own')
         digest = _key_digest(certificate)
         if digest and first == member.key and (known := keys.setdefault(digest, member.key)) != member.key:
-            message = f'users "{known}" and "{member.key}" have certificates of the same key: one person counts as two'
-            reading.warn("E029", place, message, "approvals of updates count by user; give each a key of their own")
+            message = f'users "{known}" and "{member.key}" have certificates of the same key'
+            hint = "they count as one person where several must approve; give each a key of their own"
+            reading.warn("E029", place, message, hint)
         held = tuple(roles[name] for name in dict.fromkeys(view.texts("Roles")) if name in roles)
         users[member.key] = User(member.key, certificate, held, digest)
     return users

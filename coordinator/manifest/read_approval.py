@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from coordinator.manifest.approvers import person, read_approvers
+from coordinator.manifest.approvers import people, people_words, read_approvers
 from coordinator.manifest.document import step
 from coordinator.manifest.duration import parse_duration
 from coordinator.manifest.model import ReadApproval, Secret, User
@@ -41,12 +41,11 @@ def check_approvals(reading: Reading, manifest: View, secrets: Mapping[str, Secr
         if terms is None or reading.is_refused(where) or reading.is_refused(where, below=True):
             continue
         approvers = read_approvers(users.values(), member.key)
-        people = len({person(user) for user in approvers})
-        if terms.threshold > people:
-            names = ", ".join(user.name for user in approvers) or "nobody"
+        able = len(people(approvers))
+        if terms.threshold > able:
             message = (
                 f'secret "{member.key}": {terms.threshold} people must approve that it is read, '
-                f"but {people} may: {names}"
+                f"but {able} may: {people_words(approvers) or 'nobody'}"
             )
             place = View(member.node, member.place).view("ReadApproval").place("Threshold")
             reading.refuse("V310", place, message, "give more users a role with ApproveRead for it, or lower Threshold")

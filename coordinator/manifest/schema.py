@@ -368,7 +368,10 @@ _CONFIG: Final = struct(
             "What a deployment has to ask for; AzureHSMSealing is refused by this version.",
             any_case("SignQuoteEndpoint", "MonotonicCounter", "AzureHSMSealing"),
         ),
-        "UpdateThreshold": whole(UINT64, "How many users must approve an update of the manifest; 0: all who may."),
+        "UpdateThreshold": whole(
+            UINT64,
+            "How many people must approve an update; 0: all who may. Users with one key are one person.",
+        ),
         "UpdateExpiry": ours(duration_text("How long a proposed update waits for approvals. Default: 7d.", "7d")),
         "UpdateDelay": ours(
             duration_text(

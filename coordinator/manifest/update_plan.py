@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from coordinator.manifest.approvers import needed, updaters
+from coordinator.manifest.approvers import needed, people_words, updaters
 from coordinator.manifest.change import Change, Gravity
 from coordinator.manifest.diff import diff, diff_json
 from coordinator.manifest.model import Manifest, Secret
@@ -15,7 +15,10 @@ from coordinator.manifest.security_version import security_version
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """secrets, marbles: name to what becomes of it, in words.  people: changes of users.  approvers: who may do so."""
+    """secrets, marbles: name to what becomes of it, in words.  people: changes of users.
+
+    needed: how many people must approve.  approvers: users who may; who: the same in words, by person.
+    """
 
     changes: tuple[Change, ...]
     secrets: Mapping[str, str]
@@ -23,6 +26,7 @@ class Plan:
     people: tuple[Change, ...]
     needed: int
     approvers: tuple[str, ...]
+    who: str
     delay: timedelta
     remarks: tuple[str, ...]
 
@@ -39,14 +43,15 @@ def weakenings(changes: Sequence[Change]) -> tuple[Change, ...]:
 
 def plan_update(active: Manifest, new: Manifest, raised: Mapping[str, int]) -> Plan:
     """An update from the manifest in force.  raised: security versions that package updates have raised."""
-    changes = diff(active, new)
+    changes, able = diff(active, new), updaters(active.users.values())
     return Plan(
         changes=changes,
         secrets={name: _fate(active, new, name) for name in dict.fromkeys((*active.secrets, *new.secrets))},
         marbles={name: _marble(active, new, name) for name in dict.fromkeys((*active.marbles, *new.marbles))},
         people=tuple(change for change in changes if change.path.startswith("/Users/")),
         needed=needed(active),
-        approvers=tuple(user.name for user in updaters(active)),
+        approvers=tuple(user.name for user in able),
+        who=people_words(able),
         delay=active.config.update_delay,
         remarks=tuple(_remarks(active, new, raised)),
     )

@@ -62,11 +62,14 @@ def pending(
     due: datetime | None,
     *,
     proposed_by: str,
+    proposed: datetime,
+    not_before: datetime,
     approved: Sequence[tuple[str, int, bool]],
     expires: datetime,
 ) -> dict[str, Any]:
     """`GET /update-manifest`, the same in v1 and v2; what follows missingUsers is ours.
 
+    due: when it comes in force, if it only waits for that.  not_before: the earliest that it can be, whoever approves.
     approved: user, milliseconds since 1970, and whether it was by a detached signature.
     """
     return {
@@ -75,6 +78,8 @@ def pending(
         "missingUsers": list(users) or None,
         "missingAcknowledgments": missing,
         "proposedBy": proposed_by,
+        "proposedAt": _moment(proposed),
+        "notBefore": _moment(not_before),
         "approvals": [{"user": user, "time": time, "signature": signed} for user, time, signed in approved],
         "expires": _moment(expires),
     } | _applies(due)

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Enclasp, Ended
+from tests.support.people import same_key
 from tests.support.updatable import Updatable, changed, deploy, encoded
 
 Run = Callable[..., Ended]
@@ -78,7 +80,7 @@ def test_an_update_is_planned_proposed_approved_offline_and_followed(
     proposed = run("manifest", "update", "apply", file, endpoint, who="alice")
     assert (0, "waiting: 1 more of bob, carol") == (proposed.code, proposed.text.strip())
     pending = run("manifest", "update", "pending", endpoint, "--out", tmp_path / "pending.json")
-    assert (0, True) == (pending.code, "approved by alice" in pending.err)
+    assert (0, True) == (pending.code, "approved   by alice\nmissing    1 of bob, carol\n" in pending.err)
     for said in (proposed.err, pending.err):
         assert "widens:   another program may join" in said
     assert (tmp_path / "pending.json").read_bytes() == file.read_bytes()
@@ -96,7 +98,11 @@ def test_an_update_is_planned_proposed_approved_offline_and_followed(
         assert 0 == followed.code, followed.err
         (step,) = followed.document["followed"]
         assert [("alice", False), ("bob", True)] == [(a["user"], a["signature"]) for a in step["approvals"]]
-    assert "approved by alice, bob (signed)" in run("verify", endpoint, "--follow", first).text
+        (widened,) = step["weakenings"]
+        assert widened.startswith('another program may join: package "tdx" as marble "new"')
+    told = run("verify", endpoint, "--follow", first).text
+    assert "approved by alice, bob (signed)" in told
+    assert "widens:   another program may join" in told
 
 
 def test_who_verified_the_first_version_follows_to_the_third_also_offline(
@@ -112,6 +118,7 @@ def test_who_verified_the_first_version_follows_to_the_third_also_offline(
     raised = run("manifest", "update", "apply", raising, endpoint, who="dave")
     assert (0, "done: the update is in force") == (raised.code, raised.text.strip())
     third = changed(second(deployed), lambda d: d.pop("Update"))
+    third["Config"]["UpdateThreshold"] = 1
     lower = changed(third, lambda d: d["Packages"]["sgx"].update(SecurityVersion=1))
     plan = run("manifest", "update", "plan", write(tmp_path / "lower.json", lower), endpoint, "-o", "json").document
     assert any("stays at security version 4" in remark for remark in plan["remarks"])
@@ -121,8 +128,35 @@ def test_who_verified_the_first_version_follows_to_the_third_also_offline(
     assert ["manifest updated", "security versions raised", "manifest updated"] == [
         step["kind"] for step in live.document["followed"]
     ]
+    assert [1, 0, 1] == [len(step["weakenings"]) for step in live.document["followed"]]
+    assert ["1 of 3 people together may update the manifest"] == live.document["followed"][2]["weakenings"]
     offline = run("verify", after, "--follow", before)
-    assert 0 == offline.code, offline.err
+    assert (0, True) == (offline.code, "a running one says" in offline.err), offline.err
+
+
+def test_who_waits_for_a_pending_update_sees_who_proposed_it_and_when_it_applies(
+    tmp_path: Path, enclasp: Enclasp
+) -> None:
+    deployed = deploy(tmp_path, UpdateDelay="2d", UpdateExpiry="1d")
+    try:
+        command = ("manifest", "update", "pending", deployed.running.client_address, *flags(deployed))
+        new = second(deployed)
+        assert 200 == deployed.update("alice", new).status
+        waits = enclasp(*command, "-o", "json").document
+        proposed = datetime.fromisoformat(waits["proposedAt"])
+        assert ("alice", None) == (waits["proposedBy"], waits["appliesAt"])
+        assert proposed + timedelta(days=2) == datetime.fromisoformat(waits["notBefore"])
+        assert proposed + timedelta(days=3) == datetime.fromisoformat(waits["expires"])
+        told = enclasp(*command).err
+        assert f"proposed   by alice, {waits['proposedAt']}\n" in told
+        assert f"in force   when they have approved, not before {waits['notBefore']}\n" in told
+        assert 200 == deployed.approve("bob", new).status
+        approved = enclasp(*command, "-o", "json").document
+        assert waits["notBefore"] == approved["appliesAt"] == approved["notBefore"]
+        told = enclasp(*command).err
+        assert f"missing    nobody\nin force   {approved['appliesAt']}\n" in told
+    finally:
+        deployed.running.kill()
 
 
 def test_another_deployment_and_a_manifest_that_never_was_are_refused(
@@ -158,6 +192,41 @@ def test_refusals_have_their_codes_and_exit_codes(deployed: Updatable, run: Run,
     assert 0 == run("manifest", "update", "cancel", endpoint, who="carol").code
     log = run("manifest", "log", endpoint, "-o", "json").document["log"]
     assert "full update cancelled by a user" == log[-1]["update"]
+
+
+def test_two_users_with_one_key_are_one_person_to_everybody(
+    deployed: Updatable, run: Run, enclasp: Enclasp, tmp_path: Path
+) -> None:
+    endpoint, people = deployed.running.client_address, deployed.people
+    people["alias"] = same_key(people["alice"], tmp_path, "alias")
+    known = changed(deployed.first, lambda d: d["Users"].update(alias=people["alias"].entry("updater")))
+    deployed.pass_update(known)
+    before = tmp_path / "before.pem"
+    assert 0 == run("verify", endpoint, "--out", before).code
+    new = changed(
+        known,
+        lambda d: d.update(Update={"Replaces": hashlib.sha256(encoded(known)).hexdigest()}, TLS={"new": {}}),
+    )
+    file, signature = write(tmp_path / "next.json", new), tmp_path / "alias.sig"
+    assert "approvals: 2 of alice alias alias, bob, carol" in run("manifest", "update", "plan", file, endpoint).text
+    assert 0 == run("manifest", "update", "apply", file, endpoint, who="alice").code
+    assert 0 == enclasp("manifest", "sign", file, "--key", people["alias"].key, "--out", signature).code
+    for again in (
+        run("manifest", "update", "acknowledge", file, endpoint, who="alias"),
+        run("manifest", "update", "acknowledge", file, endpoint, "--approval", signature),
+    ):
+        assert (0, "waiting: 1 more of bob, carol") == (again.code, again.text.strip()), again.err
+    done = run(
+        "manifest",
+        "update",
+        "acknowledge",
+        file,
+        endpoint,
+        who="bob",
+    )
+    assert (0, "done: the update is in force") == (done.code, done.text.strip()), done.err
+    followed = run("verify", endpoint, "--follow", before)
+    assert (0, True) == (followed.code, "approved by alice, alias, bob" in followed.text), followed.err
 
 
 def test_detached_signatures_alone_update_a_deployment_and_are_used_up_by_it(

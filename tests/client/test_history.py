@@ -15,7 +15,7 @@ from coordinator.wire.history import RAISED, SET, UPDATED, ApprovalEntry, Histor
 from pki.keys import private_of_known_kind
 from pki.manifest_history import GENESIS, HistoryMark, history_extension, next_link
 from tests.fakes.marble_pki import MarblePki
-from tests.support.people import Person, person
+from tests.support.people import Person, person, same_key
 
 PKI_KEY = MarblePki.create().root_key
 
@@ -44,10 +44,14 @@ def root_of(pairs: list[tuple[str, bytes]]) -> x509.Certificate:
 
 
 class Story:
-    """alice and bob approved the second manifest, alice by a connection and bob by a signature."""
+    """alice and bob approved the second manifest, alice by a connection and bob by a signature.
+
+    alice has another certificate of her key, as user alias.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.people = {name: person(folder, name) for name in ("alice", "bob", "eve")}
+        known = {name: person(folder, name) for name in ("alice", "bob", "eve")}
+        self.people = known | {"alias": same_key(known["alice"], folder, "alias")}
         self.first, self.second = document(self.people), document(self.people, Secrets={})
         key = private_of_known_kind(load_pem_private_key(self.people["bob"].key.read_bytes(), None))
         signed = sign(self.second, key, Subject.MANIFEST)
@@ -81,9 +85,27 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 def test_an_approved_update_is_followed(story: Story) -> None:
     later, checks = follow(story.steps(), digest(story.first))
-    assert [2] == [step.entry.number for step in later]
+    assert [2] == [one.step.entry.number for one in later]
     assert "alice (connection), bob (signature)" == checks[-1].found
     assert () == follow(story.steps(), digest(story.second))[0]
+
+
+def test_each_step_says_what_it_weakened_and_that_nobody_knows_where_a_document_is_gone(story: Story) -> None:
+    first, second = story.steps()
+    weaker, (alice, bob) = document(story.people, Config={"UpdateThreshold": 1}), story.approvals
+    entry = replace(second.entry, digest=digest(weaker), manifest=digest(weaker))
+    third = Step(replace(entry, number=4, approvals=(alice, replace(bob, signature=b""))), weaker)
+    raised = Step(HistoryEntry(3, RAISED, 4, bytes(32), digest(story.second), 1, (alice,), {"p": 4}), b"")
+
+    def found(*steps: Step, known: bytes = b"") -> list[list[str] | None]:
+        later, _ = follow(steps, digest(story.first), known)
+        return [None if one.weakenings is None else [change.path for change in one.weakenings] for one in later]
+
+    assert [[], [], ["/Config/UpdateThreshold"]] == found(first, second, raised, third)
+    assert [None, [], None] == found(first, replace(second, document=b""), raised, third)
+    gone = replace(first, document=b"")
+    assert [None, [], ["/Config/UpdateThreshold"]] == found(gone, second, raised, third)
+    assert [[], [], ["/Config/UpdateThreshold"]] == found(gone, second, raised, third, known=story.first)
 
 
 def test_what_the_root_certificate_does_not_name_is_refused(story: Story) -> None:
@@ -117,6 +139,7 @@ def test_approvals_that_the_manifest_before_does_not_accept_are_refused(story: S
         (),
         (alice,),
         (alice, replace(alice, time_ms=9)),
+        (alice, replace(alice, user="alias")),
         (alice, replace(bob, user="eve")),
         (alice, replace(bob, user="nobody")),
         (alice, replace(bob, signature=bob.signature[:-1] + bytes([bob.signature[-1] ^ 1]))),

@@ -13,6 +13,8 @@ from coordinator.decisions.approvals import Approver, by_connection
 from coordinator.decisions.errors import NoPendingUpdate, NotPermitted, OtherDocument, ReplacesOther, UpdatePending
 from coordinator.decisions.update_manifest import Materials, update_manifest
 from coordinator.decisions.update_request import acknowledge, cancel, propose, waiting
+from coordinator.manifest.approvers import needed
+from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.model import Manifest
 from coordinator.state.events import Event, Version
 from coordinator.state.model import State
@@ -20,8 +22,8 @@ from coordinator.state.replay import condense, replay, replay_all
 from coordinator.state.update_replay import HISTORY_BYTES, agreed_manifest, longer
 from coordinator.wire.history import UPDATED, HistoryEntry
 from pki.keys import generate_p384
-from tests.support.people import Person, person
-from tests.support.states import NOON, deployed_state
+from tests.support.people import Person, person, same_key
+from tests.support.states import DOCUMENT, NOON, deployed_state
 
 DAY = timedelta(days=1)
 
@@ -29,7 +31,8 @@ DAY = timedelta(days=1)
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Person]:
     folder = tmp_path_factory.mktemp("people")
-    return {name: person(folder, name) for name in ("alice", "bob", "carol", "eve")}
+    known = {name: person(folder, name) for name in ("alice", "bob", "carol", "eve")}
+    return known | {"alias": same_key(known["alice"], folder, "alias")}
 
 
 def parts(people: dict[str, Person], **config: Any) -> dict[str, Any]:
@@ -38,7 +41,9 @@ def parts(people: dict[str, Person], **config: Any) -> dict[str, Any]:
             "key": {"Type": "symmetric-key", "Size": 128, "Shared": True},
             "set": {"Type": "plain", "UserDefined": True},
         },
-        "Users": {name: who.entry(*(() if name == "eve" else ("updater",))) for name, who in people.items()},
+        "Users": {
+            name: who.entry(*(() if name == "eve" else ("updater",))) for name, who in people.items() if name != "alias"
+        },
         "Roles": {"updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}},
         "Config": {"UpdateThreshold": 2} | config,
     }
@@ -83,6 +88,33 @@ def test_two_of_three_are_enough_and_one_is_not_however_often(people: dict[str, 
     assert (1, ()) == (again.reply.missing, again.events)
     done = acknowledge(state, manifest.digest, by(state, people, "carol"), now=NOON)
     assert (0, ()) == (done.reply.missing, done.reply.users)
+
+
+def with_alias(people: dict[str, Person], *others: str, **config: Any) -> dict[str, Any]:
+    """alice may update as alice and as alias, and so may these."""
+    base = parts(people, **config)
+    return base | {"Users": {name: people[name].entry("updater") for name in ("alice", "alias", *others)}}
+
+
+def test_two_users_with_one_key_are_one_person(people: dict[str, Person]) -> None:
+    state, manifest = deployed_state(**with_alias(people, "bob", "carol")), second(people)
+    both = propose(state, manifest, by(state, people, "alice", "alias"), compatible=False, now=NOON)
+    assert (1, ("bob", "carol")) == (both.reply.missing, both.reply.users)
+    state = become(state, both.events)
+    done = acknowledge(state, manifest.digest, by(state, people, "bob"), now=NOON)
+    assert (0, ()) == (done.reply.missing, done.reply.users)
+    everybody = deployed_state(**with_alias(people, "bob", UpdateThreshold=0))
+    waits = propose(everybody, manifest, by(everybody, people, "alias"), compatible=False, now=NOON)
+    assert (1, ("bob",)) == (waits.reply.missing, waits.reply.users)
+
+
+def test_where_marblerun_would_want_more_users_than_there_are_people_all_people_are_enough(
+    people: dict[str, Person],
+) -> None:
+    document = DOCUMENT | with_alias(people, UpdateThreshold=2)
+    with pytest.raises(ManifestInvalid, match="counted by their keys, 1: alice alias alias"):
+        agreed_manifest(json.dumps(document).encode(), False)
+    assert 1 == needed(agreed_manifest(json.dumps(document).encode(), True))
 
 
 def test_a_request_expires_and_makes_way_for_the_next(people: dict[str, Person]) -> None:

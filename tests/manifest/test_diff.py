@@ -244,8 +244,8 @@ def certificate(name: str) -> str:
 @pytest.mark.parametrize(
     ("before", "after", "gravity", "words"),
     [
-        ({"UpdateThreshold": 2}, {"UpdateThreshold": 1}, G.WEAKENS, "1 of 3 users together may update"),
-        ({"UpdateThreshold": 2}, {}, G.NARROWS, "3 of 3 users together"),
+        ({"UpdateThreshold": 2}, {"UpdateThreshold": 1}, G.WEAKENS, "1 of 3 people together may update"),
+        ({"UpdateThreshold": 2}, {}, G.NARROWS, "3 of 3 people together"),
         ({}, {"UpdateOverlap": "1h"}, G.WEAKENS, "trusted for a longer time"),
         ({}, {"UpdateDelay": "1d"}, G.NARROWS, "have a longer time to see an update"),
         ({"UpdateDelay": "2d"}, {"UpdateDelay": "1d"}, G.WEAKENS, "have a shorter time to see an update"),

@@ -340,4 +340,34 @@ def test_two_users_with_one_key_are_told_apart_from_two_people(
     assert () == parsed(put(document, "Users", {"alice": alice.entry(), "bob": bob.entry()})).findings
     (finding,) = parsed(put(document, "Users", {"alice": alice.entry(), "alias": twice.entry()})).findings
     assert ("E029", Severity.WARNING, "/Users/alias/Certificate") == (finding.code, finding.severity, finding.path)
-    assert "one person counts as two" in finding.message
+    assert "they count as one person" in finding.hint
+
+
+def test_a_threshold_counts_people_and_not_users(
+    document: Document, parsed: Parse, refused: Refuse, tmp_path: Path
+) -> None:
+    alice, bob = person(tmp_path, "alice"), person(tmp_path, "bob")
+    twice = same_key(alice, tmp_path, "alias")
+    document["Roles"] = {"updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}}
+    document["Config"] = {"UpdateThreshold": 2}
+    document["Users"] = {"alice": alice.entry("updater"), "alias": twice.entry("updater")}
+    (finding,) = refused(document)
+    assert ("E027", "/Config/UpdateThreshold") == (finding.code, finding.path)
+    assert "may update the manifest; counted by their keys, 1: alice alias alias" in finding.message
+    document["Users"]["bob"] = bob.entry("updater")
+    assert ["E029"] == [found.code for found in parsed(document).findings]
+
+
+def test_marblerun_s_rule_for_a_threshold_counts_users_and_we_warn(
+    document: Document, parsed: Parse, tmp_path: Path
+) -> None:
+    alice = person(tmp_path, "alice")
+    marblerun_s = {
+        "Packages": {"database": document["Packages"]["database"]},
+        "Marbles": {"database": document["Marbles"]["database"]},
+        "Roles": {"updater": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]}},
+        "Config": {"UpdateThreshold": 2},
+        "Users": {"alice": alice.entry("updater"), "other": same_key(alice, tmp_path, "other").entry("updater")},
+    }
+    found = {(one.code, one.severity, one.path) for one in parsed(marblerun_s, compatible=True).findings}
+    assert ("E027", Severity.WARNING, "/Config/UpdateThreshold") in found

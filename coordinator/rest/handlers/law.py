@@ -41,6 +41,8 @@ async def pending(coordinator: Coordinator, _call: Call) -> web.Response:
             pending.standing.users,
             pending.standing.due,
             proposed_by=update.proposed_by,
+            proposed=update.proposed,
+            not_before=pending.not_before,
             approved=[(approval.user, approval.time_ms, bool(approval.signature)) for approval in update.approvals],
             expires=update.expires,
         )
