@@ -79,7 +79,7 @@ def of_replica(root_spki_der: bytes, challenge: bytes, recipient: bytes) -> Boun
     """Binding of a coordinator that asks its leader for the state's key.
 
     SHA-512(label || SHA-256(the leader's root key, SPKI) || challenge || recipient).  challenge: 32 bytes of the
-    leader's, used once; recipient: the X25519 key, 32 bytes, for which the answer is encrypted.
+    leader's, of this minute; recipient: the X25519 key, 32 bytes, for which the answer is encrypted.
     """
     label = b"enclasp replica key v1"
     digest = hashlib.sha512(label + hashlib.sha256(root_spki_der).digest() + challenge + recipient).digest()

@@ -3,7 +3,6 @@ can lead when this one is gone.
 """
 
 import asyncio
-from datetime import datetime, timedelta
 from typing import Final
 
 from attestation import binding
@@ -12,8 +11,9 @@ from attestation.checks import Status
 from attestation.errors import AttestationError, EvidenceFormatError
 from attestation.evidence import recognise
 from attestation.likeness import Alike, is_same_program
+from coordinator.decisions.challenge import KEY_BYTES, check_nonce, make_nonce
 from coordinator.decisions.decision import admit
-from coordinator.decisions.errors import ProgramNotAccepted, ReplicaRefused
+from coordinator.decisions.errors import NotFresh, ProgramNotAccepted, ReplicaRefused
 from coordinator.decisions.succession import accepted_coordinators, not_accepted
 from coordinator.desk import Desk, TryAgain
 from coordinator.journal.errors import JournalError
@@ -25,9 +25,6 @@ from coordinator.state.phase import Ask
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy
 from pki.keys import spki_der
 
-_CHALLENGE_BYTES: Final = 32
-_MOST_CHALLENGES: Final = 64
-_CHALLENGE_LIVES: Final = timedelta(seconds=60)
 _MOST_COPIES: Final = 64
 """Machines that can open the state by themselves."""
 
@@ -37,29 +34,26 @@ class Replicas:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._challenges: dict[bytes, datetime] = {}
+        self._challenge_key = desk.env.entropy(KEY_BYTES)
         self._alike: asyncio.Future[Alike] | None = None
 
     def challenge(self) -> bytes:
-        """32 bytes for one request within a minute.  Raises ReplicaRefused, WrongPhase, NotServing."""
+        """32 bytes for requests within a minute.  Raises ReplicaRefused, WrongPhase, NotServing."""
         self._held()
-        now = self._desk.env.clock()
-        self._challenges = {made: until for made, until in self._challenges.items() if until > now}
-        if len(self._challenges) >= _MOST_CHALLENGES:
-            raise ReplicaRefused("too many replicas ask at once; ask again in a minute")
-        made = self._desk.env.entropy(_CHALLENGE_BYTES)
-        self._challenges[made] = now + _CHALLENGE_LIVES
-        return made
+        return make_nonce(self._challenge_key, b"", self._desk.env.clock())
 
     async def hand_over(self, asked: KeyRequest) -> Handover:
         """The data key, for another instance of this very program, or for one that the manifest accepts.
 
+        A request that is sent again gets the same once more: only the key that its evidence binds can read it.
         Raises ReplicaRefused, WrongPhase, TryAgain, NotServing.
         """
         held = self._held()
         desk, now = self._desk, self._desk.env.clock()
-        if self._challenges.pop(asked.challenge, now) <= now:
-            raise ReplicaRefused("expected a challenge that was given within the last minute and not used")
+        try:
+            check_nonce(self._challenge_key, b"", asked.challenge, now)
+        except NotFresh as cause:
+            raise ReplicaRefused("expected a challenge that was given within the last minute") from cause
         root_key = spki_der(desk.state.authority.root_key.public_key())
         bound = binding.of_replica(root_key, asked.challenge, asked.recipient)
         try:
