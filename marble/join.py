@@ -1,7 +1,7 @@
 """One try to join over one connection: with a nonce where the coordinator gives one, else as MarbleRun's marbles do.
 
 With a nonce, the coordinator is verified before anything is shown to it, and its answer can be read only with a key
-that the Evidence binds.
+that the Evidence binds.  A marble that expects a certain coordinator joins in no other way.
 """
 
 import logging
@@ -73,9 +73,9 @@ class Join:
         """What the coordinator gave.  Raises RpcFailed, NoEvidence, CoordinatorNotTrusted."""
         challenge = await self._challenge()
         if challenge is None:
+            self._check_may_show()
             parameters = await self._compatible()
             given = self._identity_in(parameters)
-            self._verify(given.coordinator_root)
         else:
             root = read_root(challenge.root)
             self._verify(root)
@@ -95,6 +95,19 @@ class Join:
                 return None
             raise
         return _read(decode_challenge, answer)
+
+    def _check_may_show(self) -> None:
+        """Whoever stands between may deny that there are challenges, to have Evidence and answer in MarbleRun's way.
+
+        Raises CoordinatorNotTrusted where a certain coordinator is expected.
+        """
+        if self.expected is not None:
+            raise CoordinatorNotTrusted(
+                "A262",
+                "it gives no challenge, so nothing is shown to it",
+                [f"expected the call {CHALLENGE}, which every coordinator knows that has evidence, got UNIMPLEMENTED"],
+                "a coordinator of MarbleRun has none: unset the reference values to join it unverified",
+            )
 
     async def _compatible(self) -> Parameters:
         quote = self._evidence(of_certificate(self.identity.certificate_der))

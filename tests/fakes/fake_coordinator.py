@@ -13,8 +13,19 @@ from OpenSSL import SSL
 
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve
 from coordinator.rpc.unary import Peer, RpcError, RpcLimits, StatusCode, UnaryProtocol
-from marble.protocol import METHOD, ActivationRequest, Parameters, decode_request, encode_response, parse_uuid
-from pki.keys import PrivateKey
+from marble.join_protocol import CHALLENGE, JOIN, Challenge, decode_join, encode_challenge, encode_sealed
+from marble.protocol import (
+    METHOD,
+    ActivationRequest,
+    Parameters,
+    decode_request,
+    encode_request,
+    encode_response,
+    parse_uuid,
+)
+from marble.sealing import Recipient
+from pki.certificates import der
+from pki.keys import PrivateKey, public_of_known_kind, spki_der
 from tests.fakes.marble_pki import MarblePki
 
 
@@ -25,6 +36,7 @@ class FakeCoordinator:
     parameters: granted beside the four reserved variables.  answer: these bytes instead, right or wrong.
     marble_type, uuid: what the granted certificate says instead of what was asked for.
     shown: the certificate and key of the TLS door instead of the marble root's.
+    native: it knows the join with a nonce, too.
     """
 
     pki: MarblePki
@@ -37,6 +49,7 @@ class FakeCoordinator:
     shown: tuple[x509.Certificate, PrivateKey] | None = None
     alpn: Sequence[str] = ("h2",)
     hold: asyncio.Event | None = None
+    native: bool = False
     port: int = 0
     requests: list[ActivationRequest] = field(default_factory=list)
     certificates: list[bytes] = field(default_factory=list)
@@ -48,8 +61,11 @@ class FakeCoordinator:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FakeCoordinator"]:
         context = self._context()
+        methods = {METHOD: self._activate}
+        if self.native:
+            methods |= {CHALLENGE: self._challenge, JOIN: self._join}
         server = await serve(
-            lambda: UnaryProtocol({METHOD: self._activate}, RpcLimits()),
+            lambda: UnaryProtocol(methods, RpcLimits()),
             lambda: context,
             host="127.0.0.1",
             port=self.port,
@@ -64,6 +80,16 @@ class FakeCoordinator:
     def _context(self) -> SSL.Context:
         certificate, key = self.shown or (self.pki.marble_root, self.pki.intermediate_key)
         return make_context([certificate], key, client_certificate=ClientCertificate.REQUIRE, alpn=self.alpn)
+
+    async def _challenge(self, _: bytes, peer: Peer) -> bytes:
+        return encode_challenge(Challenge(b"n" * 32, der(self.pki.root)))
+
+    async def _join(self, message: bytes, peer: Peer) -> bytes:
+        asked = decode_join(message)
+        bound = asked.bound(peer.leaf_der or b"", spki_der(public_of_known_kind(self.pki.root.public_key())))
+        as_activation = ActivationRequest(asked.evidence, asked.csr, asked.marble_type, asked.uuid)
+        answer = await self._activate(encode_request(as_activation), peer)
+        return encode_sealed(Recipient(asked.sealing_key).seal(answer, bound))
 
     async def _activate(self, message: bytes, peer: Peer) -> bytes:
         request = decode_request(message)

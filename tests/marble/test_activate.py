@@ -295,15 +295,30 @@ async def test_the_expected_coordinator_is_joined_and_simulation_is_said_aloud(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "marble")
-    async with FakeCoordinator(attested_pki(vendor_folder, program, kind)).running() as coordinator:
+    async with FakeCoordinator(attested_pki(vendor_folder, program, kind), native=True).running() as coordinator:
         await join(coordinator, sleeper, expected=load_expectation(trust))
     assert [f"the coordinator is verified: SIMULATED {kind}"] == caplog.messages[1:]
+
+
+async def test_who_denies_the_join_with_a_nonce_sees_nothing_of_a_marble_that_expects_a_coordinator(
+    vendor_folder: Path, program: Path, trust: CoordinatorTrust, sleeper: Sleeper
+) -> None:
+    """Somebody in the middle lets the first call fail, to have evidence and answer in MarbleRun's way."""
+    pki, own = attested_pki(vendor_folder, program), issuer(vendor_folder, program)
+    async with FakeCoordinator(pki).running() as downgraded:
+        with pytest.raises(CoordinatorNotTrusted, match="gives no challenge"):
+            await join(downgraded, sleeper, issuer=own, expected=load_expectation(trust))
+        assert [] == downgraded.requests
+        await join(downgraded, sleeper, issuer=own)
+    async with FakeCoordinator(pki, native=True).running() as coordinator:
+        await join(coordinator, sleeper, issuer=own, expected=load_expectation(trust))
+        assert 1 == len(coordinator.requests)
 
 
 async def test_a_coordinator_without_evidence_is_refused(
     pki: MarblePki, trust: CoordinatorTrust, sleeper: Sleeper
 ) -> None:
-    async with FakeCoordinator(pki).running() as coordinator:
+    async with FakeCoordinator(pki, native=True).running() as coordinator:
         with pytest.raises(CoordinatorNotTrusted, match="carries no evidence"):
             await join(coordinator, sleeper, expected=load_expectation(trust))
 
@@ -313,7 +328,7 @@ async def test_another_program_is_refused_with_both_measurements(
 ) -> None:
     changed = tmp_path / "coordinator"
     changed.write_bytes(b"A coordinator")
-    async with FakeCoordinator(attested_pki(vendor_folder, changed)).running() as coordinator:
+    async with FakeCoordinator(attested_pki(vendor_folder, changed), native=True).running() as coordinator:
         with pytest.raises(CoordinatorNotTrusted, match="does not meet the reference values") as refused:
             await join(coordinator, sleeper, expected=load_expectation(trust))
     assert any(
@@ -326,7 +341,7 @@ async def test_evidence_for_another_manifest_is_refused(
     vendor_folder: Path, program: Path, trust: CoordinatorTrust, sleeper: Sleeper
 ) -> None:
     swapped = attested_pki(vendor_folder, program, digest=bytes(32))
-    async with FakeCoordinator(swapped).running() as coordinator:
+    async with FakeCoordinator(swapped, native=True).running() as coordinator:
         with pytest.raises(CoordinatorNotTrusted, match=r"not genuine\n  binding.report-data"):
             await join(coordinator, sleeper, expected=load_expectation(trust))
 
@@ -337,7 +352,7 @@ async def test_evidence_copied_into_another_root_certificate_is_refused(
     genuine = attested_pki(vendor_folder, program)
     copied = [extension.value for extension in genuine.root.extensions if not extension.critical][-2:]
     thief = MarblePki.create(None, copied)
-    async with FakeCoordinator(thief).running() as coordinator:
+    async with FakeCoordinator(thief, native=True).running() as coordinator:
         with pytest.raises(CoordinatorNotTrusted, match=r"binding\.report-data"):
             await join(coordinator, sleeper, expected=load_expectation(trust))
 
@@ -346,7 +361,8 @@ async def test_somebody_in_the_middle_is_refused(
     vendor_folder: Path, program: Path, trust: CoordinatorTrust, sleeper: Sleeper, other_pki: MarblePki
 ) -> None:
     middle = (other_pki.marble_root, other_pki.intermediate_key)
-    async with FakeCoordinator(attested_pki(vendor_folder, program), shown=middle).running() as coordinator:
+    genuine = attested_pki(vendor_folder, program)
+    async with FakeCoordinator(genuine, native=True, shown=middle).running() as coordinator:
         with pytest.raises(CoordinatorNotTrusted, match="somebody else ended the connection"):
             await join(coordinator, sleeper, expected=load_expectation(trust))
 
@@ -354,7 +370,7 @@ async def test_somebody_in_the_middle_is_refused(
 async def test_a_simulated_coordinator_is_refused_unless_its_root_was_configured(
     vendor_folder: Path, program: Path, trust: CoordinatorTrust, sleeper: Sleeper
 ) -> None:
-    async with FakeCoordinator(attested_pki(vendor_folder, program)).running() as coordinator:
+    async with FakeCoordinator(attested_pki(vendor_folder, program), native=True).running() as coordinator:
         with pytest.raises(CoordinatorNotTrusted, match=r"SIMULATED|simulated"):
             await join(coordinator, sleeper, expected=load_expectation(replace(trust, trust=None)))
 

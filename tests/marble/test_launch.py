@@ -120,7 +120,7 @@ async def test_an_untrusted_coordinator_lays_nothing_down(pki: MarblePki, tmp_pa
     reference = tmp_path / "reference.json"
     reference.write_text(json.dumps({"TDX": {"MRTD": "00" * 48}}))
     given = Parameters({"evil": b"x"}, {}, ("touch", "started"))
-    async with FakeCoordinator(pki, parameters=given).running() as coordinator:
+    async with FakeCoordinator(pki, parameters=given, native=True).running() as coordinator:
         process = await launch(tmp_path, coordinator, ["true"], ENCLASP_COORDINATOR_REFERENCE=str(reference))
         code, _, stderr = await ended(process)
     assert 4 == code
