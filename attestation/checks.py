@@ -1,7 +1,9 @@
 """A check is data: what was looked at, what was expected, what was found, who asked for it, and what to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from attestation.codes import CODES
 
@@ -47,13 +49,26 @@ def not_checked(name: str, expected: str, found: str, source: str, hint: str = "
     return Check(name, Status.NOT_CHECKED, expected, found, source, hint, code)
 
 
-def settled(holds: bool, name: str, expected: str, found: str, source: str, code: str) -> Check:
-    """Passed or failed, by `holds`; a failed one carries the code and its hint."""
-    if holds:
-        return passed(name, expected, found, source)
-    return failed(name, expected, found, source, CODES[code][1], code)
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Checks that carry a code with its hint.  codes: a room's own, beside those of all kinds."""
+
+    codes: Mapping[str, tuple[str, str]]
+
+    def settled(self, holds: bool, name: str, expected: str, found: str, source: str, code: str) -> Check:
+        """Passed or failed, by `holds`; a failed one carries the code and its hint."""
+        if holds:
+            return passed(name, expected, found, source)
+        return failed(name, expected, found, source, self._hint(code), code)
+
+    def missing(self, name: str, expected: str, found: str, source: str, code: str) -> Check:
+        """Not checked, with the code and its hint."""
+        return not_checked(name, expected, found, source, self._hint(code), code)
+
+    def _hint(self, code: str) -> str:
+        return (self.codes.get(code) or CODES[code])[1]
 
 
-def missing(name: str, expected: str, found: str, source: str, code: str) -> Check:
-    """Not checked, with the code and its hint."""
-    return not_checked(name, expected, found, source, CODES[code][1], code)
+_OF_ALL_KINDS: Final = Steps({})
+settled = _OF_ALL_KINDS.settled
+missing = _OF_ALL_KINDS.missing

@@ -13,13 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation import codes
 from attestation.appraisal import Outcome, Verdict
-from attestation.checks import Check, Status, failed, not_checked, passed
+from attestation.checks import Check, Status, Steps
 from attestation.claims import TcbStatus
 from attestation.errors import EvidenceFormatError
 from attestation.jws import Key, Token, is_signed_by, parse_token, sign_token, to_base64url
 
 PROFILE: Final = "tag:ietf.org,2026:rats/ear#04"
-MEDIA_TYPE: Final = "application/eat+jwt"
 DEVELOPER: Final = "Enclasp"
 _PROFILES: Final = (PROFILE, "tag:ietf.org,2026:rats/ear#03", "tag:github.com,2023:veraison/ear")
 _SPECIFICATION: Final = "draft-ietf-rats-ear-04, 3"
@@ -43,6 +42,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     STATUS: ("the verifier did not affirm the attester", "look at the checks in the result for the reason"),
     NO_NONCE: ("nobody said which nonce the result should have", "give the nonce that you sent to the verifier"),
 }
+_STEPS: Final = Steps(CODES)
 
 # Values of the trustworthiness vector (draft-ietf-rats-ar4si, 2.3).
 _AFFIRMED: Final = 2
@@ -218,7 +218,7 @@ def _dates_check(ear: Ear, now: datetime, longest: timedelta | None) -> Check:
 def _nonce_check(ear: Ear, nonce: str | None) -> Check:
     if nonce is None:
         expected = "a nonce that somebody names"
-        return not_checked("ear.nonce", expected, ear.nonce or "none", "nobody", CODES[NO_NONCE][1], NO_NONCE)
+        return _STEPS.missing("ear.nonce", expected, ear.nonce or "none", "nobody", NO_NONCE)
     return _settled(ear.nonce == nonce, "ear.nonce", nonce, ear.nonce or "none", NONCE)
 
 
@@ -229,9 +229,7 @@ def _status_check(ear: Ear) -> Check:
 
 
 def _settled(holds: bool, name: str, expected: str, found: str, code: str) -> Check:
-    if holds:
-        return passed(name, expected, found, _SPECIFICATION)
-    return failed(name, expected, found, _SPECIFICATION, CODES[code][1], code)
+    return _STEPS.settled(holds, name, expected, found, _SPECIFICATION, code)
 
 
 def _read_submodule(name: str, item: object) -> Submodule:

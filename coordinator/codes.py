@@ -7,7 +7,7 @@ Kubernetes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from attestation.azure_vtpm.codes import CODES as AZURE_VTPM
 from attestation.cca.codes import CODES as CCA
@@ -26,13 +26,12 @@ from coordinator.cluster.codes import CODES as CLUSTER
 from coordinator.controller.codes import CODES as CONTROLLER
 from coordinator.decisions.errors import CODES as DECISIONS
 from coordinator.draft.codes import CODES as DRAFT
+from coordinator.errors import RoomCodes
 from coordinator.journal.codes import CODES as JOURNAL
 from coordinator.kubernetes.codes import CODES as KUBERNETES
 from coordinator.manifest.codes import CODES as MANIFEST
 from coordinator.recovery.codes import CODES as RECOVERY
 from marble.codes import CODES as MARBLE
-
-RoomCodes: TypeAlias = Mapping[str, tuple[str, str]]
 
 FAMILIES: Final[Mapping[str, str]] = {
     "E0": "manifest",

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from attestation import codes
-
 FORMAT: Final = "V270"
 RUNTIME_DATA: Final = "V271"
 NO_HARDWARE: Final = "V272"
@@ -40,8 +38,3 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     MACHINE: ("the machine differs from what is wanted", "start the one that the manifest names, or change the demand"),
 }
-
-
-def hint(code: str) -> str:
-    """What to do about a code of this room or of all kinds."""
-    return (CODES.get(code) or codes.CODES[code])[1]

@@ -88,9 +88,9 @@ def _renamed(check: Check) -> Check:
     """The inner binding is to the runtime data, and is one of our steps."""
     if check.name != BINDING_CHECK:
         return check
-    failed = check.status is Status.FAILED
-    code = codes.RUNTIME_DATA if failed else ""
-    return replace(check, name=RUNTIME_CHECK, source=SPECIFICATION, code=code, hint=codes.hint(code) if failed else "")
+    if check.status is Status.FAILED:
+        return settled(False, RUNTIME_CHECK, check.expected, check.found, SPECIFICATION, codes.RUNTIME_DATA)
+    return replace(check, name=RUNTIME_CHECK, source=SPECIFICATION, code="", hint="")
 
 
 def _format_check(problem: str) -> Check:

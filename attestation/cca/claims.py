@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from attestation import codes as common
-from attestation.cca.codes import CODES, COMPONENT, PLATFORM
+from attestation.cca.codes import COMPONENT, PLATFORM
 from attestation.cca.format import SoftwareComponent, Token
-from attestation.checks import Check, failed, passed, settled
+from attestation.cca.steps import settled
+from attestation.checks import Check
 from attestation.claims import Claims, TcbStatus, source_of
 from attestation.kinds import Kind
 
@@ -147,7 +148,7 @@ class CcaReferenceValues:
                 expected = " or ".join(value.hex() for value in wanted) or "no platform at all"
                 found, source = str(claims.details.get(claim)), source_of(self.sources, name)
                 holds = any(value.hex() == found for value in wanted)
-                checks.append(_check(holds, f"cca.{claim.replace('_', '-')}", expected, found, source, PLATFORM))
+                checks.append(settled(holds, f"cca.{claim.replace('_', '-')}", expected, found, source, PLATFORM))
         return tuple(checks)
 
     def _components(self, components: tuple[SoftwareComponent, ...]) -> tuple[Check, ...]:
@@ -157,19 +158,13 @@ class CcaReferenceValues:
             named = [component for component in components if component.kind == kind]
             holds = bool(named) and all(map(wanted.accepts, named))
             found = "; ".join(map(str, named)) or "none of this type"
-            checks.append(_check(holds, f"cca.{name}", str(wanted), found, source_of(self.sources, name), COMPONENT))
+            checks.append(settled(holds, f"cca.{name}", str(wanted), found, source_of(self.sources, name), COMPONENT))
         if self.components_only:
             others = sorted({c.kind or "unnamed" for c in components if c.kind not in self.components})
             expected = f"only {', '.join(sorted(self.components)) or 'none'}"
             found, source = ", ".join(others) or "no other", source_of(self.sources, "components_only")
-            checks.append(_check(not others, "cca.components", expected, found, source, COMPONENT))
+            checks.append(settled(not others, "cca.components", expected, found, source, COMPONENT))
         return tuple(checks)
-
-
-def _check(holds: bool, name: str, expected: str, found: str, source: str, code: str) -> Check:
-    if holds:
-        return passed(name, expected, found, source)
-    return failed(name, expected, found, source, CODES[code][1], code)
 
 
 def _alone(value: bytes | None) -> tuple[bytes, ...] | None:

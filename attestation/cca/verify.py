@@ -18,11 +18,12 @@ from attestation import codes as common
 from attestation.anchors import Anchor, TrustAnchors, is_marked_simulated
 from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
 from attestation.cca.claims import CcaClaims, claims_of
-from attestation.cca.codes import CODES, NO_CPAK, PLATFORM_SIGNATURE, REALM_BINDING, REALM_SIGNATURE
+from attestation.cca.codes import NO_CPAK, PLATFORM_SIGNATURE, REALM_BINDING, REALM_SIGNATURE
 from attestation.cca.endorsements import CcaEndorsements, Cpak
 from attestation.cca.format import PlatformToken, RealmToken, Token, parse_token
+from attestation.cca.steps import missing, settled
 from attestation.chain import Window, build_path, window_of
-from attestation.checks import Check, Status, failed, missing, not_checked, passed, settled
+from attestation.checks import Check, Status, passed
 from attestation.cose import Sign1, is_signed_by
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence
@@ -105,11 +106,11 @@ def verify_platform(
     candidates = endorsements.of_platform(instance_id, implementation_id)
     if not candidates:
         found = f"no CPAK for instance {instance_id.hex()}; there are {len(endorsements.cpaks)} of others"
-        return PlatformFindings((not_checked(name, expected, found, source, CODES[NO_CPAK][1], NO_CPAK),), simulated)
+        return PlatformFindings((missing(name, expected, found, source, NO_CPAK),), simulated)
     cpak = next((cpak for cpak in candidates if is_signed_by(cpak.key, envelope)), None)
     if cpak is None:
         found = f"it holds for none of {len(candidates)} CPAKs"
-        check = failed(name, expected, found, source, CODES[PLATFORM_SIGNATURE][1], PLATFORM_SIGNATURE)
+        check = settled(False, name, expected, found, source, PLATFORM_SIGNATURE)
         return PlatformFindings((check,), simulated)
     voucher, by_simulated = _voucher_check(cpak, simulated, anchors)
     return PlatformFindings(
@@ -159,9 +160,8 @@ def _format_check(problem: str) -> Check:
 def _realm_signature_check(realm: RealmToken) -> Check:
     name, expected = "cca.realm-signature", "a signature by the realm attestation key in the token"
     source = f"{_SPECIFICATION}, 4.8"
-    if is_signed_by(realm.key, realm.envelope):
-        return passed(name, expected, "it holds", source)
-    return failed(name, expected, "it does not hold", source, CODES[REALM_SIGNATURE][1], REALM_SIGNATURE)
+    holds = is_signed_by(realm.key, realm.envelope)
+    return settled(holds, name, expected, "it holds" if holds else "it does not hold", source, REALM_SIGNATURE)
 
 
 def _realm_binding_check(platform: PlatformToken, realm: RealmToken) -> Check:
@@ -169,9 +169,8 @@ def _realm_binding_check(platform: PlatformToken, realm: RealmToken) -> Check:
     digest = _HASHES[realm.key_hash_algorithm](realm.raw_key).digest()
     name, source = "cca.realm-binding", f"{_SPECIFICATION}, 4.4.1 (platform challenge)"
     expected = f"platform challenge {digest.hex()} ({realm.key_hash_algorithm} of the realm's key)"
-    if digest == platform.challenge:
-        return passed(name, expected, platform.challenge.hex(), source)
-    return failed(name, expected, platform.challenge.hex(), source, CODES[REALM_BINDING][1], REALM_BINDING)
+    found = platform.challenge.hex()
+    return settled(digest == platform.challenge, name, expected, found, source, REALM_BINDING)
 
 
 def _binding_check(token: Token, binding: Binding) -> Check:

@@ -10,11 +10,12 @@ from typing import Final, Protocol
 
 from attestation import codes as common
 from attestation.binding import Binding, of_device
-from attestation.checks import Check, Status, failed, passed, settled
+from attestation.checks import Check, Status
 from attestation.claims import Claims
 from attestation.composite.claims import claims_of, labels_of, under
-from attestation.composite.codes import CODES, MIXED, REPEATED
+from attestation.composite.codes import MIXED, REPEATED
 from attestation.composite.format import parse_composite
+from attestation.composite.steps import settled
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
@@ -70,9 +71,8 @@ def _class_check(parts: tuple[Verification, ...]) -> Check:
     """A simulated GPU says nothing of a genuine machine, nor the other way round."""
     name, expected = "composite.class", "parts that are all genuine, or all simulated"
     words = ", ".join(f"{part.evidence.kind} {'simulated' if part.simulated else 'not simulated'}" for part in parts)
-    if len({part.simulated for part in parts}) == 1:
-        return passed(name, expected, words, "trust anchors")
-    return failed(name, expected, words, "trust anchors", CODES[MIXED][1], MIXED)
+    alike = len({part.simulated for part in parts}) == 1
+    return settled(alike, name, expected, words, "trust anchors", MIXED)
 
 
 def _distinct_check(devices: tuple[Verification, ...]) -> Check:
@@ -85,5 +85,5 @@ def _distinct_check(devices: tuple[Verification, ...]) -> Check:
     ):
         if len(set(identities)) < len(identities):
             found = f"{len(set(identities))} for {len(identities)} pieces of evidence"
-            return failed(name, expected, found, _SOURCE, CODES[REPEATED][1], REPEATED)
-    return passed(name, expected, "they differ", _SOURCE)
+            return settled(False, name, expected, found, _SOURCE, REPEATED)
+    return settled(True, name, expected, "they differ", _SOURCE, REPEATED)

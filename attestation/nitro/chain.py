@@ -23,9 +23,10 @@ from attestation.anchors import (
     p384_key,
 )
 from attestation.chain import UNREADABLE, Window, issuing_problem, read_der_chain, window_of
-from attestation.checks import Check, failed, passed, settled
+from attestation.checks import Check
 from attestation.errors import EndorsementFormatError
-from attestation.nitro.codes import CHAIN, CODES
+from attestation.nitro.codes import CHAIN
+from attestation.nitro.steps import settled
 
 _PROFILE: Final = "NSM API attestation_process.md, 3.2.3"
 _CHAIN: Final = "nitro.chain"
@@ -76,7 +77,7 @@ def _links_check(path: tuple[x509.Certificate, ...]) -> Check:
         problem = _link_problem(issuer, subject, intermediates_below=len(path) - 2 - position)
         if problem:
             return _failed(problem)
-    return passed(_CHAIN, _EXPECTED, f"{len(path)} certificates", _PROFILE)
+    return settled(True, _CHAIN, _EXPECTED, f"{len(path)} certificates", _PROFILE, CHAIN)
 
 
 def _link_problem(issuer: x509.Certificate, subject: x509.Certificate, *, intermediates_below: int) -> str:
@@ -97,9 +98,8 @@ def _leaf_check(leaf: x509.Certificate) -> Check:
             problem = "a certificate that is not for signatures"
     except x509.ExtensionNotFound as error:
         problem = f"a certificate without {error.oid._name}"
-    if problem:
-        return failed("nitro.leaf", expected, problem, _PROFILE, CODES[CHAIN][1], CHAIN)
-    return passed("nitro.leaf", expected, f"'{common_name(leaf.subject)}'", _PROFILE)
+    found = problem or f"'{common_name(leaf.subject)}'"
+    return settled(not problem, "nitro.leaf", expected, found, _PROFILE, CHAIN)
 
 
 def _class_check(anchor: Anchor | None, root: x509.Certificate) -> Check:
@@ -110,7 +110,7 @@ def _class_check(anchor: Anchor | None, root: x509.Certificate) -> Check:
         "trust anchors",
     )
     if anchor is not None:
-        return passed(name, expected, anchor.words, source)
+        return settled(True, name, expected, anchor.words, source, common.UNKNOWN_ROOT)
     simulated = is_marked_simulated(root)
     kind = "a SIMULATED vendor's root" if simulated else "a root"
     found = f"{kind} '{common_name(root.subject)}' (key {key_digest(root)}) that is not among the trust anchors"
@@ -118,4 +118,4 @@ def _class_check(anchor: Anchor | None, root: x509.Certificate) -> Check:
 
 
 def _failed(found: str) -> Check:
-    return failed(_CHAIN, _EXPECTED, found, _PROFILE, CODES[CHAIN][1], CHAIN)
+    return settled(False, _CHAIN, _EXPECTED, found, _PROFILE, CHAIN)

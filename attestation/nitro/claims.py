@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from attestation import codes as common
-from attestation.checks import Check, failed, passed, settled
+from attestation.checks import Check
 from attestation.claims import Claims, TcbStatus, source_of
 from attestation.kinds import Kind
-from attestation.nitro.codes import AGE, CODES, USER_DATA
+from attestation.nitro.codes import AGE, USER_DATA
 from attestation.nitro.format import MEASURED_AT_START, Document
+from attestation.nitro.steps import settled
 
 SIGNER: Final = 8
 """PCR8: SHA-384 of the certificate that signed the image; zeros for an image that nobody signed."""
@@ -109,10 +110,7 @@ class NitroReferenceValues:
                 continue
             label, source = f"nitro.{name.replace('_', '-')}", source_of(self.sources, name)
             found = str(claims.details.get(name, "none"))
-            if found == wanted.hex():
-                checks.append(passed(label, wanted.hex(), found, source))
-            else:
-                checks.append(failed(label, wanted.hex(), found, source, CODES[USER_DATA][1], USER_DATA))
+            checks.append(settled(found == wanted.hex(), label, wanted.hex(), found, source, USER_DATA))
         return tuple(checks)
 
     def _age(self, claims: Claims) -> tuple[Check, ...]:
@@ -121,6 +119,5 @@ class NitroReferenceValues:
         source, limit = source_of(self.sources, "max_age"), int(self.max_age.total_seconds())
         found = claims.details["age_seconds"]
         expected, words = f"a document of at most {limit} s", f"{found} s old"
-        if isinstance(found, int) and found <= limit:
-            return (passed("nitro.max-age", expected, words, source),)
-        return (failed("nitro.max-age", expected, words, source, CODES[AGE][1], AGE),)
+        holds = isinstance(found, int) and found <= limit
+        return (settled(holds, "nitro.max-age", expected, words, source, AGE),)

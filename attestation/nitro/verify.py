@@ -21,7 +21,7 @@ from attestation import codes as common
 from attestation.anchors import Anchor
 from attestation.binding import REPORT_DATA_BYTES, Asked, Binding, Bound, Nonced, Unbound
 from attestation.chain import Window
-from attestation.checks import Check, Status, failed, missing, not_checked, passed, settled
+from attestation.checks import Check, Status, not_checked
 from attestation.claims import Claims
 from attestation.cose import is_signed_by
 from attestation.errors import EvidenceFormatError
@@ -29,9 +29,10 @@ from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.nitro.chain import Chain, verify_chain
 from attestation.nitro.claims import claims_of
-from attestation.nitro.codes import AGE, CODES, SIGNATURE
+from attestation.nitro.codes import AGE, SIGNATURE
 from attestation.nitro.endorsements import NitroEndorsements
 from attestation.nitro.format import Document, parse_document
+from attestation.nitro.steps import missing, settled
 from attestation.verification import Verification
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -96,9 +97,9 @@ def _signature_check(document: Document, chain: Chain) -> Check:
     """By the key of the enclave's certificate, whatever the other checks say of that certificate."""
     name, expected, source = "nitro.signature", "a signature by the enclave's certificate", f"{_SPECIFICATION}, 3.2.4"
     if chain.key is not None and is_signed_by(chain.key, document.envelope):
-        return passed(name, expected, "it holds", source)
+        return settled(True, name, expected, "it holds", source, SIGNATURE)
     found = "it does not hold" if chain.key is not None else "no certificate whose key could have made it"
-    return failed(name, expected, found, source, CODES[SIGNATURE][1], SIGNATURE)
+    return settled(False, name, expected, found, source, SIGNATURE)
 
 
 def _validity_check(document: Document, windows: tuple[Window, ...]) -> Check:
@@ -118,12 +119,11 @@ def _age_check(document: Document, leaf: Window, binding: Asked, now: datetime) 
     name, source = "nitro.age", f"{_SPECIFICATION}, 2.2 (timestamp), and the life of the enclave's certificate"
     expected = f"a document made before {_text(now)}, by a certificate that is still valid then"
     found = f"made at {_text(document.timestamp)}, by a certificate that is valid until {_text(leaf.not_after)}"
-    if document.timestamp - CLOCK_TOLERANCE <= now <= leaf.not_after:
-        return passed(name, expected, found, source)
     if now > leaf.not_after and isinstance(binding, Bound | Nonced):
         hint = "the binding stands for freshness here; demand a maximal age if that is not enough"
         return not_checked(name, expected, found, source, hint, AGE)
-    return failed(name, expected, found, source, CODES[AGE][1], AGE)
+    holds = document.timestamp - CLOCK_TOLERANCE <= now <= leaf.not_after
+    return settled(holds, name, expected, found, source, AGE)
 
 
 def _binding_check(document: Document, binding: Binding) -> Check:

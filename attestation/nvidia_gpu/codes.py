@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from attestation import codes
-
 FORMAT: Final = "V250"
 SIGNATURE: Final = "V251"
 ROLES: Final = "V252"
@@ -86,8 +84,3 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "collect the device's own evidence, or allow tokens of the service in the reference values",
     ),
 }
-
-
-def hint(code: str) -> str:
-    """What to do about a code of this room or of all kinds."""
-    return (CODES.get(code) or codes.CODES[code])[1]

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from attestation import codes
-
 FORMAT: Final = "V200"
 VERSION: Final = "V201"
 ALGORITHM: Final = "V202"
@@ -80,8 +78,3 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     NOT_ALLOWED: ("the machine is not on the list of allowed ones", "add its chip id, or use an allowed machine"),
     NO_REVOCATION: ("revocation is to be checked and was not", "give AMD's revocation list of the product"),
 }
-
-
-def hint(code: str) -> str:
-    """What to do about a code of this room or of all kinds."""
-    return (CODES.get(code) or codes.CODES[code])[1]

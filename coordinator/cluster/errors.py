@@ -1,18 +1,15 @@
 """What can go wrong between a Coordinator and its cluster's API server."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from coordinator.cluster.codes import CODES
+from coordinator.errors import CodedError
 
 
-class ClusterError(Exception):
-    """Base of this room's errors.  code: of `enclasp explain`; its hint is part of the text."""
+class ClusterError(CodedError):
+    """Base of this room's errors; the hint is part of the text."""
 
-    code: ClassVar[str]
-
-    def _text(self, what: str) -> str:
-        return f"{what}\n  hint: {CODES[self.code][1]}"
+    codes = CODES
 
 
 @dataclass(eq=False)
@@ -25,7 +22,7 @@ class NoAccount(ClusterError):
     got: str
 
     def __str__(self) -> str:
-        return self._text(f"cluster account: {self.what}: expected {self.expected}, got {self.got}")
+        return self._with_hint(f"cluster account: {self.what}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(eq=False)
@@ -37,7 +34,7 @@ class ApiUnreachable(ClusterError):
     reason: str
 
     def __str__(self) -> str:
-        return self._text(f"{self.request}: no answer: {self.reason}")
+        return self._with_hint(f"{self.request}: no answer: {self.reason}")
 
 
 @dataclass(eq=False)
@@ -55,4 +52,4 @@ class ApiRefused(ClusterError):
         return self.status == 429 or self.status >= 500
 
     def __str__(self) -> str:
-        return self._text(f"{self.request}: answered {self.status}: {self.reason}")
+        return self._with_hint(f"{self.request}: answered {self.status}: {self.reason}")

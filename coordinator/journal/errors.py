@@ -1,23 +1,15 @@
 """What can go wrong with the state at rest: which record, what was expected, what was found, what to do."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from coordinator.errors import CodedError
 from coordinator.journal.codes import CODES
 
 
-class JournalError(Exception):
-    """Base of this room's errors.  code: of `enclasp explain`; its hint is part of the text."""
+class JournalError(CodedError):
+    """Base of this room's errors; the hint is part of the text."""
 
-    code: ClassVar[str]
-
-    @property
-    def hint(self) -> str:
-        """What to do next."""
-        return CODES[self.code][1]
-
-    def _text(self, what: str) -> str:
-        return f"{what}\n  hint: {self.hint}"
+    codes = CODES
 
 
 @dataclass(eq=False)
@@ -30,7 +22,7 @@ class KeyUnusable(JournalError):
     got: str
 
     def __str__(self) -> str:
-        return self._text(f"journal key: {self.field}: expected {self.expected}, got {self.got}")
+        return self._with_hint(f"journal key: {self.field}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(eq=False)
@@ -42,7 +34,7 @@ class KeySourceFailed(JournalError):
     reason: str
 
     def __str__(self) -> str:
-        return self._text(f"{self.source}: {self.reason}")
+        return self._with_hint(f"{self.source}: {self.reason}")
 
 
 @dataclass(eq=False)
@@ -54,7 +46,7 @@ class WrongKey(JournalError):
     got: str
 
     def __str__(self) -> str:
-        return self._text(
+        return self._with_hint(
             f"journal: key check value: expected {self.expected} (as the storage holds it), got {self.got}"
         )
 
@@ -70,7 +62,7 @@ class BrokenLink(JournalError):
     got: str
 
     def __str__(self) -> str:
-        return self._text(f"journal: record {self.record}: {self.field}: expected {self.expected}, got {self.got}")
+        return self._with_hint(f"journal: record {self.record}: {self.field}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(eq=False)
@@ -84,7 +76,7 @@ class ArchiveBroken(JournalError):
     got: str
 
     def __str__(self) -> str:
-        return self._text(f"kept evidence: {self.place}: {self.field}: expected {self.expected}, got {self.got}")
+        return self._with_hint(f"kept evidence: {self.place}: {self.field}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(eq=False)
@@ -95,7 +87,7 @@ class JournalUnreadable(JournalError):
     reason: str
 
     def __str__(self) -> str:
-        return self._text(self.reason)
+        return self._with_hint(self.reason)
 
 
 @dataclass(eq=False)
@@ -108,7 +100,7 @@ class BackupRefused(JournalError):
     got: str
 
     def __str__(self) -> str:
-        return self._text(f"{self.place}: expected {self.expected}, got {self.got}")
+        return self._with_hint(f"{self.place}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(eq=False)
@@ -121,7 +113,9 @@ class Conflict(JournalError):
     got: int
 
     def __str__(self) -> str:
-        return self._text(f"journal in {self.place}: expected record {self.expected} to be the last, got {self.got}")
+        return self._with_hint(
+            f"journal in {self.place}: expected record {self.expected} to be the last, got {self.got}"
+        )
 
 
 @dataclass(eq=False)
@@ -134,7 +128,7 @@ class StorageFailed(JournalError):
     reason: str
 
     def __str__(self) -> str:
-        return self._text(f"journal in {self.place}: cannot {self.action}: {self.reason}")
+        return self._with_hint(f"journal in {self.place}: cannot {self.action}: {self.reason}")
 
 
 class WriteUncertain(StorageFailed):
@@ -158,4 +152,4 @@ class WitnessFailed(JournalError):
     reason: str
 
     def __str__(self) -> str:
-        return self._text(f"witness: {self.place}: {self.reason}")
+        return self._with_hint(f"witness: {self.place}: {self.reason}")

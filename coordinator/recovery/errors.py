@@ -1,17 +1,14 @@
 """What can be wrong with a share, with an owner's key, or with what is said about them."""
 
+from coordinator.errors import CodedError
 from coordinator.recovery.codes import CODES
 
 
-class RecoveryError(Exception):
-    """Base.  code: of `enclasp explain`.  The text holds nothing of a share or of a private key."""
+class RecoveryError(CodedError):
+    """Base of this room's errors.  The text holds nothing of a share or of a private key."""
 
+    codes = CODES
     code = "R420"
-
-    @property
-    def hint(self) -> str:
-        """What to do next."""
-        return CODES[self.code][1]
 
 
 class OwnerKeyInvalid(RecoveryError):
