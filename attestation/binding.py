@@ -9,6 +9,13 @@ from attestation.kinds import Kind
 REPORT_DATA_BYTES = 64
 
 
+def whole_report_data(report_data: bytes) -> bytes:
+    """The same bytes.  Raises ValueError unless there are 64 of them: whoever asks a device fills them up himself."""
+    if len(report_data) != REPORT_DATA_BYTES:
+        raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
+    return report_data
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """Report data must be exactly these 64 bytes; `what` names what they bind, in words."""

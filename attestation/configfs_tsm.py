@@ -75,10 +75,23 @@ class ConfigfsTsm:
     files: Files = field(default_factory=KernelFiles)
     new_name: Callable[[], str] = lambda: f"enclasp-{secrets.token_hex(8)}"
 
-    def provider(self) -> str:
-        """Name of the driver behind the interface.  Raises NoDevice if there is none."""
-        with _Request(self) as request:
-            return request.text("provider")
+    def obstacle(self, provider: str) -> str:
+        """Why this driver is not the one behind the interface; empty if it is.  provider: the driver's name."""
+        try:
+            with _Request(self) as request:
+                found = request.text("provider")
+        except NoDevice as error:
+            return str(error)
+        except OSError as error:
+            return f"{self.reports}: {error.strerror}"
+        return "" if found == provider else f"{self.reports}: the provider is '{found}', not '{provider}'"
+
+    def report_of(self, provider: str, inblob: bytes) -> TsmReport:
+        """As `report`; raises NoDevice too if another driver made it, whose report is evidence of another kind."""
+        report = self.report(inblob)
+        if report.provider != provider:
+            raise NoDevice(f"{self.reports}: expected provider '{provider}', got '{report.provider}'")
+        return report
 
     def report(self, inblob: bytes, options: Mapping[str, bytes] | None = None) -> TsmReport:
         """A report over `inblob` (1 to 64 bytes).  options: further attributes to write, e.g. `privlevel`.

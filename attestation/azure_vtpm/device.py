@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation.azure_vtpm.format import encode_container, parse_hcl_report
 from attestation.azure_vtpm.tpm import MAX_PCRS, PCR_BYTES
-from attestation.binding import REPORT_DATA_BYTES, vtpm_nonce
+from attestation.binding import vtpm_nonce, whole_report_data
 from attestation.errors import EndorsementFormatError, EvidenceFormatError, NoDevice
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
@@ -65,8 +65,7 @@ class AzureVtpmDevice:
 
         Raises NoDevice if the vTPM or the metadata service does not answer as it should.
         """
-        if len(report_data) != REPORT_DATA_BYTES:
-            raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
+        whole_report_data(report_data)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             report = self._hcl_report(folder)

@@ -6,7 +6,7 @@ Source: Linux drivers/virt/coco/arm-cca-guest (challenge of 32 to 64 bytes, zero
 from pathlib import Path
 from typing import Final
 
-from attestation.binding import REPORT_DATA_BYTES
+from attestation.binding import whole_report_data
 from attestation.cca.format import parse_token
 from attestation.configfs_tsm import REPORTS, ConfigfsTsm, Files, KernelFiles
 from attestation.errors import EvidenceFormatError, NoDevice
@@ -27,21 +27,12 @@ class CcaDevice:
 
     def usable(self) -> str:
         """Empty, or why there is no monitor to ask."""
-        try:
-            provider = self._tsm.provider()
-        except NoDevice as error:
-            return str(error)
-        except OSError as error:
-            return f"{self._reports}: {error.strerror}"
-        return "" if provider == PROVIDER else f"{self._reports}: the provider is '{provider}', not '{PROVIDER}'"
+        return self._tsm.obstacle(PROVIDER)
 
     def issue(self, report_data: bytes) -> Evidence:
         """A token whose realm challenge is these 64 bytes.  Raises NoDevice if there is none to get."""
-        if len(report_data) != REPORT_DATA_BYTES:
-            raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
-        report = self._tsm.report(report_data)
-        if report.provider != PROVIDER:
-            raise NoDevice(f"{self._reports}: expected provider '{PROVIDER}', got '{report.provider}'")
+        whole_report_data(report_data)
+        report = self._tsm.report_of(PROVIDER, report_data)
         try:
             challenge = parse_token(report.outblob).realm.challenge
         except EvidenceFormatError as error:

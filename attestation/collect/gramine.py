@@ -11,7 +11,8 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from attestation.collect.quotes import check_length, quote_over
+from attestation.binding import whole_report_data
+from attestation.collect.quotes import quote_over
 from attestation.collect.sealing import check_mode
 from attestation.configfs_tsm import Files, KernelFiles
 from attestation.errors import NoDevice, NoSealingKey
@@ -52,7 +53,7 @@ class GramineDevice:
 
     def issue(self, report_data: bytes) -> Evidence:
         """A quote over 64 bytes of report data.  Raises NoDevice if Gramine does not give one."""
-        check_length(report_data)
+        whole_report_data(report_data)
         try:
             with self._turn:
                 self._write("user_report_data", report_data)

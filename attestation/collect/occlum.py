@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from attestation.collect.quotes import check_length, quote_over
+from attestation.binding import whole_report_data
+from attestation.collect.quotes import quote_over
 from attestation.collect.sealing import refuse
 from attestation.errors import NoDevice
 from attestation.evidence import MAX_EVIDENCE_BYTES, Evidence
@@ -65,7 +66,7 @@ class OcclumDevice:
 
     def issue(self, report_data: bytes) -> Evidence:
         """A quote over 64 bytes of report data.  Raises NoDevice if Occlum does not give one."""
-        check_length(report_data)
+        whole_report_data(report_data)
         descriptor = self._open()
         try:
             size = self._quote_size(descriptor)

@@ -1,18 +1,11 @@
 """Is what an interface handed out a quote, and one over our report data?  A mistake shows here, not at the verifier."""
 
-from attestation.binding import REPORT_DATA_BYTES
 from attestation.dcap.format import parse_signed_part
 from attestation.errors import EvidenceFormatError, NoDevice
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.sgx import format as sgx
 from attestation.tdx import format as tdx
-
-
-def check_length(report_data: bytes) -> None:
-    """Raises ValueError unless there are 64 bytes of report data."""
-    if len(report_data) != REPORT_DATA_BYTES:
-        raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
 
 
 def quote_over(raw: bytes, kind: Kind, report_data: bytes, place: str) -> Evidence:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from attestation.collect.quotes import check_length, quote_over
+from attestation.binding import whole_report_data
+from attestation.collect.quotes import quote_over
 from attestation.collect.sealing import refuse
 from attestation.configfs_tsm import REPORTS, ConfigfsTsm, Files, KernelFiles
 from attestation.errors import NoDevice
@@ -42,20 +43,12 @@ class TdxTsmDevice:
 
     def usable(self) -> str:
         """Empty, or why not."""
-        try:
-            provider = self._tsm.provider()
-        except NoDevice as error:
-            return str(error)
-        except OSError as error:
-            return f"{self._reports}: {error.strerror}"
-        return "" if provider == PROVIDER else f"{self._reports}: the provider is '{provider}', not '{PROVIDER}'"
+        return self._tsm.obstacle(PROVIDER)
 
     def issue(self, report_data: bytes) -> Evidence:
         """A quote over 64 bytes of report data.  Raises NoDevice if the kernel or the host does not give one."""
-        check_length(report_data)
-        report = self._tsm.report(report_data)
-        if report.provider != PROVIDER:
-            raise NoDevice(f"{self._reports}: expected provider '{PROVIDER}', got '{report.provider}'")
+        whole_report_data(report_data)
+        report = self._tsm.report_of(PROVIDER, report_data)
         return quote_over(report.outblob, Kind.TDX, report_data, str(self._reports))
 
     def sealing_key(self, mode: str) -> bytes:
@@ -87,7 +80,7 @@ class TdxGuestDevice:
 
     def issue(self, report_data: bytes) -> Evidence:
         """A quote over 64 bytes of report data.  Raises NoDevice if the kernel or the host does not give one."""
-        check_length(report_data)
+        whole_report_data(report_data)
         try:
             descriptor = os.open(self._device, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:

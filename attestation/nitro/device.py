@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from attestation.binding import REPORT_DATA_BYTES
+from attestation.binding import whole_report_data
 from attestation.cbor import decode_map, encode
 from attestation.errors import EvidenceFormatError, NoDevice
 from attestation.evidence import Evidence
@@ -60,8 +60,7 @@ class NitroDevice:
 
     def issue(self, report_data: bytes) -> Evidence:
         """A document with these 64 bytes as user data.  Raises NoDevice if the module does not give one."""
-        if len(report_data) != REPORT_DATA_BYTES:
-            raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
+        whole_report_data(report_data)
         answer = self._exchange({"Attestation": {"user_data": report_data, "nonce": None, "public_key": None}})
         attestation = answer.get("Attestation")
         document = attestation.get("document") if isinstance(attestation, Mapping) else None

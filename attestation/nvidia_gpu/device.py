@@ -7,7 +7,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from attestation.binding import REPORT_DATA_BYTES
+from attestation.binding import whole_report_data
 from attestation.errors import NoDevice
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
@@ -86,8 +86,7 @@ class NvidiaGpuDevice:
 
         Raises NoDevice if the GPU does not answer, ValueError for another length.
         """
-        if len(report_data) != REPORT_DATA_BYTES:
-            raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
+        whole_report_data(report_data)
         try:
             library = self._open_library()
         except OSError as error:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from attestation.binding import REPORT_DATA_BYTES
+from attestation.binding import whole_report_data
 from attestation.configfs_tsm import REPORTS, ConfigfsTsm, Files, KernelFiles
 from attestation.errors import EvidenceFormatError, NoDevice
 from attestation.evidence import Evidence
@@ -38,23 +38,15 @@ class TsmDevice:
 
     def usable(self) -> str:
         """Empty, or why not."""
-        try:
-            provider = self._tsm.provider()
-        except NoDevice as error:
-            return str(error)
-        except OSError as error:
-            return f"{self._reports}: {error.strerror}"
-        return "" if provider == PROVIDER else f"{self._reports}: the provider is '{provider}', not '{PROVIDER}'"
+        return self._tsm.obstacle(PROVIDER)
 
     def issue(self, report_data: bytes) -> Evidence:
         """An extended report over 64 bytes of report data; a plain one where the host has no certificates.
 
         Raises NoDevice if the kernel refuses, or others disturb the request every time.
         """
-        _checked(report_data)
-        answer = self._tsm.report(report_data)
-        if answer.provider != PROVIDER:
-            raise NoDevice(f"{self._reports}: expected provider '{PROVIDER}', got '{answer.provider}'")
+        whole_report_data(report_data)
+        answer = self._tsm.report_of(PROVIDER, report_data)
         return _evidence(answer.outblob, answer.auxblob, report_data, str(self._reports))
 
 
@@ -80,7 +72,7 @@ class SevGuestDevice:
 
         Raises NoDevice if the kernel or the firmware refuses.
         """
-        _checked(report_data)
+        whole_report_data(report_data)
         try:
             handle = os.open(self._device, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -139,11 +131,6 @@ class SevGuestDevice:
 
 def _kernel(handle: int, command: int, message: bytearray) -> int:
     return int(fcntl.ioctl(handle, command, message, True))
-
-
-def _checked(report_data: bytes) -> None:
-    if len(report_data) != REPORT_DATA_BYTES:
-        raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
 
 
 def _evidence(report: bytes, table: bytes, report_data: bytes, place: str) -> Evidence:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from attestation.anchors import MALFORMED
-from attestation.binding import REPORT_DATA_BYTES
+from attestation.binding import whole_report_data
 from attestation.errors import EndorsementFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
@@ -120,8 +120,7 @@ class Chip:
     def _fields(
         self, guest: Guest, report_data: bytes, version: int, signing_key: SigningKey, reported: Mapping[str, int]
     ) -> bytearray:
-        if len(report_data) != REPORT_DATA_BYTES:
-            raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
+        whole_report_data(report_data)
         raw = bytearray(REPORT_BYTES)
         tcb = encode(self.svns, self.product)
         policy = _POLICY_BASE | _bits(guest.policy, POLICY_BITS)

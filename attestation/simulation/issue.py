@@ -6,7 +6,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attestation.binding import REPORT_DATA_BYTES
+from attestation.binding import whole_report_data
 from attestation.dcap.format import ECDSA_P256, INTEL_QE_VENDOR, BodyType, CertificationType
 from attestation.dcap.signature import sign
 from attestation.evidence import Evidence
@@ -80,7 +80,7 @@ class QuotingEnclave:
             + enclave.product_id.to_bytes(2, "little")
             + enclave.svn.to_bytes(2, "little")
             + bytes(60)
-            + _checked(report_data)
+            + whole_report_data(report_data)
         )
         return self._quote(BodyType.SGX, body, version)
 
@@ -100,7 +100,7 @@ class QuotingEnclave:
             + td.mrowner
             + td.mrownerconfig
             + b"".join(td.rtmrs)
-            + _checked(report_data)
+            + whole_report_data(report_data)
         )
         if version == 4:
             return self._quote(BodyType.TD_1_0, body, version)
@@ -138,12 +138,6 @@ def _qe_report(cpu_svn: bytes, kind: Kind, point: bytes) -> bytes:
 def _typed(number: int, data: bytes) -> bytes:
     """u16 type, u32 size, data."""
     return number.to_bytes(2, "little") + len(data).to_bytes(4, "little") + data
-
-
-def _checked(report_data: bytes) -> bytes:
-    if len(report_data) != REPORT_DATA_BYTES:
-        raise ValueError(f"report data: expected {REPORT_DATA_BYTES} bytes, got {len(report_data)}")
-    return report_data
 
 
 _AUTHENTICATION: Final = bytes(range(32))
