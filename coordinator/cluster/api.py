@@ -1,4 +1,4 @@
-"""Requests to the API server, one after the other over one connection: get, create, replace, delete, list names.
+"""Requests to the API server, one after the other: get, create, replace, delete, list names; and a connection for them.
 
 Blocking, on the standard library: the journal's own thread calls it, and no more of a client is trusted with being in
 the enclave than these five verbs need.  One instance belongs to one thread at a time.
@@ -7,8 +7,9 @@ the enclave than these five verbs need.  One instance belongs to one thread at a
 import http.client
 import json
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from coordinator.cluster.account import Account
@@ -20,48 +21,30 @@ Json: TypeAlias = Mapping[str, Any]
 _SECONDS: Final = 5.0
 _LONGEST_ANSWER: Final = 8 * 1024 * 1024
 """Bytes; etcd keeps no object of more than 1.5 MiB, and a list comes in pages of names."""
-_PAGE: Final = 500
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
-class Api(Protocol):
-    """The verbs that objects are kept with.  All raise ClusterError as those of `ClusterApi` do."""
+class Api(ABC):
+    """The verbs that objects are kept with, over one way to the API server."""
+
+    page = 500
+    """Objects of one answer to `metadata`."""
 
     @property
+    @abstractmethod
     def namespace(self) -> str:
         """The namespace in which its user works."""
 
-    def get(self, path: str) -> Json | None:
-        """The object at `path`, or None if there is none."""
-
-    def create(self, path: str, body: Json) -> Json:
-        """Add an object to the collection at `path`."""
-
-    def replace(self, path: str, body: Json) -> Json:
-        """Put an object in the place of the one with its `metadata.resourceVersion`."""
-
-    def delete(self, path: str) -> None:
-        """Remove an object; that there is none is fine."""
-
-    def names(self, path: str, selector: str) -> list[str]:
-        """Names in the collection at `path` of all that have these labels ("a=b,c=d")."""
-
+    @abstractmethod
     def close(self) -> None:
         """Let go of what is open; a later request opens it again."""
 
+    @abstractmethod
+    def _request(self, method: str, path: str, body: Json | None = None, *, metadata_only: bool = False) -> Json:
+        """One request, in HTTP's words.  metadata_only: of a list, objects without their content will do.
 
-class ClusterApi:
-    """A connection to the API server, made when it is needed and again after it broke."""
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._tls = account.tls()
-        self._connection: http.client.HTTPSConnection | None = None
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of the account."""
-        return self._account.namespace
+        Raises ApiUnreachable, ApiRefused, NoAccount.
+        """
 
     def get(self, path: str) -> Json | None:
         """The object at `path`, or None if there is none.  Raises ApiUnreachable, ApiRefused, NoAccount."""
@@ -98,15 +81,29 @@ class ClusterApi:
     def metadata(self, path: str, selector: str) -> list[Json]:
         """As `names`, with all that is known of an object besides its content."""
         found: list[Json] = []
-        page = f"{path}?limit={_PAGE}&labelSelector={quote(selector)}"
+        page = f"{path}?limit={self.page}&labelSelector={quote(selector)}"
         following = ""
         while True:
-            answer = self._request("GET", page + following, accept=_METADATA_ONLY)
+            answer = self._request("GET", page + following, metadata_only=True)
             found.extend(item["metadata"] for item in answer.get("items") or ())
             token = answer.get("metadata", {}).get("continue", "")
             if not token:
                 return found
             following = f"&continue={quote(token)}"
+
+
+class ClusterApi(Api):
+    """A connection to the API server, made when it is needed and again after it broke."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._tls = account.tls()
+        self._connection: http.client.HTTPSConnection | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the account."""
+        return self._account.namespace
 
     def close(self) -> None:
         """Let go of the connection; a later request opens another."""
@@ -114,8 +111,9 @@ class ClusterApi:
             self._connection.close()
             self._connection = None
 
-    def _request(self, method: str, path: str, body: Json | None = None, accept: str = "application/json") -> Json:
+    def _request(self, method: str, path: str, body: Json | None = None, *, metadata_only: bool = False) -> Json:
         request = f"{method} {path.partition('?')[0]}"
+        accept = _METADATA_ONLY if metadata_only else "application/json"
         headers = {"Authorization": f"Bearer {self._account.token()}", "Accept": accept, "User-Agent": "enclasp"}
         raw = None
         if body is not None:

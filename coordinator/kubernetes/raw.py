@@ -10,63 +10,30 @@ import subprocess
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote
 
-from coordinator.cluster.api import Json
+from coordinator.cluster.api import Api, Json
 from coordinator.cluster.errors import ApiRefused, ApiUnreachable
 
 
-class KubectlApi:
-    """As `cluster.api.ClusterApi`, one process for each request.  kubectl: path of the program."""
+class KubectlApi(Api):
+    """One process for each request.  kubectl: path of the program."""
+
+    page = 20
+    """kubectl gets whole objects, here of half a megabyte each."""
 
     def __init__(self, kubectl: str, namespace: str) -> None:
-        self._kubectl, self.namespace = kubectl, namespace
+        self._kubectl, self._namespace = kubectl, namespace
 
-    def get(self, path: str) -> Json | None:
-        """The object at `path`, or None if there is none.  Raises ApiUnreachable, ApiRefused."""
-        try:
-            return self._run("get", path)
-        except ApiRefused as refused:
-            if refused.status == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-
-    def create(self, path: str, body: Json) -> Json:
-        """Add an object to the collection at `path`.  Raises as `get`; ApiRefused with 409 if its name is taken."""
-        return self._run("create", path, body)
-
-    def replace(self, path: str, body: Json) -> Json:
-        """Put an object in the place of the one with its `metadata.resourceVersion`.
-
-        Raises as `get`; ApiRefused with 409 if that is not the version which is there.
-        """
-        return self._run("replace", path, body)
-
-    def delete(self, path: str) -> None:
-        """Remove an object; that there is none is fine.  Raises as `get`."""
-        try:
-            self._run("delete", path)
-        except ApiRefused as refused:
-            if refused.status != HTTPStatus.NOT_FOUND:
-                raise
-
-    def names(self, path: str, selector: str) -> list[str]:
-        """Names in the collection at `path` of all that have these labels ("a=b,c=d").  Raises as `get`."""
-        names: list[str] = []
-        page = f"{path}?limit={_PAGE}&labelSelector={quote(selector)}"
-        following = ""
-        while True:
-            answer = self._run("get", page + following)
-            names.extend(str(item["metadata"]["name"]) for item in answer.get("items", ()))
-            token = answer.get("metadata", {}).get("continue", "")
-            if not token:
-                return names
-            following = f"&continue={quote(token)}"
+    @property
+    def namespace(self) -> str:
+        """As it was given."""
+        return self._namespace
 
     def close(self) -> None:
         """Nothing to let go."""
 
-    def _run(self, verb: str, path: str, body: Json | None = None) -> Json:
+    def _request(self, method: str, path: str, body: Json | None = None, *, metadata_only: bool = False) -> Json:
+        verb = _VERBS[method]
         request = f"kubectl {verb} --raw {path.partition('?')[0]}"
         command = [self._kubectl, verb, "--raw", path, *(("-f", "-") if body is not None else ())]
         text = "" if body is None else json.dumps(body, separators=(",", ":"))
@@ -94,8 +61,7 @@ def _failure(request: str, said: str) -> ApiRefused | ApiUnreachable:
 
 
 _SECONDS: Final = 60
-_PAGE: Final = 20
-"""Objects of half a megabyte each."""
+_VERBS: Final[Mapping[str, str]] = {"GET": "get", "POST": "create", "PUT": "replace", "DELETE": "delete"}
 _REFUSED: Final = re.compile(r"^Error from server(?: \((\w+)\))?: (.*)", re.MULTILINE)
 _STATUS: Final[Mapping[str, int]] = {
     "NotFound": 404,
