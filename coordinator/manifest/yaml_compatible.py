@@ -12,7 +12,7 @@ import yaml
 
 from coordinator.manifest.document import ListNode, MapNode, Member, Node, Place, ScalarNode, step
 from coordinator.manifest.reading import Reading, Unreadable
-from coordinator.manifest.yaml_events import is_plain, place_of, reading_yaml
+from coordinator.manifest.yaml_events import NOTHING, first_document, is_plain, place_of, reading_yaml
 from coordinator.manifest.yaml_go import NotReadable, as_in_json, key_text, resolve
 from coordinator.manifest.yaml_reader import resolve_plain
 
@@ -37,12 +37,10 @@ class CompatibleYamlReader:
             return self._document()
 
     def _document(self) -> Node:
-        self._events = yaml.parse(self._reading.document.text, Loader=yaml.CSafeLoader)
-        next(self._events)
-        event = next(self._events)
-        if isinstance(event, yaml.StreamEndEvent):
-            return ScalarNode(None, Place(0, 0, 1, ""), "")
-        root = self._node(next(self._events), "", 0)
+        self._events = first_document(self._reading.document.text)
+        if (begin := next(self._events, None)) is None:
+            return NOTHING
+        root = self._node(begin, "", 0)
         end = next(self._events)
         if not isinstance(self._after(), yaml.StreamEndEvent):
             place = place_of(end, "")

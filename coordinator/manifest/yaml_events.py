@@ -1,13 +1,26 @@
-"""What both readers of YAML share: places of libyaml's events, and how its errors become ours."""
+"""What both readers of YAML share: where a document begins, places of libyaml's events, and its errors as ours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from coordinator.manifest.document import Place
+from coordinator.manifest.document import Place, ScalarNode
 from coordinator.manifest.reading import Reading, Unreadable
+
+NOTHING: Final = ScalarNode(None, Place(0, 0, 1, ""), "")
+"""The value of a text without a document."""
+
+
+def first_document(text: str) -> Iterator[Any]:
+    """libyaml's events, from the one that begins the first document's value; none where there is no document.
+
+    They raise what `reading_yaml` takes.
+    """
+    events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
+    next(events)
+    return iter(()) if isinstance(next(events), yaml.StreamEndEvent) else events
 
 
 @contextmanager
