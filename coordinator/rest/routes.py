@@ -6,7 +6,7 @@ What is not in the table is answered 405, as MarbleRun's clients rely on (contra
 from typing import Final
 
 from coordinator.rest.call import Caller, Route
-from coordinator.rest.handlers import law, marbles, readings, recovery, secrets, standing
+from coordinator.rest.handlers import features, law, readings, recovery, replicas, secrets, standing
 from coordinator.rest.limits import MANIFEST_BYTES, QUOTE_BYTES, SECRETS_BYTES
 
 _RECOVER_BYTES: Final = 20_480
@@ -52,9 +52,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "POST", "/api/v2/recovery/approve", Caller.ANYONE, recovery.approve_state, _RECOVER_BYTES),
     Route(2, "POST", "/api/v2/recovery/rehearse", Caller.ANYONE, recovery.rehearse_recovery),
     Route(2, "GET", "/api/v2/journal", Caller.ANYONE, standing.journal_standing),
-    Route(2, "POST", "/api/v2/sign-quote", Caller.ANYONE, marbles.sign_quote, QUOTE_BYTES),
-    Route(2, "POST", "/api/v2/monotonic-counter", Caller.MARBLE, marbles.monotonic_counter),
-    Route(2, "GET", "/api/v2/replica/challenge", Caller.ANYONE, marbles.replica_challenge),
-    Route(2, "POST", "/api/v2/replica/key", Caller.ANYONE, marbles.replica_key),
-    Route(2, "POST", "/api/v2/replica/copy", Caller.ANYONE, marbles.replica_copy),
+    Route(2, "POST", "/api/v2/sign-quote", Caller.ANYONE, features.sign_quote, QUOTE_BYTES),
+    Route(2, "POST", "/api/v2/monotonic-counter", Caller.MARBLE, features.monotonic_counter),
+    Route(2, "GET", "/api/v2/replica/challenge", Caller.ANYONE, replicas.challenge),
+    Route(2, "POST", "/api/v2/replica/key", Caller.ANYONE, replicas.hand_over),
+    Route(2, "POST", "/api/v2/replica/copy", Caller.ANYONE, replicas.keep),
 )

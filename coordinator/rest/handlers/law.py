@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from coordinator.decisions.errors import UnknownUser
-from coordinator.manifest.signature import DetachedSignature, SignatureFormatError, Subject, parse_signature
+from coordinator.manifest.signature import Subject
 from coordinator.rest import errors
 from coordinator.rest.call import Call
+from coordinator.rest.handlers.approvals import read_approval
 from coordinator.service import Coordinator
 from coordinator.wire import updates, v2
 
@@ -25,7 +25,7 @@ async def update_v1(coordinator: Coordinator, call: Call) -> web.Response:
 
 
 async def update_v2(coordinator: Coordinator, call: Call) -> web.Response:
-    raw, signatures = _approved_document(call)
+    raw, signatures = read_approval(call, updates.decode, Subject.MANIFEST)
     outcome = await coordinator.updates.update(call.user, raw, signatures)
     standing = outcome.standing
     return errors.success(updates.applied(standing.missing, standing.users, standing.due, outcome.recovery_secrets))
@@ -55,7 +55,7 @@ async def acknowledge_v1(coordinator: Coordinator, call: Call) -> web.Response:
 
 
 async def acknowledge_v2(coordinator: Coordinator, call: Call) -> web.Response:
-    raw, signatures = _approved_document(call)
+    raw, signatures = read_approval(call, updates.decode, Subject.MANIFEST)
     outcome = await coordinator.updates.acknowledge(call.user, raw, signatures)
     standing = outcome.standing
     return errors.success(
@@ -71,18 +71,3 @@ async def cancel_v1(coordinator: Coordinator, call: Call) -> web.Response:
 async def cancel_v2(coordinator: Coordinator, call: Call) -> web.Response:
     await coordinator.updates.cancel(call.user)
     return errors.success({"message": updates.CANCELLED})
-
-
-def _approved_document(call: Call) -> tuple[bytes, tuple[DetachedSignature, ...]]:
-    """The document of a request and the signatures with it.  Who is nobody learns that first."""
-    nobody = UnknownUser("no certificate of a user of the manifest was shown, and the body has no signature")
-    try:
-        raw, documents = updates.decode(call.body)
-        signatures = tuple(parse_signature(document, Subject.MANIFEST) for document in documents)
-    except (v2.BodyInvalid, SignatureFormatError) as cause:
-        if not call.user:
-            raise nobody from cause
-        raise v2.BodyInvalid(str(cause)) from cause
-    if not call.user and not signatures:
-        raise nobody
-    return raw, signatures

@@ -5,13 +5,13 @@ from typing import Any
 from aiohttp import web
 
 from coordinator.clerks.readings import Asked
-from coordinator.decisions.errors import UnknownUser
-from coordinator.manifest.signature import DetachedSignature, SignatureFormatError, Subject, parse_signature
+from coordinator.manifest.signature import Subject
 from coordinator.rest import errors
 from coordinator.rest.call import Call
+from coordinator.rest.handlers.approvals import read_approval
 from coordinator.rest.handlers.secrets import documents
 from coordinator.service import Coordinator
-from coordinator.wire import read_requests, v2
+from coordinator.wire import read_requests
 
 
 async def requests(coordinator: Coordinator, _call: Call) -> web.Response:
@@ -23,7 +23,7 @@ async def ask(coordinator: Coordinator, call: Call) -> web.Response:
 
 
 async def approve(coordinator: Coordinator, call: Call) -> web.Response:
-    name, signatures = _approval(call)
+    name, signatures = read_approval(call, read_requests.decode_approval, Subject.READ_REQUEST)
     return errors.success(_standing(await coordinator.readings.approve(call.user, name, signatures)))
 
 
@@ -48,18 +48,3 @@ def _standing(asked: Asked) -> dict[str, Any]:
         granted=standing.granted,
         times_read=request.times_read,
     )
-
-
-def _approval(call: Call) -> tuple[str, tuple[DetachedSignature, ...]]:
-    """The request that is approved, and the signatures.  Who is nobody learns that first."""
-    nobody = UnknownUser("no certificate of a user of the manifest was shown, and the body has no signature")
-    try:
-        name, documents = read_requests.decode_approval(call.body)
-        signatures = tuple(parse_signature(document, Subject.READ_REQUEST) for document in documents)
-    except (v2.BodyInvalid, SignatureFormatError) as cause:
-        if not call.user:
-            raise nobody from cause
-        raise v2.BodyInvalid(str(cause)) from cause
-    if not call.user and not signatures:
-        raise nobody
-    return name, signatures

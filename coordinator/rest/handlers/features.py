@@ -1,4 +1,4 @@
-"""What is behind feature gates (contract 1.13), and what replicas ask of each other."""
+"""What is behind feature gates (contract 1.13)."""
 
 from aiohttp import web
 
@@ -6,7 +6,7 @@ from coordinator.decisions.errors import QuoteRefused
 from coordinator.rest import errors
 from coordinator.rest.call import Call
 from coordinator.service import Coordinator
-from coordinator.wire import features, replicas, v2
+from coordinator.wire import features, v2
 
 
 async def sign_quote(coordinator: Coordinator, call: Call) -> web.Response:
@@ -21,17 +21,3 @@ async def sign_quote(coordinator: Coordinator, call: Call) -> web.Response:
 async def monotonic_counter(coordinator: Coordinator, call: Call) -> web.Response:
     before = await coordinator.features.raise_counter(call.marble, *features.decode_counter(call.body))
     return errors.success(features.counter(before))
-
-
-async def replica_challenge(coordinator: Coordinator, _call: Call) -> web.Response:
-    return errors.success(replicas.challenge(coordinator.replicas.challenge()))
-
-
-async def replica_key(coordinator: Coordinator, call: Call) -> web.Response:
-    asked = replicas.decode_key_request(call.body)
-    return errors.success(replicas.handed_over(await coordinator.replicas.hand_over(asked)))
-
-
-async def replica_copy(coordinator: Coordinator, call: Call) -> web.Response:
-    await coordinator.replicas.keep(replicas.decode_copy(call.body))
-    return errors.success(None)
