@@ -107,7 +107,7 @@ class Call:
     """A call that is open.  Its message arrives in pieces; its answer leaves in pieces.
 
     path: empty until the header is understood.  request: None when no more of it is wanted.
-    ended: the client has sent all.  answer: None until there is one.
+    ended: the client has sent all.  answer: None until there is one.  kept: bytes of it that count as memory.
     """
 
     stream_id: int
@@ -117,6 +117,7 @@ class Call:
     task: asyncio.Task[None] | None = None
     deadline: asyncio.TimerHandle | None = None
     answer: Answer | None = None
+    kept: int = 0
 
     def add(self, data: bytes, limit: int) -> None:
         """Take a piece of the request.  Raises RpcError as soon as the prefix announces more than `limit` bytes."""

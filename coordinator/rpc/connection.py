@@ -256,7 +256,24 @@ class UnaryProtocol(asyncio.Protocol):
         except Exception:
             _log.exception("bug: the handler of %s failed", call.path)
             self._refuse(call, RpcError(StatusCode.INTERNAL, "internal error"))
+        size = len(call.answer.rest) if call.answer else 0
         self._send_answers()
+        self._keep(call, size)
+
+    def _keep(self, call: Call, size: int) -> None:
+        """What the peer does not take at once costs as much as what it does not finish sending; or it is dropped."""
+        if call.stream_id not in self._calls or call.answer is None or not call.answer.rest:
+            return
+        if self._memory.spend(size):
+            if self._shared_memory.spend(size):
+                call.kept = size
+                return
+            self._memory.earn(size)
+        if not self.transport.is_closing():
+            self._h2.reset_stream(call.stream_id, ErrorCodes.ENHANCE_YOUR_CALM)
+            self._forget(call)
+            self._flush()
+            self._close_if_done()
 
     def _refuse(self, call: Call, error: RpcError) -> None:
         """Answer with an error; what is still to come of the request is no longer wanted."""
@@ -321,6 +338,8 @@ class UnaryProtocol(asyncio.Protocol):
     def _forget(self, call: Call) -> None:
         del self._calls[call.stream_id]
         self._release(call)
+        self._memory.earn(call.kept)
+        self._shared_memory.earn(call.kept)
         if call.deadline:
             call.deadline.cancel()
         if call.task and call.task is not asyncio.current_task(self._loop):

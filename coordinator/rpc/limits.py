@@ -10,7 +10,8 @@ class RpcLimits:
     message: of a request.  streams: calls at a time on one connection.
     resets, control_frames: so many resets by the client (or frames that carry no call) are borne on one connection;
     each call that is answered earns some back, so that long-lived honest connections do not run out.
-    buffered, buffered_total: of requests that are not complete, on one connection and on all together.
+    buffered, buffered_total: of requests that are not complete and answers that are not taken, on one connection and on
+    all together.
     idle_seconds: without a call.  deadline_seconds: from a call's header to the last byte of its answer.
     age_seconds: after it a connection takes no new calls, and is closed when the last one is answered.
     """

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import h2.events
@@ -216,6 +217,32 @@ async def test_a_client_that_does_not_take_its_answer_is_reset_at_the_deadline(s
         while not isinstance(event := await client.until(h2.events.Event), h2.events.StreamReset):
             assert event is not None  # DataReceived, which we never acknowledge
         assert event.error_code == 8  # CANCEL
+
+
+@pytest.mark.parametrize("bound", ["buffered", "buffered_total"])
+async def test_answers_that_nobody_takes_share_a_bound(marble_door: Any, bare: Any, bound: str) -> None:
+    async def large(message: bytes, peer: Peer) -> bytes:
+        return bytes(20_000)
+
+    closed = {h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0}
+    async with marble_door(large, replace(RpcLimits(), **{bound: 50_000})) as door, bare(door.port) as client:
+        await client.until(h2.events.RemoteSettingsChanged)
+        client.h2.update_settings(closed)
+        for _ in range(5):
+            client.h2.send_data(client.open(), bytes(5), end_stream=True)
+        await client.flush()
+        dropped = [await client.until(h2.events.StreamReset) for _ in range(3)]
+        assert [11, 11, 11] == [event.error_code for event in dropped]  # ENHANCE_YOUR_CALM
+        client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 65_535})
+        client.h2.increment_flow_control_window(200_000)
+        await client.flush()
+        for _ in range(2):  # those that were kept
+            assert "0" == (await client.trailers())["grpc-status"]
+        for _ in range(5):  # at once, as an honest client takes them
+            client.h2.send_data(client.open(), bytes(5), end_stream=True)
+        await client.flush()
+        for _ in range(5):
+            assert "0" == (await client.trailers())["grpc-status"]
 
 
 async def test_a_frame_longer_than_allowed_is_cut_off_at_its_header(survives: Any) -> None:
