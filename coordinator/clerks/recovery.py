@@ -30,7 +30,7 @@ from coordinator.recovery.errors import (
 from coordinator.recovery.gathering import Gathering, Submission
 from coordinator.recovery.owner_key import OAEP, encode_owner_key, open_oaep
 from coordinator.recovery.plan import Plan, decode_plan
-from coordinator.recovery.statement import WaitingState
+from coordinator.recovery.statement import WaitingState, describe
 from coordinator.state.events import EventFormatError, encode_event
 from coordinator.state.model import Custody, State
 from coordinator.state.phase import Ask
@@ -234,8 +234,9 @@ class Recovery:
         admit(desk.state, Ask.RECOVER)
         opened, state = await desk.in_thread(self._open_again)
         against = desk.objections(opened, state)
-        if against.text != approvals.why or opened.journal.head.link != approvals.state.link:
-            raise OtherState("the state is another one now than the one that was approved")
+        _check_same_state(opened, approvals.state)
+        if against.text != approvals.why:
+            raise OtherState("what speaks against the state is another thing now than what was approved")
         events = list(accepted(against, approvals.given, now=desk.env.clock()))
         if await desk.in_thread(lambda: desk.is_another_program(opened, state)):
             root = await desk.in_thread(lambda: desk.renewed_root(state))
@@ -256,8 +257,9 @@ class Recovery:
         return opened, self._desk.read(opened)
 
     def _open(self, gathering: Gathering) -> tuple[Opened, State]:
-        """Open, read, and compare what the journal says of its owners with what stood beside it.  Slow."""
+        """Open, read, and compare it with the state that waited, and its owners with those beside it.  Slow."""
         opened = self._desk.env.vault.recover(gathering.secret())
+        _check_same_state(opened, gathering.state)
         state = self._desk.read(opened)
         check_same_plan(state, gathering.plan)
         return opened, state
@@ -272,6 +274,13 @@ class Recovery:
             desk.env.observer.warning("R430 recovered, but nothing of this machine seals the state", reason=str(cause))
         else:
             desk.env.observer.info("state sealed anew", sources=sources)
+
+
+def _check_same_state(opened: Opened, waited: WaitingState) -> None:
+    """The storage is the host's, who can exchange what lies there while owners speak.  Raises OtherState."""
+    head = opened.journal.head
+    if (found := WaitingState(opened.journal.journal_id, head.sequence, head.link)) != waited:
+        raise OtherState(f"the state is another one now: expected {describe(waited)}, got {describe(found)}")
 
 
 def _words_for_the_state(gathering: Gathering) -> Mapping[str, bytes]:

@@ -1,13 +1,19 @@
-"""A host that writes a whole journal, under a manifest that others agreed on, and splits its key among friends."""
+"""A host that writes a whole journal, under a manifest that others agreed on, and splits its key among friends; and one
+that exchanges a state while its owners recover it."""
 
+import copy
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from coordinator.clerks.manifests import custody_of
 from coordinator.decisions.errors import RecoveryRefused
 from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId, wrap
+from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sources import name_of_machine
 from coordinator.journal.sqlite import SqliteStorage
@@ -17,7 +23,7 @@ from coordinator.recovery.plan import encode_plan
 from coordinator.recovery.prepare import Prepared, prepare
 from coordinator.recovery.statement import WaitingState, statement
 from coordinator.service import Coordinator
-from coordinator.state.events import RecoveryPrepared, decode_event, encode_event
+from coordinator.state.events import RecoveryPrepared, RecoveryRehearsed, decode_event, encode_event
 from coordinator.state.phase import Phase
 from coordinator.state.replay import prepared_event
 from tests.support.owners import OwnerOfShare, owner
@@ -88,3 +94,44 @@ async def test_a_journal_is_recovered_by_the_owners_of_its_manifest_and_by_nobod
         assert isinstance(refusal, RecoveryRefused)
         assert "other owners than its manifest" in str(refusal)
     assert Phase.ACCEPTING_MARBLES is await recovered(house, bodies, named)
+
+
+class Disk(MemoryStorage):
+    """A host's, who can put back what was there before while a coordinator uses it."""
+
+    def put_back(self, older: "Disk") -> None:
+        self.__dict__.update(copy.deepcopy(older.__dict__))
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+async def test_a_state_that_is_exchanged_while_its_owners_recover_another_one_is_not_opened(
+    house: House, tmp_path: Path, exchanged: bool
+) -> None:
+    """They have signed for the newest; the host puts back an older one before the last share comes."""
+    named = [owner(tmp_path, name) for name in ("alice", "bob")]
+    keys = {one.name: one.private.public_key() for one in named}
+    pems = json.dumps({one.name: one.pem for one in named})
+    bodies = await journal_of(house, house.manifest(more=f"RecoveryKeys: {pems}\n"))
+    prepared, disk = prepare(keys, 0, draw), Disk()
+    wrapped = {RECOVERY: wrap(KEY, prepared.secret, RECOVERY, ID, draw(12))}
+    notes = {RECOVERY: encode_plan(prepared.plan)}
+    records = [_with_owners(body, prepared) for body in bodies]
+    journal = Journal.create(disk, KEY, records, journal_id=ID, wrapped_keys=wrapped, notes=notes, entropy=draw)
+    older = copy.deepcopy(disk)
+    await journal.append([encode_event(RecoveryRehearsed(1, "alice"))])
+    newest = WaitingState(ID, journal.head.sequence, journal.head.link)
+    await journal.close()
+
+    coordinator = Coordinator(replace(house.environment(house.issuer()), vault=Vault(disk, (), draw)))
+    first, last = named
+    for one in (first, last):
+        share = one.opener.open(prepared.envelopes[one.name])
+        given = Submission(share, one.opener.prove(statement(newest, share), share), newest)
+        if one is last and exchanged:
+            disk.put_back(older)
+            with pytest.raises(RecoveryRefused, match="another one now"):
+                await coordinator.recovery.submit(given)
+        else:
+            await coordinator.recovery.submit(given)
+    assert (Phase.RECOVERY if exchanged else Phase.ACCEPTING_MARBLES) is coordinator.phase
+    await coordinator.close()
