@@ -18,7 +18,7 @@ from attestation.verify import Verifier
 from bench.documents import marble_type
 from coordinator.config import Config
 from coordinator.desk import Desk, Environment
-from coordinator.journal.archive import EvidenceFolder, Retention
+from coordinator.journal.segments import EvidenceFolder, Retention
 from coordinator.journal.source import Environment as KeyOfEnvironment
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault

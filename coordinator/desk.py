@@ -29,8 +29,9 @@ from coordinator.journal.archive import Kept
 from coordinator.journal.codes import OLDER_STATE
 from coordinator.journal.errors import JournalError, KeySourceFailed
 from coordinator.journal.handover import Held
-from coordinator.journal.journal import Journal, NoJournal
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import JournalId
+from coordinator.journal.keyring import NoJournal
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Locked, NewKeys, Opened, Vault
 from coordinator.journal.witness import Head

@@ -11,9 +11,10 @@ from attestation.endorsements import Endorsements, parse_bundle
 from attestation.issue import Issuer, find_issuer
 from attestation.verify import Verifier
 from coordinator.config import Config, ConfigInvalid
-from coordinator.journal.archive import NO_ARCHIVES, EvidenceFolder, Retention
+from coordinator.journal.archive import NO_ARCHIVES
 from coordinator.journal.configured import key_sources, witness
 from coordinator.journal.handover import Held
+from coordinator.journal.segments import EvidenceFolder, Retention
 from coordinator.journal.source import KeySource
 from coordinator.journal.sources import name_of_machine
 from coordinator.journal.storage import Storage

@@ -34,7 +34,7 @@ from coordinator.decisions.errors import LeaderNotAccepted, ProgramNotAccepted
 from coordinator.decisions.succession import leader_not_accepted
 from coordinator.journal.errors import JournalError
 from coordinator.journal.handover import Held, open_sealed, prove
-from coordinator.journal.journal import keyring_of
+from coordinator.journal.keyring import keyring_of
 from coordinator.journal.sources import Sources
 from coordinator.machine import Machine
 from coordinator.manifest.coordinators import accepted

@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.cluster.api import Api
-from coordinator.journal.archive import segments_in
 from coordinator.journal.chain import Chain, check_chain
 from coordinator.journal.copy import EVIDENCE, Copied, copy_state, read_chain
 from coordinator.journal.errors import BackupRefused, StorageFailed
 from coordinator.journal.folder import sync_folder
-from coordinator.journal.journal import NoJournal, keyring_of, read_keyring
 from coordinator.journal.key import JournalId
+from coordinator.journal.keyring import NoJournal, keyring_of, read_keyring
 from coordinator.journal.kubernetes import KubernetesStorage, read_unclaimed
 from coordinator.journal.record import Entropy
 from coordinator.journal.restoration import RESTORED, Restoration, encode_restoration
+from coordinator.journal.segments import segments_in
 from coordinator.journal.sqlite import DATABASE_NAME, SqliteStorage
 from coordinator.journal.storage import Storage, Stored
 

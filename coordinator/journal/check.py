@@ -8,11 +8,12 @@ from pathlib import Path
 
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import recognise
-from coordinator.journal.archive import read_archive
 from coordinator.journal.copy import EVIDENCE
 from coordinator.journal.errors import JournalUnreadable, KeyUnusable
-from coordinator.journal.journal import Journal, NoJournal, archive_key, read_keyring
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.keyring import NoJournal, read_keyring
+from coordinator.journal.segments import read_archive
 from coordinator.journal.source import KeySource
 from coordinator.journal.sources import Sources
 from coordinator.journal.sqlite import SqliteStorage
@@ -46,7 +47,7 @@ def look_inside(folder: Path, sources: Sequence[KeySource], machine: str) -> Ins
             raise KeyUnusable("journal", "one with records", "an empty one")
         data_key = _open(keyring.wrapped_keys, keyring.journal_id, Sources(tuple(sources), machine))
         _, bodies = Journal.open(storage, data_key)
-        kept_key = archive_key(storage.read_meta(), data_key, keyring.journal_id)
+        kept_key = keyring.archive_key(data_key)
     finally:
         storage.close()
     try:

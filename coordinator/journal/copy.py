@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from coordinator.journal.archive import segments_in
 from coordinator.journal.chain import Chain, check_chain
 from coordinator.journal.errors import BrokenLink, StorageFailed
+from coordinator.journal.segments import segments_in
 from coordinator.journal.sqlite import DATABASE_NAME, SqliteStorage
 
 T = TypeVar("T")

@@ -5,8 +5,8 @@ One committer thread writes.  While it does, appends wait in order; the next wri
 `append` returns, and is durable when the future that it returned is done.
 
 What is to be kept beside the records, for a later look, is durable before they are; a witness is told of them after
-that, and before anybody is (witness.py).  If a write fails the journal is
-broken for good: memory may be ahead of it, so the process must stop serving.
+that, and before anybody is (witness.py).  If a write fails the journal is broken for good: memory may be ahead of it,
+so the process must stop serving.
 """
 
 import asyncio
@@ -21,66 +21,14 @@ from typing import Final
 
 from coordinator.journal import record
 from coordinator.journal.archive import NO_ARCHIVES, Archive, Archives, Kept
-from coordinator.journal.errors import BrokenLink, JournalError, StorageFailed, WrongKey
+from coordinator.journal.chain import follow, head_before
+from coordinator.journal.errors import JournalError, StorageFailed, WrongKey
 from coordinator.journal.handover import Held
-from coordinator.journal.key import JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
+from coordinator.journal.key import NONCE_BYTES, DataKey, JournalId
+from coordinator.journal.keyring import archive_note, keyring_of, named_keys, named_values
 from coordinator.journal.record import Entropy, Flags, Position
 from coordinator.journal.storage import Storage
 from coordinator.journal.witness import NO_WITNESS, Head, Memory, Witness, doubt
-
-
-@dataclass(frozen=True, slots=True)
-class Keyring:
-    """What a storage says of its journal before any key is there.
-
-    wrapped_keys: name of the key source ("cce", …) to the data key as that source wrapped it.
-    notes: whatever else was kept in clear, by name.  check: what tells its data key from others.
-    Nothing of it is proven before `Journal.open`.
-    """
-
-    journal_id: JournalId
-    wrapped_keys: Mapping[str, bytes]
-    notes: Mapping[str, bytes]
-    check: bytes
-
-    def is_opened_by(self, held: Held) -> bool:
-        """Whether this is the key, as far as the storage says."""
-        return held.journal_id == self.journal_id and held.data_key.check_value(self.journal_id) == self.check
-
-
-class NoJournal:
-    """The storage is empty."""
-
-
-def read_keyring(storage: Storage) -> Keyring | NoJournal:
-    """Which keys may open the journal in `storage`.  Raises StorageFailed, and BrokenLink if it names no journal id."""
-    meta = storage.read_meta()
-    return keyring_of(meta) if meta else NoJournal()
-
-
-def keyring_of(meta: Mapping[str, bytes]) -> Keyring:
-    """The same of named values that were read already.  Raises BrokenLink if they name no journal id."""
-    return Keyring(
-        _journal_id(meta),
-        _without_prefix(_KEY_PREFIX, meta),
-        _without_prefix(_NOTE_PREFIX, meta),
-        meta.get(_CHECK, b""),
-    )
-
-
-def unproven_head(storage: Storage) -> Head:
-    """Where the journal in `storage` says that it ends: no key is needed, and nothing of it is proven.
-
-    Raises BrokenLink if it holds no record, StorageFailed.
-    """
-    stored = storage.read()
-    journal_id = _journal_id(stored.meta)
-    if not stored.records:
-        raise BrokenLink(0, "record", "the first record", "an empty journal")
-    position = record.first_position(journal_id, stored.records[0])
-    for sealed in stored.records:
-        position = position.after(sealed)
-    return _head(position)
 
 
 class Journal:
@@ -140,10 +88,9 @@ class Journal:
             raise ValueError("a journal begins with at least one record")
         start = record.genesis(journal_id)
         records, links, position = _seal(data_key, start, Flags.NONE, bodies, entropy)
-        meta = {_ID: journal_id, _CHECK: data_key.check_value(journal_id)}
         memory = witness.of(journal_id, data_key)
-        memory.begin(_head(position))
-        storage.create(meta | _with_prefix(_KEY_PREFIX, wrapped_keys) | _with_prefix(_NOTE_PREFIX, notes), records)
+        memory.begin(head_before(position))
+        storage.create(named_values(journal_id, data_key, wrapped_keys, notes), records)
         keys = _Keys(journal_id, data_key, data_key)
         journal = cls(storage, keys, archives.open(journal_id, data_key), memory, entropy, position, len(records))
         journal._links.extend(links)
@@ -165,31 +112,23 @@ class Journal:
         WitnessFailed.  An older state of the whole storage is proven too: `doubt` says what the witness says of it.
         """
         stored = storage.read()
-        journal_id = _journal_id(stored.meta)
-        check = data_key.check_value(journal_id)
-        if check != stored.meta.get(_CHECK):
-            raise WrongKey(stored.meta.get(_CHECK, b"").hex() or "none", check.hex())
-        if not stored.records:
-            raise BrokenLink(0, "record", "the first record", "an empty journal")
-        position = record.first_position(journal_id, stored.records[0])
+        keyring = keyring_of(stored.meta)
+        journal_id, check = keyring.journal_id, data_key.check_value(keyring.journal_id)
+        if check != keyring.check:
+            raise WrongKey(keyring.check.hex() or "none", check.hex())
         bodies: list[bytes] = []
-        links = [position.previous]
-        flags = Flags.NONE
-        for sealed in stored.records:
+
+        def keep_body(position: Position, sealed: bytes) -> Flags:
             opened = record.open_record(data_key, position, sealed)
-            flags = opened.flags
-            if flags & Flags.SNAPSHOT and bodies:
-                raise BrokenLink(position.sequence, "place", "nothing before a snapshot", f"{len(bodies)} records")
             bodies.append(opened.body)
-            position = opened.after
-            links.append(position.previous)
-        if flags & Flags.CONTINUES:
-            raise BrokenLink(position.sequence, "record", "the rest of the append before it", "the journal's end")
-        keys = _Keys(journal_id, data_key, archive_key(stored.meta, data_key, journal_id))
+            return opened.flags
+
+        places = list(follow(journal_id, stored.records, keep_body))
+        keys = _Keys(journal_id, data_key, keyring.archive_key(data_key))
         archive = archives.open(journal_id, keys.archive)
         memory = witness.of(journal_id, keys.archive)
-        journal = cls(storage, keys, archive, memory, entropy, position, len(bodies))
-        journal._links.extend(links)
+        journal = cls(storage, keys, archive, memory, entropy, places[-1], len(bodies))
+        journal._links.extend(place.previous for place in places)
         journal._look_back()
         return journal, bodies
 
@@ -206,7 +145,7 @@ class Journal:
     @property
     def head(self) -> Head:
         """The last durable record; kept elsewhere, it shows a rollback later."""
-        return _head(self._position)
+        return head_before(self._position)
 
     @property
     def doubt(self) -> str:
@@ -255,14 +194,8 @@ class Journal:
         if not bodies:
             raise ValueError("a snapshot holds at least one record")
         keys = self._keys
-        nonce = self._entropy(record.NONCE_BYTES)
-        archive = {_ARCHIVE: wrap(keys.archive, data_key.secret, _ARCHIVE, keys.journal_id, nonce)}
-        meta = {
-            _ID: keys.journal_id,
-            _CHECK: data_key.check_value(keys.journal_id),
-            **_with_prefix(_KEY_PREFIX, wrapped_keys),
-            **_with_prefix(_NOTE_PREFIX, {**notes, **archive}),
-        }
+        archive = archive_note(keys.archive, data_key, keys.journal_id, self._entropy(NONCE_BYTES))
+        meta = named_values(keys.journal_id, data_key, wrapped_keys, {**notes, **archive})
         return self._enqueue(bodies, (), _Snapshot(data_key, meta))
 
     @property
@@ -286,7 +219,7 @@ class Journal:
         """
         if self._broken is not None:
             raise self._broken.with_traceback(None)
-        meta = {_KEY_PREFIX + name: wrapped}
+        meta = named_keys({name: wrapped})
         return asyncio.get_running_loop().run_in_executor(self._thread, self._storage.put_meta, meta)
 
     async def failure(self) -> JournalError:
@@ -349,7 +282,7 @@ class Journal:
         elif group:
             self._storage.append(group, expected_head=start.sequence - 1)
         if group:
-            self._tell(_head(position))
+            self._tell(head_before(position))
         return _Written(position, len(group) if replaces else self._length + len(group), links)
 
     def _look_back(self) -> None:
@@ -436,37 +369,11 @@ def _seal(
     records, links = [], []
     for left, body in zip(range(len(bodies) - 1, -1, -1), bodies, strict=True):
         here = flags | Flags.CONTINUES if left else flags
-        records.append(record.seal_record(data_key, position, here, body, entropy(record.NONCE_BYTES)))
+        records.append(record.seal_record(data_key, position, here, body, entropy(NONCE_BYTES)))
         position = position.after(records[-1])
         links.append(position.previous)
         flags = Flags.NONE
     return records, links, position
-
-
-def _head(position: Position) -> Head:
-    """Of a journal whose next record stands here."""
-    return Head(position.sequence - 1, position.previous)
-
-
-def archive_key(meta: Mapping[str, bytes], data_key: DataKey, journal_id: JournalId) -> DataKey:
-    """The key of the archive: the data key, unless that was changed since.  Raises KeyUnusable."""
-    wrapped = meta.get(_NOTE_PREFIX + _ARCHIVE)
-    return data_key if wrapped is None else unwrap(wrapped, data_key.secret, journal_id)
-
-
-def _journal_id(meta: Mapping[str, bytes]) -> JournalId:
-    journal_id = meta.get(_ID, b"")
-    if len(journal_id) != JOURNAL_ID_BYTES:
-        raise BrokenLink(0, "journal id", f"{JOURNAL_ID_BYTES} bytes", f"{len(journal_id)} bytes")
-    return JournalId(journal_id)
-
-
-def _with_prefix(prefix: str, values: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {prefix + name: value for name, value in values.items()}
-
-
-def _without_prefix(prefix: str, meta: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name.removeprefix(prefix): value for name, value in meta.items() if name.startswith(prefix)}
 
 
 def _as_journal_error(failure: BaseException) -> JournalError:
@@ -479,8 +386,3 @@ def _as_journal_error(failure: BaseException) -> JournalError:
 
 
 _LINKS_KNOWN: Final = 4_096
-_ID: Final = "journal-id"
-_CHECK: Final = "key-check"
-_ARCHIVE: Final = "archive"
-_KEY_PREFIX: Final = "key/"
-_NOTE_PREFIX: Final = "note/"

@@ -24,6 +24,8 @@ JournalId = NewType("JournalId", bytes)
 
 DATA_KEY_BYTES: Final = 32
 JOURNAL_ID_BYTES: Final = 16
+NONCE_BYTES: Final = 12
+"""Of AES-GCM, wherever this room uses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,13 @@ def parse_wrapped(raw: bytes) -> WrappedKey:
     if raw[:1] != bytes((_VERSION,)):
         raise KeyUnusable("version", f"{_VERSION:02x}", raw[:1].hex() or "nothing")
     mode_end = 2 + raw[1] if len(raw) > 1 else 2
-    length = mode_end + JOURNAL_ID_BYTES + _NONCE_BYTES + DATA_KEY_BYTES + 16
+    length = mode_end + JOURNAL_ID_BYTES + NONCE_BYTES + DATA_KEY_BYTES + 16
     if len(raw) != length:
         raise KeyUnusable("wrapped key", f"{length} bytes", f"{len(raw)} bytes")
     if not raw[2:mode_end].isascii():
         raise KeyUnusable("mode", "ASCII text", raw[2:mode_end].hex())
     header_end = mode_end + JOURNAL_ID_BYTES
-    nonce_end = header_end + _NONCE_BYTES
+    nonce_end = header_end + NONCE_BYTES
     return WrappedKey(
         raw[2:mode_end].decode("ascii"),
         JournalId(raw[mode_end:header_end]),
@@ -103,6 +105,5 @@ def _cipher(sealing_key: bytes, journal_id: JournalId) -> AESGCM:
 
 
 _VERSION: Final = 1
-_NONCE_BYTES: Final = 12
 _WRAP_LABEL: Final = b"enclasp journal key wrapping v1"
 _CHECK_LABEL: Final = b"enclasp journal key check v1"

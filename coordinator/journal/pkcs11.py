@@ -18,7 +18,7 @@ from pkcs11.exceptions import NoSuchKey, PKCS11Error
 from pkcs11.mechanisms import GCMParams
 
 from coordinator.journal.errors import KeySourceFailed, KeyUnusable
-from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId
+from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, NONCE_BYTES, DataKey, JournalId
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Pkcs11Token:
     def wrap(self, data_key: DataKey, mode: str, journal_id: JournalId) -> bytes:
         """As `KeySource.wrap`; makes the token's key if there is none.  Raises KeySourceFailed."""
         header = bytes((_VERSION,)) + journal_id
-        nonce = self._entropy(_NONCE_BYTES)
+        nonce = self._entropy(NONCE_BYTES)
         with self._session() as session:
             try:
                 key: Any = session.get_key(object_class=ObjectClass.SECRET_KEY, label=self._access.key)
@@ -87,8 +87,7 @@ def _gcm(nonce: bytes, header: bytes) -> GCMParams:
 
 
 _VERSION: Final = 1
-_NONCE_BYTES: Final = 12
 _HEADER_BYTES: Final = 1 + JOURNAL_ID_BYTES
-_NONCE_END: Final = _HEADER_BYTES + _NONCE_BYTES
+_NONCE_END: Final = _HEADER_BYTES + NONCE_BYTES
 _WRAPPED_BYTES: Final = _NONCE_END + DATA_KEY_BYTES + 16
 _PRIVATE: Final = {Attribute.EXTRACTABLE: False, Attribute.SENSITIVE: True}

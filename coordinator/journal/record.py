@@ -20,13 +20,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from coordinator.journal.errors import BrokenLink
-from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.key import NONCE_BYTES, DataKey, JournalId
 
 Entropy = Callable[[int], bytes]
 """Gives that many random bytes."""
 
 LINK_BYTES: Final = 32
-NONCE_BYTES: Final = 12
 VERSION: Final = 1
 
 

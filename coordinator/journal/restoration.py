@@ -4,7 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-RESTORED: Final = "note/restored"
+from coordinator.journal.keyring import note_name
+
+RESTORED: Final = note_name("restored")
 """Name in the storage.  It stands in clear, so it proves nothing: it makes an honest operator's act visible."""
 LONGEST_REASON: Final = 500
 

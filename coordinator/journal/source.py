@@ -6,9 +6,7 @@ from typing import Final, Protocol
 from attestation.errors import NoSealingKey
 from attestation.issue import Issuer
 from coordinator.journal.errors import KeyUnusable
-from coordinator.journal.key import DataKey, JournalId, parse_wrapped, unwrap, wrap
-
-NONCE_BYTES: Final = 12
+from coordinator.journal.key import NONCE_BYTES, DataKey, JournalId, parse_wrapped, unwrap, wrap
 
 
 class KeySource(Protocol):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from coordinator.journal.archive import NO_ARCHIVES, Archives
+from coordinator.journal.chain import unproven_head
 from coordinator.journal.errors import (
     JournalError,
     KeySourceFailed,
@@ -15,8 +16,9 @@ from coordinator.journal.errors import (
     WrongKey,
 )
 from coordinator.journal.handover import Held
-from coordinator.journal.journal import Journal, NoJournal, read_keyring, unproven_head
-from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, DataKey, JournalId, unwrap, wrap
+from coordinator.journal.journal import Journal
+from coordinator.journal.key import DATA_KEY_BYTES, JOURNAL_ID_BYTES, NONCE_BYTES, DataKey, JournalId, unwrap, wrap
+from coordinator.journal.keyring import NoJournal, named_keys, read_keyring
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.record import Entropy
 from coordinator.journal.restoration import RESTORED, Restoration, decode_restoration
@@ -28,7 +30,6 @@ from coordinator.recovery.plan import encode_plan
 from coordinator.recovery.prepare import Prepared
 
 RECOVERY: Final = "recovery"
-_NONCE_BYTES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class Vault:
         Raises NoSealingKey, KeySourceFailed, StorageFailed.
         """
         wrapped = self._sources.wrap(opened.held, mode, sources)
-        self._storage.put_meta({f"key/{name}": value for name, value in wrapped.items()})
+        self._storage.put_meta(named_keys(wrapped))
 
     def new_keys(self, journal_id: JournalId, mode: str, sources: Sequence[str], recovery: Prepared | None) -> NewKeys:
         """A data key that nobody had before, wrapped for this machine's sources and for the owners.
@@ -129,7 +130,7 @@ class Vault:
         data_key = DataKey(self._entropy(DATA_KEY_BYTES))
         wrapped, notes = self._sources.wrap(Held(journal_id, data_key), mode, sources), dict[str, bytes]()
         if recovery is not None:
-            nonce = self._entropy(_NONCE_BYTES)
+            nonce = self._entropy(NONCE_BYTES)
             wrapped[RECOVERY] = wrap(data_key, recovery.secret, RECOVERY, journal_id, nonce)
             notes[RECOVERY] = encode_plan(recovery.plan)
         return NewKeys(data_key, wrapped, notes)

@@ -20,7 +20,8 @@ from coordinator.client.verify import Expectation, verify_root
 from coordinator.decisions.errors import AnotherState, ProgramNotAccepted, SelfNotAccepted
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.journal.handover import Held, open_sealed
-from coordinator.journal.journal import Journal, keyring_of
+from coordinator.journal.journal import Journal
+from coordinator.journal.keyring import keyring_of
 from coordinator.journal.restoration import RESTORED, Restoration, encode_restoration
 from coordinator.journal.since import SINCE_BYTES
 from coordinator.journal.source import Environment as KeyOfEnvironment

@@ -13,9 +13,9 @@ from attestation.endorsements import parse_bundle
 from attestation.evidence import recognise
 from attestation.issue import find_issuer
 from attestation.verify import Verifier
-from coordinator.journal.archive import read_archive
-from coordinator.journal.journal import Keyring, read_keyring
 from coordinator.journal.key import parse_wrapped, unwrap
+from coordinator.journal.keyring import Keyring, read_keyring
+from coordinator.journal.segments import read_archive
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.program import own_program
 from coordinator.state.kept_evidence import decode_kept

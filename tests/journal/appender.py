@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from coordinator.journal.errors import JournalError
-from coordinator.journal.journal import Journal, NoJournal, read_keyring
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.journal.sqlite import SqliteStorage
 
 KEY = DataKey(b"k" * 32)

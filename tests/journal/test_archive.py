@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.journal.archive import EvidenceFolder, Kept, Retention, Segments, read_archive, segments_in
+from coordinator.journal.archive import Kept
 from coordinator.journal.errors import ArchiveBroken, StorageFailed
 from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
 from coordinator.journal.memory import MemoryStorage
+from coordinator.journal.segments import EvidenceFolder, Retention, Segments, read_archive, segments_in
 
 DAY = 24 * 3600 * 1000
 PLENTY = Retention(days=30, bytes_=64_000_000)

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.journal.archive import EvidenceFolder, Kept, Retention, read_archive
+from coordinator.journal.archive import Kept
 from coordinator.journal.backup import back_up, opened, restore
 from coordinator.journal.chain import check_chain
 from coordinator.journal.copy import copy_state, read_chain
 from coordinator.journal.errors import BackupRefused, BrokenLink, StorageFailed, StorageInUse
-from coordinator.journal.journal import Journal, NoJournal, read_keyring
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.journal.restoration import RESTORED, Restoration, decode_restoration
+from coordinator.journal.segments import EvidenceFolder, Retention, read_archive
 from coordinator.journal.sqlite import SqliteStorage
 
 KEY = DataKey(b"k" * 32)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.journal.errors import BrokenLink, Conflict, JournalError, StorageFailed, WrongKey
-from coordinator.journal.journal import Journal, Keyring, NoJournal, read_keyring
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.keyring import Keyring, NoJournal, read_keyring
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.storage import Storage, Stored
 

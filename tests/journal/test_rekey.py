@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.journal.archive import EvidenceFolder, Kept, Retention
+from coordinator.journal.archive import Kept
 from coordinator.journal.errors import JournalError, WrongKey
-from coordinator.journal.journal import Journal, NoJournal, read_keyring
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.journal.memory import MemoryStorage
+from coordinator.journal.segments import EvidenceFolder, Retention
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.storage import Storage
 

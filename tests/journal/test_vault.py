@@ -12,7 +12,7 @@ from attestation.evidence import Evidence
 from attestation.issue import Issuer
 from attestation.kinds import Kind
 from coordinator.journal.errors import StorageFailed, WriteUncertain
-from coordinator.journal.journal import NoJournal
+from coordinator.journal.keyring import NoJournal
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.source import Environment
 from coordinator.journal.sqlite import SqliteStorage

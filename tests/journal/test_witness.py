@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from coordinator.journal.errors import JournalError, WitnessFailed
-from coordinator.journal.journal import Journal, NoJournal, read_keyring
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.witness import Head, NothingRemembered, doubt
 

@@ -14,8 +14,9 @@ from coordinator.cluster.account import Account
 from coordinator.cluster.api import ClusterApi
 from coordinator.journal.errors import Conflict, StorageFailed, StorageInUse
 from coordinator.journal.head_object import CHUNK_BYTES, TAIL_BYTES
-from coordinator.journal.journal import Journal, NoJournal, read_keyring
+from coordinator.journal.journal import Journal
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.journal.kubernetes import KubernetesStorage
 from coordinator.journal.storage import EMPTY_HEAD
 from tests.kubernetes.accounts import ControlPlane, NewAccount, draw
