@@ -32,7 +32,7 @@ from coordinator.client.verify import (
 )
 from coordinator.decisions.errors import LeaderNotAccepted, ProgramNotAccepted
 from coordinator.decisions.succession import leader_not_accepted
-from coordinator.journal.errors import JournalError
+from coordinator.journal.errors import JournalError, KeySourceFailed
 from coordinator.journal.handover import Held, open_sealed, prove
 from coordinator.journal.keyring import keyring_of
 from coordinator.journal.sources import Sources
@@ -117,7 +117,7 @@ class Successor:
         evidence = machine.issuer.issue(bound.report_data)
         answer = client.replica_key(KeyRequest(challenge, recipient, evidence.raw))
         held = open_sealed(key, answer.sealed, since)
-        with contextlib.suppress(NoSealingKey):  # then it can lead only while another that opens the state lives
+        with contextlib.suppress(NoSealingKey, KeySourceFailed):  # then it leads only after one that opens the state
             for slot, wrapped in self._sources.wrap(held, answer.mode, answer.sources).items():
                 client.replica_keep(WrappedCopy(slot, wrapped, prove(held, slot, wrapped)))
         return held

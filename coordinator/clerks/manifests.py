@@ -105,13 +105,17 @@ class Manifests:
         return manifest
 
     def _check_sealing(self, manifest: Manifest) -> None:
-        """Raises ManifestInvalid if this environment has no key for the manifest's seal mode."""
+        """Raises ManifestInvalid if this environment has no key for the manifest's seal mode, or a source fails."""
         try:
             self._desk.env.vault.check(manifest.config.seal_mode.value, key_source_names(manifest))
-        except (NoSealingKey, KeySourceFailed) as cause:
-            hint = JOURNAL_CODES[NO_SEALING_KEY][1]
-            finding = Finding(NO_SEALING_KEY, Severity.ERROR, 1, 1, "/Config/SealMode", str(cause), hint)
-            raise ManifestInvalid("manifest", (finding,)) from cause
+        except NoSealingKey as cause:
+            raise _unsealed(NO_SEALING_KEY, "/Config/SealMode", str(cause)) from cause
+        except KeySourceFailed as cause:
+            raise _unsealed(cause.code, "/Config/KeySources", f"{cause.source}: {cause.reason}") from cause
+
+
+def _unsealed(code: str, path: str, message: str) -> ManifestInvalid:
+    return ManifestInvalid("manifest", (Finding(code, Severity.ERROR, 1, 1, path, message, JOURNAL_CODES[code][1]),))
 
 
 def custody_of(prepared: Prepared) -> Custody:

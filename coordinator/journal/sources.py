@@ -50,7 +50,7 @@ class Sources:
         known = {source.name: source for source in self.sources}
         for name in names:
             if name not in known:
-                raise NoSealingKey(f"key source {name}: this coordinator's configuration has none")
+                raise KeySourceFailed(f"key source {name}", "this coordinator's configuration has none")
         before, journal_id = b"", held.journal_id
         if held.since is not None:
             before, journal_id = _HANDED + encode_since(held.since), bind(held.since, journal_id)

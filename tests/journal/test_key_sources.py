@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attestation.errors import NoSealingKey
 from coordinator.journal.errors import KeySourceFailed, KeyUnusable
 from coordinator.journal.key import DataKey, JournalId
 from coordinator.journal.sqlite import SqliteStorage
@@ -149,7 +148,7 @@ async def test_any_of_several_sources_opens_the_same_journal(tmp_path: Path, tct
 
 def test_a_source_that_is_not_configured_is_refused_by_name(tmp_path: Path) -> None:
     vault = vault_of(tmp_path, Machine(b"one"))
-    with pytest.raises(NoSealingKey, match="key source tpm: this coordinator's configuration has none"):
+    with pytest.raises(KeySourceFailed, match="key source tpm: this coordinator's configuration has none"):
         vault.check("ProductKey", ["cce", "tpm"])
     vault.check("Disabled", ["tpm"])
     vault.close()
