@@ -52,16 +52,16 @@ def may_serve(state: State, found: Objections) -> bool:
     return state.deployment.custody is None and found.note is not None
 
 
-def accepted(found: Objections, words: Mapping[str, bytes], *, now: datetime) -> tuple[Event, ...]:
+def accepted(found: Objections, words: Mapping[str, bytes], *, now: datetime, nonce: bytes = b"") -> tuple[Event, ...]:
     """What is remembered when it is served all the same; nothing where nothing speaks against it.
 
-    words: signatures of its owners, by name.
+    words: signatures of its owners, by name.  nonce: what they were asked with; empty where they gave shares.
     """
     now_ms, note = int(now.timestamp() * 1000), found.note
     events: list[Event] = []
     if found.witness or words:
         approvals = tuple(OwnersWord(owner, words[owner]) for owner in sorted(words))
-        events.append(OlderStateAccepted(now_ms, found.head.sequence, found.head.link, found.text, approvals))
+        events.append(OlderStateAccepted(now_ms, found.head.sequence, found.head.link, found.text, approvals, nonce))
     if note is not None:
         events.append(StateRestored(now_ms, note.time_ms, note.sequence, note.reason))
     return tuple(events)

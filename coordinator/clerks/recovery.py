@@ -47,8 +47,9 @@ _NONCE_BYTES: Final = 32
 class Standing:
     """Where recovery stands.  waiting: None where nothing waits; custody: None where the state is not open.
 
-    given: owners whose shares, or approvals, are there.  nonce: the question of the next rehearsal, empty where nothing
-    waits for one.  doubt: why the state that waits may not be the newest; then approvals are awaited and not shares.
+    given: owners whose shares, or approvals, are there.  nonce: the question of the next rehearsal, or of the approvals
+    that are awaited; empty where shares are.
+    doubt: why the state that waits may not be the newest; then approvals are awaited and not shares.
     """
 
     plan: Plan
@@ -79,7 +80,7 @@ class Recovery:
             return Standing(self._gathering.plan, self._gathering.state, tuple(self._gathering.given), None, b"")
         if self._desk.doubted is not None and (approvals := self._approvals) is not None:
             given, doubt = tuple(approvals.given), approvals.why
-            return Standing(approvals.plan, approvals.state, given, self._desk.doubted.custody, b"", doubt)
+            return Standing(approvals.plan, approvals.state, given, self._desk.doubted.custody, approvals.nonce, doubt)
         if deployment is None or deployment.custody is None:
             raise RecoveryRefused(NoRecoveryKeys("the manifest of this state names no recovery keys"))
         return Standing(deployment.custody.plan, None, (), deployment.custody, self._nonce)
@@ -162,7 +163,7 @@ class Recovery:
         if doubted is not None and doubted.custody is not None:
             head, custody = doubted.objections.head, doubted.custody
             state = WaitingState(doubted.journal_id, head.sequence, head.link)
-            self._approvals = Approvals(custody.plan, custody.verifiers, state, doubted.objections.text)
+            self._approvals = Approvals(custody.plan, custody.verifiers, state, doubted.objections.text, self._nonce)
         if locked is None or not locked.plan:
             return
         try:
@@ -237,7 +238,7 @@ class Recovery:
         _check_same_state(opened, approvals.state)
         if against.text != approvals.why:
             raise OtherState("what speaks against the state is another thing now than what was approved")
-        events = list(accepted(against, approvals.given, now=desk.env.clock()))
+        events = list(accepted(against, approvals.given, now=desk.env.clock(), nonce=approvals.nonce))
         if await desk.in_thread(lambda: desk.is_another_program(opened, state)):
             root = await desk.in_thread(lambda: desk.renewed_root(state))
             events.append(issued_event(replace(state.authority, root=root)))

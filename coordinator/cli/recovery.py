@@ -96,13 +96,15 @@ def approve(
 ) -> None:
     """Verify the coordinator, and approve that it serves a state which may not be the newest. No share is sent.
 
-    `enclasp recovery show` says what speaks against the state; your signature is for that state and that sentence.
+    `enclasp recovery show` says what speaks against the state; your signature is for that state and that sentence, and
+    for the coordinator as it runs now: after its next start it is asked for anew.
     With --signature, FILE is what the owner signed for: `enclasp recovery show -o json`.
 
     \b
     enclasp recovery approve shares.json localhost:4433 --key alice.key --reference reference.yaml
     enclasp recovery approve waiting.json localhost:4433 --name alice --signature alice.sig --reference reference.yaml
     """
+    from coordinator.manifest.words import printable
     from coordinator.recovery.statement import describe
 
     if signature is None:
@@ -116,10 +118,10 @@ def approve(
         raise Problem("no state waits here for its owners' approval", exit_codes.INVALID, "R494")
     if signature is None:
         name = _owner_of(share, standing).name
-        state, signed = standing.state, _approval(opener, share, standing.state, standing.doubt)
-        output.remark(f"signing for {describe(state)}: {standing.doubt}")
+        state, signed = standing.state, _approval(opener, share, standing.state, standing.doubt, standing.nonce)
+        output.remark(f"signing for {describe(state)}: {printable(standing.doubt)}")
     else:
-        name, (state, _), signed = str(owner.name), _read_waiting(file), read_input(signature)
+        name, (state, _, _), signed = str(owner.name), _read_waiting(file), read_input(signature)
     remaining = client.approve_state(name, state, signed)
     text = f"approved, {remaining} more needed" if remaining else "approved: the state is served"
     output.result({"remaining": remaining, "served": remaining == 0, "verified": not visit.insecure}, text)
@@ -140,11 +142,11 @@ def sign_approval(output: Output, file: Path, state_file: Path, owner: OwnerOpti
     import base64
 
     _refuse_existing(output)
-    state, doubt = _read_waiting(state_file)
+    state, doubt, nonce = _read_waiting(state_file)
     if not doubt:
         raise Problem(f"{state_file}: nothing speaks against the state in it", exit_codes.INVALID, "R494")
     opener = owner.opener()
-    signature = _approval(opener, open_share(file, owner, opener), state, doubt)
+    signature = _approval(opener, open_share(file, owner, opener), state, doubt, nonce)
     output.result({"signature": base64.b64encode(signature).decode()}, signature)
 
 
@@ -265,16 +267,17 @@ def _owner_of(share: bytes, standing: "RecoveryStanding") -> "OwnerStanding":
     return found
 
 
-def _approval(opener: "Opener", share: bytes, state: "WaitingState", doubt: str) -> bytes:
+def _approval(opener: "Opener", share: bytes, state: "WaitingState", doubt: str, nonce: bytes) -> bytes:
     """An owner's signature; of a key that signs nothing, what only the share's holder can make."""
     from coordinator.recovery.approval import approval_statement
     from coordinator.recovery.rehearsal import rehearsal_verifier
 
-    return opener.prove(approval_statement(state, doubt), rehearsal_verifier(share))
+    return opener.prove(approval_statement(state, doubt, nonce), rehearsal_verifier(share))
 
 
-def _read_waiting(file: Path) -> "tuple[WaitingState, str]":
-    """A state that waits, and why it may not be the newest (empty for nothing)."""
+def _read_waiting(file: Path) -> "tuple[WaitingState, str, bytes]":
+    """A state that waits, why it may not be the newest (empty for nothing), and what its approvals answer."""
+    import base64
     import json
 
     from coordinator.client.recovery import read_state
@@ -282,15 +285,18 @@ def _read_waiting(file: Path) -> "tuple[WaitingState, str]":
     try:
         document = json.loads(read_input(file))
         state, doubt = read_state(document["state"]), str(document.get("doubt") or "")
+        nonce = base64.b64decode(document.get("nonce") or "", validate=True)
     except (ValueError, KeyError, TypeError, RecursionError):
         state = None
     if state is None:
         message = f"{file}: expected what `enclasp recovery show -o json` writes while a state waits"
         raise Problem(message, exit_codes.INVALID, "R426")
-    return state, doubt
+    return state, doubt, nonce
 
 
 def _document(standing: "RecoveryStanding") -> dict[str, Any]:
+    import base64
+
     from coordinator.client.recovery import state_document
 
     return {
@@ -302,6 +308,7 @@ def _document(standing: "RecoveryStanding") -> dict[str, Any]:
         "remaining": standing.remaining if standing.state is not None else None,
         "state": None if standing.state is None else dict(state_document(standing.state)),
         "doubt": standing.doubt or None,
+        "nonce": base64.b64encode(standing.nonce).decode() if standing.doubt else None,
     }
 
 

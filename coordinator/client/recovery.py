@@ -27,7 +27,7 @@ class OwnerStanding:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStanding:
-    """state: what waits for recovery, None for nothing.  nonce: the next rehearsal's question, empty for none.
+    """state: what waits for recovery, None for nothing.  nonce: what a rehearsal or approval answers.
 
     doubt: why that state may not be the newest: it waits for approvals, not for shares; empty otherwise.
     """

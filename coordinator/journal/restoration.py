@@ -27,12 +27,16 @@ def encode_restoration(restoration: Restoration) -> bytes:
 
 
 def decode_restoration(raw: bytes) -> Restoration:
-    """The note as far as it can be read: it comes from the host, and a damaged one must not hide that there is one."""
+    """The note as far as it can be read: it comes from the host, and a damaged one must not hide that there is one.
+
+    It becomes part of the sentence that owners sign, so nothing in it moves the cursor of who reads that.
+    """
     try:
         document = json.loads(raw[: 8 * LONGEST_REASON])
         reason, time_ms, sequence = (document[name] for name in ("reason", "time", "sequence"))
         if isinstance(reason, str) and type(time_ms) is int and type(sequence) is int:
-            return Restoration(reason[:LONGEST_REASON], abs(time_ms) % 2**50, sequence % 2**63)
+            shown = "".join(character if character.isprintable() else "\ufffd" for character in reason[:LONGEST_REASON])
+            return Restoration(shown, abs(time_ms) % 2**50, sequence % 2**63)
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     return Restoration("a note that cannot be read", 0, 0)

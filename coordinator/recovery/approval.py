@@ -1,7 +1,8 @@
 """Owners' word that a state may be served although it may not be the newest: enough of them, each for that very state.
 
-An owner signs the state and the sentence that says what speaks against it.  X25519 signs nothing, so there the share
-proves itself: HMAC-SHA256 with the verifier that the journal keeps for rehearsals.
+An owner signs the state, the sentence that says what speaks against it, and what the coordinator that waits drew at its
+start: so nobody shows the same word again when the same state is put back once more.  X25519 signs nothing, so there
+the share proves itself: HMAC-SHA256 with the verifier that the journal keeps for rehearsals.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from coordinator.recovery.statement import WaitingState, describe
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """verifiers: of the owners' shares, for rehearsals.  why: what speaks against the state.
+    """verifiers: of the owners' shares, for rehearsals.  why: what speaks against the state.  nonce: of this process.
 
     given: signatures by owner.
     """
@@ -26,6 +27,7 @@ class Approvals:
     verifiers: Mapping[str, bytes] = field(repr=False)
     state: WaitingState
     why: str
+    nonce: bytes
     given: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -45,15 +47,15 @@ class Approvals:
             raise ApprovedAlready(f"'{name}' has approved it already")
         if state != self.state:
             raise OtherState(f"expected {describe(self.state)}, got a signature for {describe(state)}")
-        message = approval_statement(self.state, self.why)
+        message = approval_statement(self.state, self.why, self.nonce)
         check_proof(decode_owner_key(owner.key), message, self.verifiers[name], signature)
         return replace(self, given={**self.given, name: signature})
 
 
-def approval_statement(state: WaitingState, why: str) -> bytes:
-    """What an owner signs: "this state may be served, although of it is said `why`"."""
-    digest = hashlib.sha256(why.encode()).digest()
-    return _LABEL + state.journal + state.sequence.to_bytes(8, "big") + state.link + digest
+def approval_statement(state: WaitingState, why: str, nonce: bytes) -> bytes:
+    """What an owner signs: "this state may be served by who asks with this nonce, although of it is said `why`"."""
+    digests = hashlib.sha256(why.encode()).digest() + hashlib.sha256(nonce).digest()
+    return _LABEL + state.journal + state.sequence.to_bytes(8, "big") + state.link + digests
 
 
-_LABEL: Final = b"enclasp older state statement v1\0"
+_LABEL: Final = b"enclasp older state statement v2\0"

@@ -338,7 +338,8 @@ class OwnersWord(_Record, frozen=True):
 class OlderStateAccepted(_Record, frozen=True, tag="older-state-accepted"):
     """A state is served that may not be the newest: it ended with record `sequence`, whose link is `link`.
 
-    why: what spoke against it.  words: of its owners; none where the operator's note was enough.
+    why: what spoke against it.  words: of its owners; none where the operator's note was enough.  nonce: what they were
+    asked with; empty where they gave shares.
     """
 
     time_ms: int
@@ -346,6 +347,7 @@ class OlderStateAccepted(_Record, frozen=True, tag="older-state-accepted"):
     link: bytes
     why: str
     words: tuple[OwnersWord, ...]
+    nonce: bytes = b""
 
 
 class CountersKept(_Record, frozen=True, tag="counters-kept"):

@@ -51,8 +51,9 @@ def standing(
 ) -> dict[str, Any]:
     """`GET /api/v2/recovery`.  Shares appear as hashes and as ciphertexts for their owners only.
 
-    rehearsed: milliseconds.  nonce: the next rehearsal's question; empty for none.  doubt: why the state that waits may
-    not be the newest, so that its owners' approvals are awaited; empty where their shares are.
+    rehearsed: milliseconds.  nonce: the question of the next rehearsal or approval; empty for none.
+    doubt: why the state that waits may not be the newest, so that its owners' approvals are awaited; empty where their
+    shares are.
     """
     return {
         "needed": plan.needed,

@@ -73,13 +73,12 @@ def log_of(running: CoordinatorProcess) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data(running.client_address, "/update").splitlines()]
 
 
-def waiting(running: CoordinatorProcess) -> tuple[WaitingState, str]:
-    """What waits for approval, and why."""
+def waiting(running: CoordinatorProcess) -> tuple[WaitingState, str, bytes]:
+    """What waits for approval, why, and what approvals answer."""
     found = data(running.client_address, "/api/v2/recovery")
     state = found["state"]
-    return WaitingState(bytes.fromhex(state["journal"]), state["sequence"], bytes.fromhex(state["link"])), found[
-        "doubt"
-    ]
+    waits = WaitingState(bytes.fromhex(state["journal"]), state["sequence"], bytes.fromhex(state["link"]))
+    return waits, found["doubt"], base64.b64decode(found["nonce"] or "")
 
 
 def approval(name: str, state: WaitingState, signature: bytes) -> bytes:
@@ -166,9 +165,9 @@ def test_owners_approve_a_restored_state_and_nobody_elses_word_counts(
 
     running = begin()
     assert 1 == phase(running.client_address)
-    state, why = waiting(running)
+    state, why, nonce = waiting(running)
     assert why == f"it was put back as of record {state.sequence}: the disk of host 7 broke"
-    message = approval_statement(state, why)
+    message = approval_statement(state, why, nonce)
     plain = {name: one.opener.open(base64.b64decode(shares[name])) for name, one in owners.items()}
     good = {name: one.opener.prove(message, rehearsal_verifier(plain[name])) for name, one in owners.items()}
     other = WaitingState(state.journal, state.sequence + 1, state.link)
@@ -201,7 +200,14 @@ def test_owners_approve_a_restored_state_and_nobody_elses_word_counts(
     late = enclasp("recovery", "approve", file, running.client_address, *key, *flags(running))
     assert (INVALID, True) == (late.code, "R494" in late.err), late.err
     running.kill()
-    assert 3 == phase(begin().client_address), "approved once and for all"
+    running = begin()
+    assert 3 == phase(running.client_address), "approved once and for all"
+
+    restored(running, backup, enclasp)  # the same host does it again, and has kept what the owners signed
+    running = begin()
+    again = waiting(running)
+    assert (state, True) == (again[0], again[2] != nonce)
+    assert "R425" == refusal(running, path, approval("cy", state, good["cy"]))
 
 
 def test_approvals_may_come_from_afar(

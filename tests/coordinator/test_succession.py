@@ -126,7 +126,7 @@ async def test_a_restored_state_that_its_owner_approved_is_still_served_by_an_ac
         standing = coordinator.recovery.standing()
         assert Phase.RECOVERY is coordinator.phase
         assert standing.waiting is not None
-        word = ada.opener.prove(approval_statement(standing.waiting, standing.doubt), b"")
+        word = ada.opener.prove(approval_statement(standing.waiting, standing.doubt, standing.nonce), b"")
         if accepted:
             assert 0 == await coordinator.recovery.approve("ada", standing.waiting, word)
             assert Phase.ACCEPTING_MARBLES is coordinator.phase

@@ -187,6 +187,8 @@ def test_a_note_that_cannot_be_read_still_says_that_there_is_one(raw: bytes) -> 
     assert "a note that cannot be read" == decode_restoration(raw).reason
     fine = json.dumps({"reason": "r", "time": 2, "sequence": 3}).encode()
     assert Restoration("r", 2, 3) == decode_restoration(fine)
+    hostile = b'{"reason": "\\u001b[2K\\rnothing is wrong", "time": 2, "sequence": 3}'
+    assert "\ufffd[2K\ufffdnothing is wrong" == decode_restoration(hostile).reason
 
 
 async def test_links_of_the_newest_records_are_known_also_behind_a_restart_and_a_snapshot(tmp_path: Path) -> None:
