@@ -76,7 +76,7 @@ def merge(tables: Iterable[RoomCodes]) -> Mapping[str, Message]:
 _COMMAND_LINE: Final[RoomCodes] = {
     "U501": (
         "a file cannot be read or written",
-        "check its name and your permissions",
+        "check its name, your permissions and the free space",
     ),
     "U502": (
         "these bytes are no evidence that this version knows",
@@ -115,6 +115,10 @@ _COMMAND_LINE: Final[RoomCodes] = {
     "U509": (
         "evidence, endorsements or a trust anchor cannot be used",
         "the text names the field, what was expected and what was got",
+    ),
+    "U510": (
+        "the command line is wrong",
+        "`--help` after the command shows what it takes",
     ),
     "U572": (
         "a file is no request to read secrets",

@@ -3,11 +3,12 @@
 import click
 
 from coordinator.cli.command import reports
+from coordinator.cli.group import Group
 from coordinator.cli.output import Output
 from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, unverified_client, visits
 
 
-@click.group()
+@click.group(cls=Group)
 def certificate() -> None:
     """Get the certificates of a verified coordinator."""
 

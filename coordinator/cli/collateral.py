@@ -8,6 +8,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, reports
+from coordinator.cli.group import Group
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.trust import Moment, current_moment, read_endorsements
@@ -20,7 +21,7 @@ _STALE = "verification with it is refused: fetch it anew with `enclasp collatera
 _ENDING = "fetch it anew in time: from that moment on verification with it is refused"
 
 
-@click.group()
+@click.group(cls=Group)
 def collateral() -> None:
     """Endorsements of the hardware vendors: fetch them once, verify offline."""
 

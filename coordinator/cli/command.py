@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from coordinator.cli import exit_codes
-from coordinator.cli.output import Output
+from coordinator.cli.output import Output, discard_stdout
 from coordinator.cli.problems import Problem, bug, say, translate
 
 P = ParamSpec("P")
@@ -18,6 +18,22 @@ P = ParamSpec("P")
 FORMS = ("table", "json", "yaml")
 FILE = click.Path(path_type=Path)
 """A file that a command reads; that it exists, and is one, is asked when it is read, so that one text says it."""
+
+
+def program_argument(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """COMMAND ARGS... at the end, of a program that is not ours; the function gets them as `command`.
+
+    For commands that read no option behind their first argument: one of ours that stands there is refused, else it
+    would be taken for a part of COMMAND.
+    """
+
+    def of_a_program(ctx: click.Context, parameter: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+        program = words[1:] if words[:1] == ("--",) else words
+        if program and program[0].startswith("-"):
+            raise click.UsageError(f"{program[0]}: options of ours stand before the arguments, COMMAND after --", ctx)
+        return program
+
+    return click.argument("command", nargs=-1, required=required, type=click.UNPROCESSED, callback=of_a_program)
 
 
 class _Form(click.ParamType[str]):
@@ -78,9 +94,8 @@ def guarded(action: Callable[[], int | None], *, machine: bool) -> int:
         raise
     except BrokenPipeError:
         # The reader had enough (`| head`).  Nothing more may be written, also not while the process ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.dup2(nowhere, sys.stderr.fileno())
+        discard_stdout()
+        os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
         return exit_codes.DONE
     except Exception as error:
         if os.environ.get("ENCLASP_DEBUG"):

@@ -12,13 +12,14 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, guarded, read_input
+from coordinator.cli.group import Group
 from coordinator.cli.problems import Problem
 
 if TYPE_CHECKING:
     from coordinator.config import Config
 
 
-@click.group()
+@click.group(cls=Group)
 def coordinator() -> None:
     """Run a coordinator."""
 

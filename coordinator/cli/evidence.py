@@ -12,6 +12,7 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, guarded, read_input, reports
 from coordinator.cli.ear import ear_option, read_ear_key, sign_ear
 from coordinator.cli.evidence_collect import collect
+from coordinator.cli.group import Group
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.trust import Hex, Moment, current_moment, read_anchors, read_endorsements, read_reference
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 
 
-@click.group()
+@click.group(cls=Group)
 def evidence() -> None:
     """Show, verify and collect evidence of confidential computing hardware, offline."""
 

@@ -11,6 +11,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.group import Group
 from coordinator.cli.journal_place import PLACE, InCluster, place_of
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from coordinator.journal.storage import Storage, Stored
 
 
-@click.group()
+@click.group(cls=Group)
 def journal() -> None:
     """Check, back up and restore the sealed state of a coordinator.
 

@@ -2,6 +2,7 @@
 
 import click
 
+from coordinator.cli.group import Group
 from coordinator.cli.kubernetes_check import check
 from coordinator.cli.kubernetes_controller import controller, objects
 from coordinator.cli.kubernetes_init_data import init_data
@@ -10,7 +11,7 @@ from coordinator.cli.kubernetes_reference import reference
 from coordinator.cli.kubernetes_webhook import webhook
 
 
-@click.group()
+@click.group(cls=Group)
 def kubernetes() -> None:
     """Run Enclasp on Kubernetes."""
 

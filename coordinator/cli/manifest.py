@@ -6,6 +6,7 @@ import click
 
 import coordinator
 from coordinator.cli.command import reports
+from coordinator.cli.group import Group
 from coordinator.cli.manifest_build import build
 from coordinator.cli.manifest_check import check
 from coordinator.cli.manifest_convert import convert
@@ -19,7 +20,7 @@ from coordinator.cli.manifest_words import diff, explain, graph
 from coordinator.cli.output import Output
 
 
-@click.group()
+@click.group(cls=Group)
 def manifest() -> None:
     """Write, check, explain, try, set, get and verify manifests."""
 

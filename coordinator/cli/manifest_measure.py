@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coordinator.cli import exit_codes
-from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.command import FILE, program_argument, read_input, reports
 from coordinator.cli.kubernetes_init_data import read_init_data, reference_lines, references
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     "--init-data", "init_data", type=FILE, help="Digest a document of init-data (Kata, Confidential Containers)."
 )
 @reports
-@click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")
-def measure(output: Output, sigstruct: Path | None, init_data: Path | None, program: tuple[str, ...]) -> None:
+@program_argument(required=False)
+def measure(output: Output, sigstruct: Path | None, init_data: Path | None, command: tuple[str, ...]) -> None:
     """Print reference values: of a COMMAND on simulated hardware, of an SGX enclave, or of a machine's init-data.
 
     \b
@@ -32,7 +32,7 @@ def measure(output: Output, sigstruct: Path | None, init_data: Path | None, prog
     enclasp manifest measure --sigstruct enclave.sig -o yaml
     enclasp manifest measure --init-data initdata.toml
     """
-    if [sigstruct is None, init_data is None, not program].count(False) != 1:
+    if [sigstruct is None, init_data is None, not command].count(False) != 1:
         raise click.UsageError("expected a COMMAND, --sigstruct FILE or --init-data FILE, and one of them")
     if init_data is not None:
         reference = references(read_init_data(init_data))
@@ -43,7 +43,7 @@ def measure(output: Output, sigstruct: Path | None, init_data: Path | None, prog
 
         _print(
             output,
-            sections_of(measured_files(program)),
+            sections_of(measured_files(command)),
             "SIMULATED hardware measures this; on genuine hardware your image build prints it",
         )
         return

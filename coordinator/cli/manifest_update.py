@@ -9,6 +9,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.group import Group
 from coordinator.cli.manifest_words import change_lines, compatible_option
 from coordinator.cli.output import Output, write_file
 from coordinator.cli.problems import Problem
@@ -31,7 +32,7 @@ approval_option = click.option(
 recoverydata_option = click.option("--recoverydata", "-r", type=FILE, help="Write new recovery secrets to this file.")
 
 
-@click.group()
+@click.group(cls=Group)
 def update() -> None:
     """Update the manifest of a running deployment, or raise security versions."""
 

@@ -5,11 +5,12 @@ import sys
 
 import click
 
-from coordinator.cli.command import guarded
+from coordinator.cli.command import guarded, program_argument
+from coordinator.cli.group import Group
 from coordinator.cli.marble_list import list_marbles
 
 
-@click.group()
+@click.group(cls=Group)
 def marble() -> None:
     """Run a program as a marble; see which marbles there are."""
 
@@ -19,7 +20,7 @@ marble.add_command(list_marbles)
 
 @marble.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
 @click.option("--type", "marble_type", help="Marble type in the manifest; else EDG_MARBLE_TYPE.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@program_argument(required=True)
 @click.pass_context
 def run(ctx: click.Context, marble_type: str | None, command: tuple[str, ...]) -> None:
     """Attest, receive files, environment and arguments from the coordinator, then become COMMAND.

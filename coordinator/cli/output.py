@@ -60,16 +60,33 @@ class Output:
             write_file(self.out, raw, mode=mode)
             self.remark(f"written to {self.out}")
             return
+        _to_stdout(raw)
+
+
+def _to_stdout(raw: bytes) -> None:
+    """Raises BrokenPipeError; another OSError names stdout, as one of a file names that."""
+    try:
         sys.stdout.flush()
         sys.stdout.buffer.write(raw)
         sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as cause:
+        discard_stdout()
+        raise OSError(cause.errno, cause.strerror, "stdout") from cause
+
+
+def discard_stdout() -> None:
+    """What could not be written is not tried again, also not while the process ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def write_file(path: Path, raw: bytes, *, mode: int = PUBLIC) -> None:
     """Write the whole file or nothing: a neighbour first, then a rename.  Raises OSError."""
     if str(path) == "-":
-        sys.stdout.buffer.write(raw)
-        sys.stdout.buffer.flush()
+        _to_stdout(raw)
         return
     try:
         handle, neighbour = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -7,6 +7,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.group import Group
 from coordinator.cli.output import PRIVATE, Output
 from coordinator.cli.owner import OwnerOptions, open_share, owner_options, share_argument
 from coordinator.cli.problems import Problem
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from coordinator.recovery.statement import WaitingState
 
 
-@click.group()
+@click.group(cls=Group)
 def recovery() -> None:
     """See whose shares recover a coordinator's state; check, rehearse and prepare them."""
 

@@ -9,6 +9,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
+from coordinator.cli.group import Group
 from coordinator.cli.output import PRIVATE, Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.secret_requests import approve, request, requests, sign_request, withdraw
@@ -28,7 +29,7 @@ _NEEDS_APPROVAL: Final = "A230"
 _NO_REQUEST: Final = "A231"
 
 
-@click.group()
+@click.group(cls=Group)
 def secret() -> None:
     """Read and set secrets, as a user whose roles in the manifest allow it."""
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from attestation.kinds import Kind
-from coordinator.cli.command import reports
+from coordinator.cli.command import program_argument, reports
+from coordinator.cli.group import Group
 from coordinator.cli.output import Output
 from coordinator.cli.simulate_issue import issue
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PLATFORMS = tuple(kind.value for kind in Kind if kind is not Kind.COMPOSITE)
 
 
-@click.group()
+@click.group(cls=Group)
 def simulate() -> None:
     """Simulated hardware, for development. It proves nothing."""
 
@@ -69,7 +70,7 @@ def new(output: Output, folder: Path, platforms: tuple[str, ...]) -> None:
 
 @simulate.command(context_settings={"allow_interspersed_args": False})
 @reports
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@program_argument(required=True)
 def measure(output: Output, command: tuple[str, ...]) -> None:
     """Print what simulated hardware measures of a COMMAND: the content of the files that it names.
 

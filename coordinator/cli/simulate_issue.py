@@ -9,7 +9,7 @@ import click
 from attestation.kinds import Kind
 from attestation.simulation.samples.faults import FAULTS
 from coordinator.cli import exit_codes
-from coordinator.cli.command import reports
+from coordinator.cli.command import program_argument, reports
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.trust import Hex, Moment, current_moment
@@ -38,7 +38,7 @@ _FAULTS: Final = "\n".join(f"{name:<22} {fault.words}" for name, fault in FAULTS
 )
 @click.option("--at", type=Moment(), help="Make a Nitro document for this moment instead of now.")
 @reports
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@program_argument(required=False)
 def issue(
     output: Output,
     vendors: Path,

@@ -252,3 +252,44 @@ def test_a_group_without_a_command_shows_its_help_and_is_a_usage_error(enclasp: 
     assert ended.err.startswith("Usage: enclasp")
     assert ended.err.count("Usage:") == 1
     assert "Commands:" in ended.err
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_version_is_where_people_look_for_it(enclasp: Enclasp, flag: str) -> None:
+    assert enclasp("version").text == enclasp(flag).text
+
+
+@pytest.mark.parametrize("path", [(), ("manifest",), ("simulate", "vendor"), ("recovery",)], ids=" ".join)
+def test_the_list_of_commands_cuts_no_sentence(enclasp: Enclasp, path: tuple[str, ...]) -> None:
+    assert "..." not in enclasp(*path, "--help").text.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("explain", "--all"), ("version", "-o", "json")], ids=" ".join)
+@pytest.mark.parametrize(("where", "code", "said"), [("/dev/full", 3, "stdout: No space left"), ("&-", 0, "")])
+def test_a_stdout_that_takes_nothing_is_no_bug(arguments: tuple[str, ...], where: str, code: int, said: str) -> None:
+    command = f'exec "$@" >{where}'
+    program = (sys.executable, "-m", "coordinator", *arguments)
+    ended = subprocess.run(
+        ["sh", "-c", command, "sh", *program], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert code == ended.returncode, ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert bool(said) == bool(ended.stderr)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "simulate vendor issue --platform tdx vendors folder --fault debug -- python server.py",
+        "simulate measure python -- server.py",
+        "marble run -- --type web",
+        "manifest measure -- --sigstruct enclave.sig",
+    ],
+)
+def test_an_option_of_ours_is_not_taken_for_a_part_of_the_program(enclasp: Enclasp, line: str, tmp_path: Path) -> None:
+    ended = enclasp(*line.split())
+    if "python --" in line:
+        assert "nothing to measure" in ended.err  # that is the program's own affair
+    else:
+        assert (2, True) == (ended.code, "options of ours stand before the arguments" in ended.err)
