@@ -28,13 +28,13 @@ from coordinator.decisions.succession import check_goes_on, check_program
 from coordinator.journal.archive import Kept
 from coordinator.journal.codes import OLDER_STATE
 from coordinator.journal.errors import JournalError, KeySourceFailed
+from coordinator.journal.glimpses import NOTHING_SEEN, Glimpses
 from coordinator.journal.handover import Held
 from coordinator.journal.journal import Journal
 from coordinator.journal.key import JournalId
 from coordinator.journal.keyring import NoJournal
 from coordinator.journal.sources import key_source_names
 from coordinator.journal.vault import Locked, NewKeys, Opened, Vault
-from coordinator.journal.witness import Head
 from coordinator.manifest.model import Manifest, SealMode, Secret
 from coordinator.observe import Observer
 from coordinator.older_state import Objections, accepted, may_serve, objections
@@ -55,6 +55,7 @@ from coordinator.state.phase import Phase
 from coordinator.state.replay import condense, issued_event, replay, replay_all
 from coordinator.state.roll import Roll
 from coordinator.state.single_use import SingleUse
+from coordinator.wire.standing import Standing
 from pki.certificates import CertificateFormatError, der, serial_number
 from pki.keys import PrivateKey, generate_p384, spki_der
 from pki.manifest_history import HistoryMark, history_of
@@ -75,7 +76,7 @@ class Environment:
     """What a Coordinator stands on.
 
     names: its DNS names and addresses; snapshot_every: records between snapshots; setters: of the first manifest;
-    replicas: whether others share its state.
+    replicas: whether others share its state; glimpses: what this one saw of it while another one led.
     """
 
     issuer: Issuer
@@ -89,15 +90,7 @@ class Environment:
     snapshot_every: int
     setters: Setters = ANYONE
     replicas: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What tells a journal, and a moment of it, from all others.  link_before: 32 bytes, or empty: not known."""
-
-    journal_id: JournalId
-    head: Head
-    link_before: bytes
+    glimpses: Glimpses = NOTHING_SEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +117,8 @@ class Desk:
     """What the clerks share.  state: replaced as a whole, by `become` alone.
 
     changing: held while a state is founded, recovered or updated.  locked: what waits for recovery, if anything does.
-    doubted: what waits for approval, if anything does.
+    doubted: what waits for approval, if anything does.  known: the last record of the state that this process knew of
+    when it began with it; None where it knew nothing, and would not have noticed an older state.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -138,6 +132,7 @@ class Desk:
         self.changing = asyncio.Lock()
         self.locked: Locked | None = None
         self.doubted: Doubted | None = None
+        self.known: int | None = None
         self._journal: Journal | None = None
         self._stopped: JournalError | None = None
         self._since_snapshot = 0
@@ -203,8 +198,12 @@ class Desk:
         self.become(state)
         return durable
 
-    def begin(self, journal: Journal, state: State) -> None:
+    def found(self, journal: Journal, state: State) -> None:
         """A state that a new journal has made durable already: become it."""
+        self._begin(journal, state)
+        self.known = journal.head.sequence
+
+    def _begin(self, journal: Journal, state: State) -> None:
         assert state.deployment is not None, "a journal begins with a manifest"
         self._journal, self.locked, self.doubted = journal, None, None
         self.roll.under_law(len(state.deployment.history.versions))
@@ -215,7 +214,7 @@ class Desk:
         """A state that was read from a journal, and whose last `appended` events are durable in it: become it."""
         self._remember(opened)
         self._since_snapshot += appended
-        self.begin(opened.journal, state)
+        self._begin(opened.journal, state)
 
     def read(self, opened: Opened) -> State:
         """What an open journal says.  Slow.  Raises EventFormatError, ReplayFailed."""
@@ -279,7 +278,8 @@ class Desk:
         journal = self._journal
         if journal is None:
             return None
-        return Standing(journal.journal_id, journal.head, b"" if sequence is None else journal.link_at(sequence))
+        head, link_asked = journal.head, b"" if sequence is None else journal.link_at(sequence)
+        return Standing(journal.journal_id, head.sequence, head.link, sequence, link_asked)
 
     async def recent(self) -> Sequence[KeptEvidence]:
         """Evidence of the newest activations that is kept, oldest first.  Raises JournalError."""
@@ -314,7 +314,7 @@ class Desk:
 
     def objections(self, opened: Opened, state: State) -> Objections:
         """What speaks against a state that was opened.  Raises StorageFailed."""
-        return objections(state, opened.journal.head, opened.journal.doubt, self.env.vault.restoration())
+        return objections(state, opened.journal, self.env.vault.restoration(), self.env.glimpses)
 
     def _start(self, found: Opened | Locked | NoJournal) -> State:
         if isinstance(found, Opened):
@@ -353,8 +353,16 @@ class Desk:
             written = self.enact((issued_event(authority),))
             self.root_evidence = self.issue_for(self._state.authority, b"")
             self.say_when(written, lambda: self.env.observer.info("another program than before serves this deployment"))
+        if self.env.replicas and not against.witness:
+            self._say_known()
         if events := accepted(against, {}, now=self.env.clock()):
             self.say_when(self.enact(events), lambda: self.say_accepted(against, ()))
+
+    def _say_known(self) -> None:
+        if self.known is None:
+            self.env.observer.warning("this replica knew nothing of the state: an older one would not be noticed now")
+        else:
+            self.env.observer.info("the state goes on from what this replica had seen of it", record=self.known)
 
     def is_another_program(self, opened: Opened, state: State) -> bool:
         """Whether another program than this one served an opened state until now.
@@ -403,7 +411,9 @@ class Desk:
             self.env.observer.warning("nothing of this machine seals the state", reason=str(cause))
 
     def _remember(self, opened: Opened) -> None:
-        """Which Evidence was admitted before, and how long the journal is."""
+        """Which Evidence was admitted before, how long the journal is, and what was known of it."""
+        seen = self.env.glimpses.of(opened.journal.journal_id)
+        self.known = None if seen is None else seen.head.sequence
         self._since_snapshot = len(opened.bodies)
         for body in opened.bodies:
             event = decode_event(body)

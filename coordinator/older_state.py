@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from coordinator.journal.glimpses import NOTHING_SEEN, Glimpse, Glimpses
+from coordinator.journal.journal import Journal
 from coordinator.journal.restoration import Restoration
 from coordinator.journal.witness import Head
 from coordinator.state.events import Event, OlderStateAccepted, OwnersWord, StateRestored
@@ -15,13 +17,15 @@ from coordinator.state.replay import STATE_RESTORED
 class Objections:
     """What speaks against an opened state.
 
-    head: its last record.  witness: what its witness says, empty for nothing.  note: that it was restored, or is to be
-    accepted, in the operator's words; None if there is none that the update log has not.
+    head: its last record.  witness: what those who remember say, empty for nothing.  note: that it was restored, or is
+    to be accepted, in the operator's words; None if there is none that the update log has not.
+    number: of its acceptance, if it comes to that; 0: one more than the state itself knows of.
     """
 
     head: Head
     witness: str
     note: Restoration | None
+    number: int = 0
 
     @property
     def text(self) -> str:
@@ -32,13 +36,28 @@ class Objections:
         return "; ".join(said)
 
 
-def objections(state: State, head: Head, witness: str, note: Restoration | None) -> Objections:
-    """What speaks against a state that was opened.  note: as it stands beside the journal."""
-    log = () if state.deployment is None else state.deployment.log
+def objections(
+    state: State, journal: Journal, note: Restoration | None, glimpses: Glimpses = NOTHING_SEEN
+) -> Objections:
+    """What speaks against a state that was opened.
+
+    note: as it stands beside the journal.  glimpses: what this replica saw while another one led.
+    """
+    deployment = state.deployment
+    if deployment is None:
+        return Objections(journal.head, journal.doubt, note)
     said = note is not None and any(
-        entry.update == STATE_RESTORED and entry.details.get("restored") == note.time_ms for entry in log
+        entry.update == STATE_RESTORED and entry.details.get("restored") == note.time_ms for entry in deployment.log
     )
-    return Objections(head, witness, None if said else note)
+    doubt = glimpses.doubt(Glimpse(journal.journal_id, journal.head, deployment.accepted), journal.link_at)
+    seen = glimpses.of(journal.journal_id)
+    known = 0 if seen is None else seen.accepted
+    return Objections(
+        journal.head,
+        "; ".join(text for text in (journal.doubt, doubt) if text),
+        None if said else note,
+        known + 1 if known > deployment.accepted else 0,
+    )
 
 
 def may_serve(state: State, found: Objections) -> bool:
@@ -61,7 +80,8 @@ def accepted(found: Objections, words: Mapping[str, bytes], *, now: datetime, no
     events: list[Event] = []
     if found.witness or words:
         approvals = tuple(OwnersWord(owner, words[owner]) for owner in sorted(words))
-        events.append(OlderStateAccepted(now_ms, found.head.sequence, found.head.link, found.text, approvals, nonce))
+        head, number = found.head, found.number
+        events.append(OlderStateAccepted(now_ms, head.sequence, head.link, found.text, approvals, nonce, number))
     if note is not None:
         events.append(StateRestored(now_ms, note.time_ms, note.sequence, note.reason))
     return tuple(events)

@@ -5,7 +5,8 @@ has lost it: what it knows may be old then, and a new process starts from the jo
 another has taken over is refused by the storage (`journal/kubernetes.py`), so the lease need not be trusted.
 
 A replica that the leader does not accept, or that could not open the state, lets the others go first; one that is not
-accepted opens no doors either, so that it never counts as ready, and a rolling upgrade to it stops.
+accepted opens no doors either, so that it never counts as ready, and a rolling upgrade to it stops.  One that has seen
+nothing of the state lets those go first that would know an older one: whoever was just started would not.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from enum import Enum
 from functools import partial
 from typing import Final, TypeVar
 
@@ -34,12 +36,23 @@ RENEW_DEADLINE: Final = DURATION * 2 / 3
 """Seconds without a renewal after which a leader ends, before anybody else may take the lease."""
 
 
+class Fitness(Enum):
+    """What a replica could do with the state now: for how many seconds it lets others lead first."""
+
+    REMEMBERS = 0.0
+    """It opens the state, and would know an older one."""
+    OPENS = RENEW_EVERY * 5 / 4
+    """Everybody who remembers has tried by then."""
+    CANNOT_OPEN = RENEW_EVERY * 5 / 2
+    """Everybody who can lead has tried by then."""
+
+
 class Replica:
     """A process's part in the election of one state's leader.
 
     doors: listening sockets by name, its own from now on.  learn: called with the leader's client door now and then
-    while this replica follows; it blocks, and says whether leader and follower accept each other.  fit: whether this
-    replica could open the state now; it blocks, and may raise ClusterError.
+    while this replica follows; it blocks, and says whether leader and follower accept each other.  fit: what this
+    replica could do with the state now; it blocks, and may raise ClusterError.
     """
 
     def __init__(
@@ -49,7 +62,7 @@ class Replica:
         doors: Mapping[str, socket.socket],
         *,
         learn: Callable[[Target], bool],
-        fit: Callable[[ClusterApi], bool],
+        fit: Callable[[ClusterApi], Fitness],
         observer: Observer,
         wall: Callable[[], datetime],
         entropy: Callable[[int], bytes],
@@ -159,10 +172,13 @@ class Replica:
 
     def _hesitation(self) -> float:
         """Seconds for which others go first; in the lease's thread."""
-        if self._accepted is not False and self._fit(self._api):
-            return 0
-        self._observer.warning("this replica could not open the state: others may lead first", seconds=_HESITATE)
-        return _HESITATE
+        fitness = Fitness.CANNOT_OPEN if self._accepted is False else self._fit(self._api)
+        seconds = fitness.value
+        if fitness is Fitness.CANNOT_OPEN:
+            self._observer.warning("this replica could not open the state: others may lead first", seconds=seconds)
+        elif fitness is Fitness.OPENS:
+            self._observer.info("this replica has seen nothing of the state: others may lead first", seconds=seconds)
+        return seconds
 
     async def _target(self, door: str) -> Target:
         """Where the leader's door is, once there is one."""
@@ -190,7 +206,3 @@ def own_address(account: Account) -> str:
 
 def _family(account: Account) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in account.host else socket.AF_INET
-
-
-_HESITATE: Final = 2.5 * RENEW_EVERY
-"""Everybody who can lead has tried by then."""

@@ -28,11 +28,12 @@ from coordinator.doors.listen import listen
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.journal.errors import JournalError
+from coordinator.journal.glimpses import NOTHING_SEEN, Glimpses
 from coordinator.journal.kubernetes import KubernetesStorage, read_meta
 from coordinator.journal.vault import Vault
 from coordinator.machine import Machine, find_machine, make_vault
 from coordinator.observe import Observer, configure_logging
-from coordinator.replica import CLIENT_DOOR, MESH_DOOR, Replica
+from coordinator.replica import CLIENT_DOOR, MESH_DOOR, Fitness, Replica
 from coordinator.rest import app, metrics
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
@@ -110,7 +111,7 @@ async def _serve_or_follow(
         if opened is None:
             return EXIT_DONE
         vault = make_vault(config, machine, opened.result(), None)
-        return await _run(config, machine, vault, None, metrics_door, signalled)
+        return await _run(config, machine, vault, NOTHING_SEEN, None, metrics_door, signalled)
     account = find_account(environ)
     successor = Successor(machine)
     replica = _replica(config, account, successor)
@@ -119,7 +120,7 @@ async def _serve_or_follow(
             return EXIT_DONE
         storage = KubernetesStorage(ClusterApi(account), config.state_name, machine.entropy)
         vault = make_vault(config, machine, storage, successor.held)
-        return await _run(config, machine, vault, replica, metrics_door, signalled)
+        return await _run(config, machine, vault, successor.glimpses, replica, metrics_door, signalled)
     finally:
         await replica.leave()
 
@@ -128,11 +129,13 @@ async def _run(
     config: Config,
     machine: Machine,
     vault: Vault,
+    glimpses: Glimpses,
     replica: Replica | None,
     metrics_door: "_MetricsDoor",
     signalled: asyncio.Event,
 ) -> int:
-    """Serve.  replica: which leads now, and whose doors are used; None for a state of one's own."""
+    """Serve.  glimpses: what was seen of the state.  replica: which leads now, and whose doors are used; None for a
+    state of one's own."""
     observer = machine.observer
     coordinator = Coordinator(
         Environment(
@@ -147,6 +150,7 @@ async def _run(
             snapshot_every=config.snapshot_every,
             setters=_setters(config),
             replicas=replica is not None,
+            glimpses=glimpses,
         )
     )
     startup.say_what_is_not_read(Path(config.state_dir), observer)
@@ -232,7 +236,7 @@ def _replica(config: Config, account: Account, successor: Successor) -> Replica:
         config.state_name,
         {door: listen(address.host, address.port) for door, address in _shared_doors(config).items()},
         learn=lambda leader: successor.learn(*leader),
-        fit=lambda api: _is_fit(api, config.state_name, successor),
+        fit=lambda api: _fitness(api, config.state_name, successor),
         observer=machine.observer,
         wall=machine.clock,
         entropy=machine.entropy,
@@ -243,12 +247,15 @@ def _shared_doors(config: Config) -> Mapping[str, Address]:
     return {CLIENT_DOOR: config.client, MESH_DOOR: config.mesh}
 
 
-def _is_fit(api: ClusterApi, name: str, successor: Successor) -> bool:
-    """Whether this replica could open the state now.  Raises ClusterError."""
+def _fitness(api: ClusterApi, name: str, successor: Successor) -> Fitness:
+    """What this replica could do with the state now.  Raises ClusterError."""
     try:
-        return successor.opens(read_meta(api, name))
+        meta = read_meta(api, name)
     except JournalError:
-        return True  # whoever opens it says what is wrong
+        return Fitness.REMEMBERS  # whoever opens it says what is wrong
+    if not successor.opens(meta):
+        return Fitness.CANNOT_OPEN
+    return Fitness.REMEMBERS if successor.has_seen(meta) else Fitness.OPENS
 
 
 async def _before(signalled: asyncio.Event, work: Awaitable[_T]) -> asyncio.Future[_T] | None:

@@ -68,6 +68,17 @@ class Coordinator:
         return self._desk.message
 
     @property
+    def shares(self) -> bool:
+        """Whether other replicas share the state."""
+        return self._desk.env.replicas
+
+    @property
+    def known(self) -> int | None:
+        """The last record that this process knew of when it began with the state; None: it would not have noticed an
+        older one."""
+        return self._desk.known
+
+    @property
     def serving(self) -> bool:
         """True while requests are answered from a state that is whole: not stopped, not waiting for recovery."""
         return self._desk.serving
@@ -160,9 +171,8 @@ class Coordinator:
         Raises WrongPhase, NotServing.
         """
         self._deployment(Ask.READ_LOG)
-        found = self._desk.standing(sequence)
-        assert found is not None, "a deployment has a journal"
-        standing = Standing(found.journal_id, found.head.sequence, found.head.link, sequence, found.link_before)
+        standing = self._desk.standing(sequence)
+        assert standing is not None, "a deployment has a journal"
         signature = self.authority.root_key.sign(signed_bytes(standing, nonce), ec.ECDSA(hashes.SHA256()))
         return standing, signature
 

@@ -4,10 +4,13 @@ Both prove what they are: the leader by fresh evidence over its root certificate
 leader's challenge and the key for which the answer is encrypted.  Each accepts another instance of its own program, or
 one that the manifest names (Config.Coordinators).  A follower does not know the manifest: it believes the one that the
 leader's evidence covers, and the key counts only for a state that goes on from there (journal/since.py).
+
+Whenever it looks who leads it also looks where the leader's journal ends, over a connection that is pinned to the root
+key that was proven, and remembers that: so it knows an older state when it leads itself (journal/glimpses.py).
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,7 +23,7 @@ from attestation.errors import AttestationError, NoSealingKey
 from attestation.likeness import Alike
 from coordinator.client.client import COMPATIBLE, CoordinatorClient
 from coordinator.client.endpoint import Endpoint
-from coordinator.client.errors import AnswerInvalid, ClientError
+from coordinator.client.errors import AnswerInvalid, ClientError, Distrusted, Unreachable
 from coordinator.client.transport import Exchange, Limits, Transport, key_digest
 from coordinator.client.verify import (
     NONCE_BYTES,
@@ -32,10 +35,14 @@ from coordinator.client.verify import (
 )
 from coordinator.decisions.errors import LeaderNotAccepted, ProgramNotAccepted
 from coordinator.decisions.succession import leader_not_accepted
+from coordinator.journal.codes import LEADER_IS_OLDER
 from coordinator.journal.errors import JournalError, KeySourceFailed
+from coordinator.journal.glimpses import NOTHING_SEEN, Glimpse
 from coordinator.journal.handover import Held, open_sealed, prove
+from coordinator.journal.key import JournalId
 from coordinator.journal.keyring import keyring_of
 from coordinator.journal.sources import Sources
+from coordinator.journal.witness import Head
 from coordinator.machine import Machine
 from coordinator.manifest.coordinators import accepted
 from coordinator.manifest.errors import ManifestInvalid
@@ -49,30 +56,40 @@ from pki.manifest_history import HistoryStep, history_of
 _ASK_AGAIN: Final = timedelta(seconds=60)
 """A state that was replaced has another key."""
 
+_NOT_SHOWN: Final = "the leader did not show where its journal ends"
 _LIMITS: Final = Limits(connect=3, whole=10)
 
 
 class Successor:
-    """held: what the leader handed over last; None before."""
+    """held: what the leader handed over last; None before.  glimpses: where the leader's journal was seen to end."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.held: Held | None = None
+        self.glimpses = NOTHING_SEEN
         self._asked: datetime | None = None
+        self._pin: bytes | None = None
+        self._said = ""
         self._refused = False
         self._sources = Sources(tuple(machine.sources), machine.name)
 
     def learn(self, host: str, port: int) -> bool:
-        """Ask the leader, unless that was done within the last minute.  Blocks; what goes wrong is logged.
+        """Ask the leader for the key, unless that was done within the last minute, and look where its journal ends.
 
-        Returns False if leader and follower do not accept each other, also when that was the last that it said: this
-        replica must not take its place.
+        Blocks; what goes wrong is logged.  Returns False if leader and follower do not accept each other, also when
+        that was the last that it said: this replica must not take its place.
         """
-        now = self.machine.clock()
-        if self._asked is not None and now - self._asked < _ASK_AGAIN:
-            return not self._refused
+        leader, now = Endpoint(host, port), self.machine.clock()
+        if self._asked is None or now - self._asked >= _ASK_AGAIN:
+            self._learn_key(leader, now)
+        if self._pin is not None:
+            self._look(leader, self._pin)
+        return not self._refused
+
+    def _learn_key(self, leader: Endpoint, now: datetime) -> None:
+        self._pin = None
         try:
-            held = self._ask(Endpoint(host, port), now)
+            held = self._ask(leader, now)
         except LeaderNotAccepted as refusal:
             self._say_refused(refusal.code, str(refusal))
         except (ClientError, AttestationError, JournalError, OwnEvidenceRefused) as failure:
@@ -82,7 +99,44 @@ class Successor:
                 self.machine.observer.info("the leader did not hand over the state's key", reason=str(failure))
         else:
             self._take(held, now)
-        return not self._refused
+
+    def _look(self, leader: Endpoint, pin: bytes) -> None:
+        """Remember where the leader's journal ends, if it goes on from what is remembered."""
+        client = CoordinatorClient(Transport(leader, _LIMITS).exchange, pin=pin)
+        before = self.glimpses.seen[-1:]
+        try:
+            shown, accepted = client.replica_journal(before[0].head.sequence if before else None)
+        except (Distrusted, Unreachable) as failure:  # whoever leads now is to be proven first
+            self._asked = self._pin = None
+            self._say(self.machine.observer.info, _NOT_SHOWN, str(failure))
+        except ClientError as failure:
+            self._say(self.machine.observer.info, _NOT_SHOWN, str(failure))
+        else:
+            found = Glimpse(JournalId(shown.journal), Head(shown.sequence, shown.link), accepted)
+            if doubt := self.glimpses.doubt(found, lambda _: shown.link_asked):
+                text = f"{LEADER_IS_OLDER} the leader's state does not go on from what was seen of it"
+                self._say(self.machine.observer.warning, text, doubt)
+                return
+            if self.glimpses.of(found.journal_id) is None:
+                self.machine.observer.info(
+                    "this replica remembers from now on where the state ends", record=shown.sequence
+                )
+            self.glimpses, self._said = self.glimpses.plus(found), ""
+
+    def has_seen(self, meta: Mapping[str, bytes]) -> bool:
+        """Whether it would know an older state.  meta: as of `opens`; there is none older than none."""
+        if not meta:
+            return True
+        try:
+            return self.glimpses.of(keyring_of(meta).journal_id) is not None
+        except JournalError:
+            return False
+
+    def _say(self, say: Callable[..., None], what: str, reason: str) -> None:
+        """Once, and not in each round."""
+        if self._said != what + reason:
+            say(what, reason=reason)
+        self._said = what + reason
 
     def _take(self, held: Held, now: datetime) -> None:
         self._asked, self._refused = now, False
@@ -110,6 +164,7 @@ class Successor:
         alike = Alike(own_claims(machine.issuer, machine.verifier, now=now))
         deployment, client = self._verify(Transport(leader, _LIMITS).exchange, alike, now)
         since = step_of(deployment.root)
+        self._pin = client.pin
         key = X25519PrivateKey.generate()
         recipient = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         challenge = client.replica_challenge()

@@ -82,7 +82,7 @@ class Manifests:
                 env.observer.error("manifest was not set: the state cannot be written", reason=str(failure))
                 text = "manifest was not set: the state cannot be written; the coordinator's log says why"
                 raise TryAgain(text) from failure
-            desk.begin(journal, state)
+            desk.found(journal, state)
             env.observer.info("manifest set", fingerprint=manifest.fingerprint, marbles=len(manifest.marbles))
             return prepared.envelopes if prepared is not None else {}
 

@@ -1,5 +1,5 @@
 """Other replicas, of this program or of one that the manifest accepts: they get the state's key, so that each of them
-can lead when this one is gone.
+can lead when this one is gone, and see where the journal stands, so that they know an older state then.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from coordinator.own_claims import OwnEvidenceRefused, own_claims
 from coordinator.state.model import Deployment
 from coordinator.state.phase import Ask
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy
+from coordinator.wire.standing import Standing
 from pki.keys import spki_der
 
 _MOST_COPIES: Final = 64
@@ -77,6 +78,16 @@ class Replicas:
         fields = {"hardware": verdict.claims.hardware_id, "same_program": same}
         desk.env.observer.info("a replica was given the state's key", **fields)
         return Handover(sealed, manifest.config.seal_mode.value, key_source_names(manifest))
+
+    def standing(self, sequence: int | None) -> tuple[Standing, int]:
+        """Where the journal stands, and its link at an earlier record; and how often an older state was accepted.
+
+        A replica remembers it, to compare what it opens when it leads.  Raises ReplicaRefused, WrongPhase, NotServing.
+        """
+        self._held()
+        standing = self._desk.standing(sequence)
+        assert standing is not None, "what holds a key has a journal"
+        return standing, self._deployment().accepted
 
     async def keep(self, copy: WrappedCopy) -> None:
         """Keep a copy of the data key that another machine wrapped, durably, under the name of that machine.

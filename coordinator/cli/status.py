@@ -56,6 +56,9 @@ def status(output: Output, endpoint: str, visit: Visit, seen: Path | None) -> in
     found = _hierarchy(client) if answer.code == PHASE_ACCEPTING_MARBLES else None
     lines = [f"{answer.code}: {answer.message}{how}", *(_lines(found) if found is not None else ())]
     document |= {"hierarchy": dict(found)} if found is not None else {}
+    if answer.shared:
+        document["knownAtStart"] = answer.known
+        lines.append(_UNKNOWN if answer.known is None else _KNOWN.format(answer.known))
     if root is not None and answer.code == PHASE_ACCEPTING_MARBLES:
         journal, words = _journal(client, root, seen)
         document["journal"] = journal
@@ -121,6 +124,13 @@ def _names(marbles: Sequence[Mapping[str, Any]]) -> str:
 
 
 _NONCE_BYTES: Final = 32
+_KNOWN: Final = (
+    "rollback: its leader knew the state up to record {} when it began to lead; what it serves goes on from there, "
+    "or was approved"
+)
+_UNKNOWN: Final = (
+    "rollback: its leader knew nothing of the state when it began to lead: an older one would not have been noticed"
+)
 _SEEN: Final = {
     "first": "remembered; nothing was seen before",
     "follows": "it goes on from what was seen last",

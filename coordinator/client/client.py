@@ -25,6 +25,7 @@ from coordinator.recovery.statement import WaitingState
 from coordinator.wire.history import HistoryFormatError, parse_history
 from coordinator.wire.marbles import Marbles, MarblesFormatError, parse_document
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy, encode_copy, encode_key_request
+from coordinator.wire.standing import Standing, StandingFormatError, parse_for_replica
 
 PHASE_RECOVERY = 1
 PHASE_ACCEPTING_MANIFEST = 2
@@ -40,11 +41,17 @@ _CODED_MESSAGE = re.compile(r"(?P<code>[EVANRUK][0-9]{3}) (?P<text>.+)", re.DOTA
 @dataclass(frozen=True, slots=True)
 class Status:
     """code: contract 1.3.  message: the coordinator's own words.  mode: how it reads the manifest, `strict` or
-    `compatible`; empty while it has none."""
+    `compatible`; empty while it has none.
+
+    shared: whether replicas share the state; known: then the last record that the leader knew of when it began to lead,
+    None for nothing.
+    """
 
     code: int
     message: str
     mode: str
+    shared: bool = False
+    known: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,9 @@ class CoordinatorClient:
         match data:
             case {"code": int(code), "message": str(message)}:
                 has_manifest = code == PHASE_ACCEPTING_MARBLES
-                return Status(code, message, _mode(data) if has_manifest else "")
+                known = data.get("knownAtStart")
+                mode = _mode(data) if has_manifest else ""
+                return Status(code, message, mode, "knownAtStart" in data, known if type(known) is int else None)
         raise _unexpected("status", "code and message")
 
     def quote(self, nonce: bytes) -> QuoteAnswer:
@@ -248,6 +257,17 @@ class CoordinatorClient:
             case {"sealedKey": str(sealed), "sealMode": str(mode), "keySources": list(sources)}:
                 return Handover(_base64(sealed, "key"), mode, tuple(map(str, sources)))
         raise _unexpected("key", "sealedKey, sealMode and keySources")
+
+    def replica_journal(self, sequence: int | None) -> tuple[Standing, int]:
+        """Where the leader's journal stands, and how often an older state was accepted.
+
+        sequence: of an earlier record, whose link is asked for.
+        """
+        try:
+            query = "" if sequence is None else f"?sequence={sequence}"
+            return parse_for_replica(self._get(f"/api/v2/replica/journal{query}"))
+        except StandingFormatError as cause:
+            raise AnswerInvalid("N303", str(cause)) from cause
 
     def replica_keep(self, copy: WrappedCopy) -> None:
         """Leave a copy of the state's key that this machine wrapped."""

@@ -87,22 +87,23 @@ class Election:
 
     def _attempt(self) -> Leading | Following:
         found = self._api.get(self._path)
-        if found is None:
-            self._api.create(self._leases, self._lease(None, self._candidate.identity, 0))
-            return Leading()
-        holder = _holder(found)
-        if holder == self._candidate.identity:
+        holder = "" if found is None else _holder(found)
+        if found is not None and holder == self._candidate.identity:
             self._api.replace(self._path, self._lease(found, holder, _transitions(found)))
             return Leading()
-        version = str(found.get("metadata", {}).get("resourceVersion", ""))
+        version = "" if found is None else str(found.get("metadata", {}).get("resourceVersion", ""))
         if version != self._seen[0]:
             self._seen = (version, self._monotonic())
-        unchanged, held = self._monotonic() - self._seen[1], _duration(found) if holder else 0
-        if unchanged < held:
+        unchanged = self._monotonic() - self._seen[1]
+        held = _duration(found) if found is not None and holder else 0
+        if found is not None and unchanged < held:
             return Following(holder, _notes(found))
         if unchanged < held + self._hesitation():
             return Following("", {})
-        self._api.replace(self._path, self._lease(found, self._candidate.identity, _transitions(found) + 1))
+        if found is None:
+            self._api.create(self._leases, self._lease(None, self._candidate.identity, 0))
+        else:
+            self._api.replace(self._path, self._lease(found, self._candidate.identity, _transitions(found) + 1))
         return Leading()
 
     def _lease(self, found: Json | None, holder: str, transitions: int) -> Json:

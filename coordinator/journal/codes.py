@@ -5,6 +5,7 @@ from typing import Final
 
 NO_SEALING_KEY: Final = "R407"
 OLDER_STATE: Final = "R490"
+LEADER_IS_OLDER: Final = "R497"
 
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     "R401": (
@@ -56,6 +57,16 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "R491": (
         "the witness of the state does not answer, or remembers another record",
         "check the TPM and its settings, and that no copy of this coordinator uses it; what was acknowledged is safe",
+    ),
+    LEADER_IS_OLDER: (
+        "the replica that leads serves a state that is older than one which another replica has seen",
+        "find out why: an older state was put back, and the leader was started after that, so it could not know; "
+        "end the leader, and the replica that has seen the newer state leads and asks for approval",
+    ),
+    "R498": (
+        "the stored state was exchanged under a running coordinator",
+        "find out who restored or changed the Secrets (a restore of etcd does that); bring the newest state back, or "
+        "approve the one that is there as `enclasp explain R490` says",
     ),
     "R450": (
         "kept evidence is missing or was changed",

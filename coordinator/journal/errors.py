@@ -144,6 +144,23 @@ class StorageInUse(StorageFailed):
 
 
 @dataclass(eq=False)
+class Exchanged(JournalError):
+    """What is stored is not what we left there, and nobody who may write has claimed it: an older state, most likely.
+
+    expected, got: the claims' numbers and the last records', in words.
+    """
+
+    code = "R498"
+    place: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        what = f"journal in {self.place}: expected what this coordinator wrote last, {self.expected}, got {self.got}"
+        return self._with_hint(what)
+
+
+@dataclass(eq=False)
 class WitnessFailed(JournalError):
     """Who remembers the last record does not answer, or remembers another one."""
 

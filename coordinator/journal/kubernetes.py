@@ -14,14 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from http.client import CONFLICT
+from http.client import CONFLICT, NOT_FOUND
 from typing import Final, TypeVar
 
 import msgspec
 
 from coordinator.cluster.api import Api, Json
 from coordinator.cluster.errors import ApiRefused, ApiUnreachable, ClusterError
-from coordinator.journal.errors import Conflict, StorageFailed, StorageInUse
+from coordinator.journal.errors import Conflict, Exchanged, StorageFailed, StorageInUse
 from coordinator.journal.head_object import (
     GENERATION_LABEL,
     JOURNAL_LABEL,
@@ -204,7 +204,7 @@ class KubernetesStorage:
             else:
                 answer = self._api.create(self._secrets, body)
         except ApiRefused as refused:
-            if refused.status != CONFLICT:
+            if refused.status not in (CONFLICT, NOT_FOUND):
                 raise
             return self._explain_conflict(wanted)
         return HeadObject(read_head(self._place, answer).version, wanted)
@@ -212,15 +212,21 @@ class KubernetesStorage:
     def _explain_conflict(self, wanted: Content) -> HeadObject:
         """The head is not what we left: by our own write whose answer was lost, or by somebody else's."""
         found = self._api.get(self._path(self._name))
-        if found is None:
-            raise Conflict(self._place, self._number(), EMPTY_HEAD)
-        now = read_head(self._place, found)
-        if now.content.commit == wanted.commit:
+        now = None if found is None else read_head(self._place, found)
+        if now is not None and now.content.commit == wanted.commit:
             return now
-        if self._head is not None and now.content.epoch > self._head.content.epoch:
+        if self._head is None:
+            raise Conflict(self._place, EMPTY_HEAD, EMPTY_HEAD if now is None else now.content.head)
+        left = self._head.content
+        if now is None:
+            raise Exchanged(self._place, _in_words(left), "no journal")
+        if now.content == left:  # its labels were changed, say: the next try is for the version that is there now
+            self._head = now
+            raise ApiUnreachable(f"PUT {self._place}", "the object was touched, and says what it said")
+        if now.content.epoch > left.epoch:
             text = f"another coordinator has claimed it (claim {now.content.epoch}, ours was {wanted.epoch})"
             raise StorageInUse(self._place, "write", text)
-        raise Conflict(self._place, self._number(), now.content.head)
+        raise Exchanged(self._place, _in_words(left), _in_words(now.content))
 
     def _read_chunk(self, chunk: Chunk) -> bytes:
         found = self._try("read", lambda: self._api.get(self._path(chunk.name)))
@@ -298,6 +304,10 @@ def _get(api: Api, name: str, secret: str) -> Json | None:
         return api.get(f"{_collection(api)}/{secret}")
     except ClusterError as failure:
         raise StorageFailed(_place(api, name), "read", str(failure)) from failure
+
+
+def _in_words(content: Content) -> str:
+    return f"record {content.head} of claim {content.epoch}"
 
 
 def _collection(api: Api) -> str:

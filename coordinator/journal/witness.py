@@ -71,21 +71,24 @@ class NoWitness:
 NO_WITNESS: Final = NoWitness()
 
 
-def doubt(remembered: Head | NothingRemembered | None, head: Head, link_at: Callable[[int], bytes]) -> str:
+def doubt(
+    remembered: Head | NothingRemembered | None, head: Head, link_at: Callable[[int], bytes], who: str = "its witness"
+) -> str:
     """Why a journal that ends with `head` may not be the newest one, for people; empty if it goes on from `remembered`.
 
     link_at: link of an earlier record, empty where that is too far back to be known; then the number has to do.
+    who: remembers.
     """
     if remembered is None:
         return ""
     if isinstance(remembered, NothingRemembered):
-        return f"its witness does not know it: {remembered.why}"
+        return f"{who} does not know it: {remembered.why}"
     if remembered.sequence > head.sequence:
-        return f"its witness remembers record {remembered.sequence}, and it ends with record {head.sequence}"
+        return f"{who} remembers record {remembered.sequence}, and it ends with record {head.sequence}"
     link = link_at(remembered.sequence)
     if link and link != remembered.link:
         known, found = _short(remembered.link), _short(link)
-        return f"its witness remembers record {remembered.sequence} with link {known}, and here it has link {found}"
+        return f"{who} remembers record {remembered.sequence} with link {known}, and here it has link {found}"
     return ""
 
 

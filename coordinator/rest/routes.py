@@ -56,5 +56,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(2, "POST", "/api/v2/monotonic-counter", Caller.MARBLE, features.monotonic_counter),
     Route(2, "GET", "/api/v2/replica/challenge", Caller.ANYONE, replicas.challenge),
     Route(2, "POST", "/api/v2/replica/key", Caller.ANYONE, replicas.hand_over),
+    Route(2, "GET", "/api/v2/replica/journal", Caller.ANYONE, replicas.journal),
     Route(2, "POST", "/api/v2/replica/copy", Caller.ANYONE, replicas.keep),
 )

@@ -340,6 +340,7 @@ class OlderStateAccepted(_Record, frozen=True, tag="older-state-accepted"):
 
     why: what spoke against it.  words: of its owners; none where the operator's note was enough.  nonce: what they were
     asked with; empty where they gave shares.
+    number: which acceptance this is of all that anybody remembers; 0: one more than this state knows of.
     """
 
     time_ms: int
@@ -348,6 +349,13 @@ class OlderStateAccepted(_Record, frozen=True, tag="older-state-accepted"):
     why: str
     words: tuple[OwnersWord, ...]
     nonce: bytes = b""
+    number: int = 0
+
+
+class AcceptancesKept(_Record, frozen=True, tag="acceptances-kept"):
+    """What a snapshot keeps of StateRestored and OlderStateAccepted, if there were any: the last one's number."""
+
+    number: int
 
 
 class CountersKept(_Record, frozen=True, tag="counters-kept"):
@@ -384,6 +392,7 @@ Event: TypeAlias = (
     | CountersKept
     | StateRestored
     | OlderStateAccepted
+    | AcceptancesKept
 )
 
 LANGUAGE_VERSION = 1

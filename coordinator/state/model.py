@@ -140,6 +140,8 @@ class Deployment:
     activations: granted so far, by marble type; a type without an entry has none.  by_vendor: the same by `vendor_key`.
     log: the update log, oldest first.
     custody: None where the manifest has no recovery keys.
+    accepted: number of the last time that an older state was accepted, 0 for never: a state that was accepted later
+    than another has a higher one, whatever branch of the history it is on.
     counters: monotonic counters of marbles, by `counter_key`.
     requests: to read secrets, by their ids, oldest first; some of them may have expired.
     """
@@ -162,6 +164,7 @@ class Deployment:
     counters: Tally = field(default_factory=lambda: NONE_COUNTED)
     log: UpdateLog = field(default_factory=UpdateLog)
     custody: Custody | None = None
+    accepted: int = 0
     requests: Mapping[str, ReadRequest] = field(default_factory=dict)
 
 

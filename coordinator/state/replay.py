@@ -18,6 +18,7 @@ from coordinator.state import read_replay, update_replay
 from coordinator.state.counters import counter_key, vendor_key
 from coordinator.state.events import (
     LANGUAGE_VERSION,
+    AcceptancesKept,
     ActivationsCounted,
     AuthorityIssued,
     CounterRaised,
@@ -116,7 +117,8 @@ def replay(state: State, event: Event) -> State:
                 STATE_RESTORED,
                 {"reason": event.reason, "sequence": event.sequence, "restored": event.restored_ms},
             )
-            return replace(state, deployment=_logged(_deployed(state), entry))
+            deployment = _deployed(state)
+            return replace(state, deployment=_logged(replace(deployment, accepted=deployment.accepted + 1), entry))
         case OlderStateAccepted():
             owners = ", ".join(word.owner for word in event.words) or "none: by the operator's note"
             entry = LogEntry(
@@ -124,7 +126,11 @@ def replay(state: State, event: Event) -> State:
                 OLDER_STATE_ACCEPTED,
                 {"why": event.why, "sequence": event.sequence, "link": event.link.hex(), "owners": owners},
             )
-            return replace(state, deployment=_logged(_deployed(state), entry))
+            deployment = _deployed(state)
+            number = event.number or deployment.accepted + 1
+            return replace(state, deployment=_logged(replace(deployment, accepted=number), entry))
+        case AcceptancesKept():
+            return replace(state, deployment=replace(_deployed(state), accepted=event.number))
         case CounterRaised():
             return _counters(state, {counter_key(event.marble, event.uuid, event.name): event.value})
         case CountersKept():
@@ -193,6 +199,8 @@ def condense(state: State) -> tuple[Event, ...]:
             events.append(ReadRequested(request.requested_ms, request.raw, 0, (), request.times_read))
             events += [ReadApproved(request.document.id, approval, 0, ()) for approval in request.approvals]
         events.append(LogPacked(deployment.log.pages, deployment.log.recent))
+        if deployment.accepted:
+            events.append(AcceptancesKept(deployment.accepted))
         if deployment.activations:
             events.append(ActivationsCounted(dict(deployment.activations), dict(deployment.by_vendor)))
         if deployment.counters:

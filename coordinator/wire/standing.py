@@ -3,6 +3,9 @@
 `GET /api/v2/journal?nonce=BASE64URL&sequence=N`: which journal, its last durable record and that record's link, which
 stands for the whole history; and the link of record N, if it is known still.  The root key signs it together with the
 nonce; the root key itself is proven by the Coordinator's evidence.
+
+Replicas ask `GET /api/v2/replica/journal?sequence=N`: the same, and how often an older state was accepted.  Nothing
+signs it: they ask over a connection that is pinned to the root key.
 """
 
 import base64
@@ -40,18 +43,44 @@ def signed_bytes(standing: Standing, nonce: bytes) -> bytes:
 
 def document(standing: Standing, signature: bytes) -> dict[str, Any]:
     """The data of the answer."""
+    return _fields(standing) | {"signature": base64.b64encode(signature).decode()}
+
+
+def replica_document(standing: Standing, accepted: int) -> dict[str, Any]:
+    """The data of the answer to a replica."""
+    return _fields(standing) | {"accepted": accepted}
+
+
+def parse(data: Any) -> tuple[Standing, bytes]:
+    """A standing and its signature, neither verified.  Raises StandingFormatError."""
+    standing = _parse(data)
+    try:
+        return standing, base64.b64decode(data["signature"], validate=True)
+    except (TypeError, KeyError, ValueError) as cause:
+        raise StandingFormatError(f"standing of the journal: {cause}") from cause
+
+
+def parse_for_replica(data: Any) -> tuple[Standing, int]:
+    """A standing, and how often an older state was accepted.  Raises StandingFormatError."""
+    standing, accepted = _parse(data), data.get("accepted")
+    if not _is_number(accepted):
+        raise StandingFormatError("standing of the journal: accepted: expected a whole number")
+    return standing, accepted
+
+
+def _fields(standing: Standing) -> dict[str, Any]:
     return {
         "journal": standing.journal.hex(),
         "sequence": standing.sequence,
         "link": standing.link.hex(),
         "asked": standing.asked,
         "linkAsked": standing.link_asked.hex() or None,
-        "signature": base64.b64encode(signature).decode(),
     }
 
 
-def parse(data: Any) -> tuple[Standing, bytes]:
-    """A standing and its signature, neither verified.  Raises StandingFormatError."""
+def _parse(data: Any) -> Standing:
+    if not isinstance(data, dict):
+        raise StandingFormatError("standing of the journal: expected an object")
     try:
         asked, link_asked = data["asked"], data["linkAsked"]
         standing = Standing(
@@ -61,14 +90,16 @@ def parse(data: Any) -> tuple[Standing, bytes]:
             asked,
             bytes.fromhex(link_asked) if link_asked is not None else b"",
         )
-        signature = base64.b64decode(data["signature"], validate=True)
     except (TypeError, KeyError, ValueError) as cause:
         raise StandingFormatError(f"standing of the journal: {cause}") from cause
     fits = len(standing.journal) == 16 and len(standing.link) == 32 and len(standing.link_asked) in (0, 32)
-    numbers = (standing.sequence, 0 if asked is None else asked)
-    if not fits or any(type(number) is not int or not 0 <= number < 2**63 for number in numbers):
+    if not fits or not _is_number(standing.sequence) or not _is_number(0 if asked is None else asked):
         raise StandingFormatError("standing of the journal: expected an id of 16 bytes, links of 32, whole numbers")
-    return standing, signature
+    return standing
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def decode_sequence(text: str) -> int | None:

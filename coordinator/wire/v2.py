@@ -16,6 +16,14 @@ def status(code: int, message: str, *, compatible: bool) -> dict[str, Any]:
     return {"code": code, "message": message} | _mode(compatible)
 
 
+def known_at_start(record: int | None) -> dict[str, Any]:
+    """What `GET /api/v2/status` says besides where replicas share the state.
+
+    record: the last one that the leader knew of when it began to lead; None: it would not have noticed an older state.
+    """
+    return {"knownAtStart": record}
+
+
 def quote(chain_pem: str, evidence: bytes) -> dict[str, Any]:
     """`GET /api/v2/quote`.  chain_pem: intermediate, then root."""
     return {"cert": chain_pem, "quote": base64.b64encode(evidence).decode()}

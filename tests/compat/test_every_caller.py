@@ -117,6 +117,7 @@ CASES: Mapping[tuple[str, str], tuple[Case, ...]] = {
     ),
     ("GET", "/api/v2/replica/challenge"): (Case({EVERYBODY: 403}),),
     ("POST", "/api/v2/replica/key"): (Case({EVERYBODY: 400}, b"{}"),),
+    ("GET", "/api/v2/replica/journal"): (Case({EVERYBODY: 403}),),
     ("POST", "/api/v2/replica/copy"): (Case({EVERYBODY: 400}, b"{}"),),
 }
 ASKED = [(method, path, number) for (method, path), cases in CASES.items() for number in range(len(cases))]

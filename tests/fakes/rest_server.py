@@ -45,6 +45,8 @@ def rest_server(
 
         do_GET = _answer
         do_POST = _answer
+        do_PUT = _answer
+        do_DELETE = _answer
 
         def log_message(self, format: str, *args: Any) -> None:
             """Tests look at `seen`."""

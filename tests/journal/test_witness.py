@@ -1,8 +1,6 @@
 """Who remembers the last record: an older state is noticed, and whatever a crash leaves behind is not taken for one."""
 
-import asyncio
 import copy
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -13,34 +11,10 @@ from coordinator.journal.key import DataKey, JournalId
 from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.journal.memory import MemoryStorage
 from coordinator.journal.witness import Head, NothingRemembered, doubt
+from tests.support.journal_life import ID, KEY, NEW_KEY, ON, Disk, Power, PowerCut, life
 
-ID, OTHER = JournalId(bytes(16)), JournalId(b"o" * 16)
-KEY, NEW_KEY = DataKey(b"k" * 32), DataKey(b"n" * 32)
+OTHER = JournalId(b"o" * 16)
 HEAD = Head(7, b"l" * 32)
-
-
-@dataclass
-class PowerCut(Exception):
-    """This process is no more."""
-
-
-@dataclass
-class Power:
-    """Ends before or after the step of this number; steps are writes, to storage and notebook alike."""
-
-    left: int
-    after: bool
-
-    def step(self, write: Callable[[], None]) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise PowerCut
-        write()
-        if self.left == 0:
-            raise PowerCut
-
-
-ON = Power(-1, False)
 
 
 @dataclass
@@ -75,46 +49,6 @@ class Page:
         self.begin(head)
 
 
-class Disk(MemoryStorage):
-    """A storage on the same power."""
-
-    def __init__(self, power: Power) -> None:
-        super().__init__()
-        self.power = power
-
-    def create(self, meta: Mapping[str, bytes], records: Sequence[bytes]) -> None:
-        self.power.step(lambda: super(Disk, self).create(meta, records))
-
-    def append(self, records: Sequence[bytes], *, expected_head: int) -> None:
-        if self._meta:
-            self.power.step(lambda: super(Disk, self).append(records, expected_head=expected_head))
-        else:
-            super().append(records, expected_head=expected_head)
-
-    def replace(self, records: Sequence[bytes], *, expected_head: int, meta: Mapping[str, bytes] | None = None) -> None:
-        self.power.step(lambda: super(Disk, self).replace(records, expected_head=expected_head, meta=meta))
-
-
-async def life(disk: Disk, book: Notebook, acknowledged: list[tuple[int, MemoryStorage]]) -> None:
-    """A journal's life until the power goes; with each acknowledged write the disk as it was then."""
-
-    async def done(write: asyncio.Future[None]) -> None:
-        await write
-        acknowledged.append((journal.head.sequence, copy.deepcopy(disk)))
-
-    journal = Journal.create(disk, KEY, [b"one"], journal_id=ID, wrapped_keys={}, notes={}, witness=book)
-    acknowledged.append((journal.head.sequence, copy.deepcopy(disk)))
-    await done(journal.append([b"two"]))
-    first, second = journal.append([b"three", b"four"]), journal.append([b"five"])
-    await done(first)
-    await done(second)
-    await done(journal.replace([b"all"]))
-    await done(journal.append([b"six"]))
-    await done(journal.rekey([b"all of it"], NEW_KEY, {}, {}))
-    await done(journal.append([b"seven"]))
-    await journal.close()
-
-
 def reopened(disk: MemoryStorage, book: Notebook) -> Journal:
     disk = copy.deepcopy(disk)
     if isinstance(disk, Disk):
@@ -135,24 +69,24 @@ async def test_whatever_a_power_cut_leaves_is_the_newest_state_and_every_older_o
     step: int, after: bool
 ) -> None:
     power = Power(step, after)
-    disk, book, acknowledged = Disk(power), Notebook(power), list[tuple[int, MemoryStorage]]()
+    disk, book, acknowledged = Disk(power), Notebook(power), list[tuple[Head, MemoryStorage]]()
     with pytest.raises((PowerCut, JournalError)):
-        await life(disk, book, acknowledged)
-    newest = acknowledged[-1][0] if acknowledged else -1
+        await life(disk, acknowledged, book)
+    newest = acknowledged[-1][0].sequence if acknowledged else -1
     if isinstance(read_keyring(disk), NoJournal):
         assert newest == -1
         return
     found = reopened(disk, book)
     assert ("", True) == (found.doubt, found.head.sequence >= newest), "an honest state is not locked out"
-    for sequence, older in acknowledged:
+    for head, older in acknowledged:
         again = reopened(older, book)
-        missed = sequence < newest
-        assert bool(again.doubt) >= missed, f"record {sequence} of {newest}: {again.doubt}"
+        missed = head.sequence < newest
+        assert bool(again.doubt) >= missed, f"record {head.sequence} of {newest}: {again.doubt}"
 
 
 async def test_the_power_can_go_at_every_write_of_that_life() -> None:
     power = Power(WRITES + 1, False)
-    await life(Disk(power), Notebook(power), [])
+    await life(Disk(power), [], Notebook(power))
     assert 1 == power.left
 
 

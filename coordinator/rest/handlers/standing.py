@@ -21,7 +21,10 @@ async def status_v1(coordinator: Coordinator, _call: Call) -> web.Response:
 async def status_v2(coordinator: Coordinator, _call: Call) -> web.Response:
     phase = coordinator.phase
     compatible = phase is Phase.ACCEPTING_MARBLES and coordinator.manifest().compatible
-    return errors.success(v2.status(phase.value, coordinator.message, compatible=compatible))
+    data = v2.status(phase.value, coordinator.message, compatible=compatible)
+    if phase is Phase.ACCEPTING_MARBLES and coordinator.shares:
+        data |= v2.known_at_start(coordinator.known)
+    return errors.success(data)
 
 
 async def ready(coordinator: Coordinator, _call: Call) -> web.Response:
