@@ -7,6 +7,7 @@ root file system is read-only and each start would compile them anew; the compil
 import importlib._bootstrap_external as bootstrap
 import importlib.metadata as metadata
 import importlib.util
+import site
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,12 +23,14 @@ VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PREFIX = PurePosixPath("/usr/local")
 PROGRAM = PREFIX / "bin" / VERSION
 LIBRARY = PREFIX / "lib" / VERSION
-SITE_PACKAGES = LIBRARY / "site-packages"
+SITE_PACKAGES = LIBRARY / ("dist-packages" if "dist-packages" in str(site.getsitepackages(["/"])) else "site-packages")
+"""Where this interpreter looks for distributions: Debian's looks elsewhere."""
 LAUNCHER = PurePosixPath("/opt/enclasp-marble")
 """What makes a marble of any image: interpreter, libraries and the marble's packages, movable to any folder."""
 
 _LEFT_OUT = frozenset(
-    {"site-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data"}
+    {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo"}
+    | {"ensurepip", "lib2to3", "pydoc_data"}
 )
 _EXTENSIONS_LEFT_OUT = ("_tkinter.", "_curses", "readline.", "nis.", "_test", "_xxtestfuzz.", "xxlimited")
 """Windows, terminals and tests: they would bring a dozen libraries that nothing here calls."""

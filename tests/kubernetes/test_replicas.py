@@ -96,7 +96,8 @@ class Deployment:
         return found.rpartition("-")[0]
 
     def proven(self) -> tuple[str, str]:
-        """What a verifier sees: digests of the root certificate and of the manifest."""
+        """What a verifier sees now: digests of the root certificate and of the manifest."""
+        self.connect()
         said = self.enclasp("verify", ENDPOINT, "-o", "json", "--quiet", "--out", str(self.folder / "root.pem"))
         document = json.loads(said[said.index("{") :])
         assert document["verified"]
@@ -202,7 +203,6 @@ def test_a_leader_that_is_killed_while_marbles_join_is_followed_by_another_and_a
     kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=180s")
     wait("all marbles", lambda: activated(kubernetes) == 8)
     kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
-    deployment.connect()
     assert before == deployment.proven(), "nothing was lost: the same root certificate, the same manifest"
 
 
@@ -210,7 +210,6 @@ def test_a_rolling_upgrade_keeps_the_deployment_verified(deployment: Deployment)
     kubernetes, before = deployment.kubernetes, deployment.proven()
     kubernetes.kubectl(*PLACE, "rollout", "restart", "deployment/coordinator")
     kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
-    deployment.connect()
     assert before == deployment.proven()
     kubernetes.kubectl("--namespace", SHOP, "rollout", "restart", "deployment/web")
     kubernetes.kubectl("--namespace", SHOP, "rollout", "status", "deployment/web", "--timeout=180s")
@@ -224,7 +223,6 @@ def test_recovery_is_not_needed_when_all_replicas_are_lost_but_not_their_machine
     kubernetes.kubectl(*PLACE, *gone)
     kubernetes.kubectl(*PLACE, "scale", "deployment/coordinator", "--replicas=3")
     kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
-    deployment.connect()
     assert before == deployment.proven()
 
 
@@ -236,7 +234,7 @@ def test_a_new_version_serves_when_two_people_accepted_it_and_not_before(
     key, (pod, *_) = deployment.root_key(), deployment.pods()
     code = another_version(tmp_path / "code", "the next version")
     found = ("exec", pod, "--", "python3", "-c", "import coordinator; print(coordinator.__path__[0])")
-    place = kubernetes.kubectl(*PLACE, *found).split()[-1]
+    (place,) = (line for line in kubernetes.kubectl(*PLACE, *found).splitlines() if line.startswith("/"))
     archive, added = tmp_path / "next.tar", f"{code}/coordinator/{MARK}:{place}/{MARK}"
     kubernetes.run("./dev", "image", "--name", "localhost/enclasp:next", "--output", str(archive), "--add", added)
     kubernetes.cluster.node.import_image(archive)
@@ -244,7 +242,6 @@ def test_a_new_version_serves_when_two_people_accepted_it_and_not_before(
     upgrade = ("helm", "upgrade", "enclasp", "charts/coordinator", *PLACE, "--reuse-values")
     kubernetes.run(*upgrade, "--set", "coordinator.version=next")
     wait("a refusal", lambda: any(mrtd(code) in deployment.log(each) for each in deployment.pods()))
-    deployment.connect()
     before = deployment.proven()
 
     now = yaml.safe_load(deployment.reference.read_text())
@@ -258,7 +255,6 @@ def test_a_new_version_serves_when_two_people_accepted_it_and_not_before(
 
     (folder / "next-reference.yaml").write_text(f'TDX: {{MRTD: "{mrtd(code)}"}}\n')
     deployment.version = "next-reference.yaml"
-    deployment.connect()
     after = deployment.proven()
     assert key == deployment.root_key()
     assert before != after
@@ -283,7 +279,6 @@ def test_owners_recover_what_all_replicas_have_lost_with_their_keys(deployment: 
     wait("an answer", lambda: "waits for recovery" in deployment.enclasp("verify", ENDPOINT, code=None))
     deployment.type(block("recover"))
     kubernetes.kubectl(*PLACE, "rollout", "status", "deployment/coordinator", "--timeout=180s")
-    deployment.connect()
     assert fingerprint == deployment.proven()[1]
     assert key == deployment.root_key()
 

@@ -12,6 +12,8 @@ from tests.kubernetes.cluster.processes import quiet
 PROGRAMS = ("runc", "nft", "iptables", "ip", "nsenter", "ldd", "mount")
 MEMORY_MIB = 3000
 """A control plane, a node, and the pods of the tests."""
+DISK_MIB = 5000
+"""Images, unpacked and not, of programs under test."""
 _PACKAGES = "runc containernetworking-plugins nftables iptables iproute2"
 
 
@@ -32,6 +34,9 @@ def obstacle(folder: Path) -> str | None:
         return "the machine has no CNI plugins; on Debian 12: apt install containernetworking-plugins"
     if (free := _available_mib()) < MEMORY_MIB:
         return f"a cluster needs {MEMORY_MIB} MiB of memory, and {free} MiB are free"
+    folder.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder).free >> 20) < DISK_MIB:
+        return f"a cluster needs {DISK_MIB} MiB of disk, and {folder} has {free} MiB"
     try:
         _try_network()
         _try_overlay(folder)

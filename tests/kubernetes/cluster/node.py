@@ -191,7 +191,7 @@ state = "{self._run}/containerd"
             "imageMinimumGCAge": "24h",
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
-            "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
+            "evictionHard": {"nodefs.available": "100Mi", "imagefs.available": "100Mi", "memory.available": "100Mi"},
             "clusterDomain": "cluster.local",
             "clusterDNS": [NODE_ADDRESS],
             "resolvConf": f"{self.folder}/resolv.conf",
