@@ -419,7 +419,7 @@ class Desk:
             event = decode_event(body)
             self.roll.note(event)
             if isinstance(event, MarbleActivated):
-                self.used.add(event.evidence)
+                self.used.add(event.bound)
             elif isinstance(event, EvidenceRemembered):
                 for digest in event.digests:
                     self.used.add(digest)

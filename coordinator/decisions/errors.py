@@ -75,7 +75,7 @@ class TooManyOnOneVendor(TooManyActivations):
 
 
 class EvidenceReused(MarbleRefused):
-    """This very Evidence has been admitted before."""
+    """Evidence that binds the same has been admitted before."""
 
     code = "A203"
     reason = "evidence was used before"

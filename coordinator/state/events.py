@@ -243,6 +243,7 @@ class UpdatesKept(_Record, frozen=True, tag="updates-kept"):
 class MarbleActivated(_Record, frozen=True, tag="marble-activated"):
     """A marble was admitted.  evidence: SHA-256 of its Evidence; join: which protocol it used.
 
+    bound: SHA-256 of the report data that it had to bind.
     vendor: whose hardware proved it.  platform: which kind.  package: of its type, then.  until_ms: when its
     certificate ends.  Empty (0) in journals of before they were recorded.
     """
@@ -256,6 +257,7 @@ class MarbleActivated(_Record, frozen=True, tag="marble-activated"):
     platform: str = ""
     package: str = ""
     until_ms: int = 0
+    bound: bytes = b""
 
 
 class ActivationsCounted(_Record, frozen=True, tag="activations-counted"):
@@ -287,7 +289,7 @@ class MarblesSeen(_Record, frozen=True, tag="marbles-seen"):
 
 
 class EvidenceRemembered(_Record, frozen=True, tag="evidence-remembered"):
-    """What a snapshot keeps of admitted Evidence, so that none counts twice: SHA-256 digests, oldest first."""
+    """What a snapshot keeps of admitted Evidence: SHA-256 of what each bound, oldest first: none counts twice."""
 
     digests: tuple[bytes, ...]
 

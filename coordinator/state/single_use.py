@@ -1,4 +1,4 @@
-"""Evidence is admitted once: a bounded memory of the digests of what was admitted last."""
+"""What Evidence binds is admitted once: a bounded memory of the digests of what was admitted last."""
 
 from typing import Final
 
@@ -7,10 +7,12 @@ KEPT_BY_SNAPSHOT: Final = 4_096
 
 
 class SingleUse:
-    """Digests (32 bytes) of admitted Evidence, the oldest forgotten first.
+    """Digests (32 bytes) of what admitted Evidence bound, the oldest forgotten first.
 
     The compatible join has no nonce, so Evidence could be shown again by whoever holds its TLS key; this makes each
-    count once, also across a restart (the journal's records fill it again).
+    count once, also across a restart (the journal's records fill it again).  The Evidence's own bytes are no measure:
+    whoever shows it again can change what nobody signed, as bytes behind a quote, or turn a signature (r, s) into
+    (r, -s).  What it binds, the marble's certificate and a nonce where there is one, cannot be changed.
     """
 
     def __init__(self) -> None:

@@ -61,9 +61,8 @@ class World:
         self._issuer: Issuer = find_issuer({"ENCLASP_SIMULATION": str(self._simulation)}, own_program())
         anchors = TrustAnchors.genuine().with_simulated((folder / "simulation" / "trust.pem").read_bytes())
         self._verifier = Verifier(anchors, parse_bundle((folder / "simulation" / "collateral.json").read_bytes()))
-        join = marble_client.prepare(marble_client.simulated(folder, Kind.TDX, program), "any")
-        quote = marble_client.simulated(folder, Kind.TDX, program)
-        self.marble = Marble(join.certificate.public_bytes(Encoding.DER), join.csr, quote)
+        self._quote = marble_client.simulated(folder, Kind.TDX, program)
+        self.marble = self.another_marble()
 
     def elsewhere(self, folder: Path) -> "World":
         """The same vendor, package and marble, seen from another machine: what this one sealed, it cannot unseal."""
@@ -96,5 +95,11 @@ class World:
         )
 
     async def activate(self, coordinator: Coordinator, marble_type: str) -> Parameters:
-        """One activation with new evidence.  Raises what the Coordinator raises."""
-        return await coordinator.activate(self.marble.request(marble_type), self.marble.certificate)
+        """One activation of a marble that was never seen.  Raises what the Coordinator raises."""
+        marble = self.another_marble()
+        return await coordinator.activate(marble.request(marble_type), marble.certificate)
+
+    def another_marble(self) -> Marble:
+        """The same program with a key and certificate of its own."""
+        join = marble_client.prepare(lambda _: b"", "any")
+        return Marble(join.certificate.public_bytes(Encoding.DER), join.csr, self._quote)
