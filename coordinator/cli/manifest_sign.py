@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 def sign(output: Output, file: Path, way: Way) -> None:
     """Sign the exact bytes of a manifest. The signature is a small document of its own.
 
-    A key that stays elsewhere signs what --message writes, with SHA-256 (RSA: PSS with a salt of 32 bytes; P-384:
-    SHA-384, P-521: SHA-512; Ed25519 as it is); --made makes the document of it.
+    A key on a token signs there (--pkcs11-module). One that stays elsewhere signs what --message writes, with SHA-256
+    (RSA: PSS with a salt of 32 bytes; P-384: SHA-384, P-521: SHA-512; Ed25519 as it is); --made makes the document
+    of it.
 
     \b
     enclasp manifest sign manifest.yaml --key alice.key --out alice.sig
+    enclasp manifest sign manifest.yaml --certificate alice.pem --out alice.sig --pkcs11-module libsofthsm2.so \\
+      --pkcs11-token alice --pkcs11-key approvals --pkcs11-pin-file alice.pin
     enclasp manifest sign manifest.yaml --message --out message.bin
     enclasp manifest sign manifest.yaml --made signature.bin --certificate alice.pem --out alice.sig
     """

@@ -13,6 +13,7 @@ import click
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input
 from coordinator.cli.problems import Problem
+from coordinator.cli.token_options import TOKEN_OPTIONS, TokenOptions, token_options
 
 if TYPE_CHECKING:
     from coordinator.recovery.owner_key import Opener
@@ -26,38 +27,23 @@ share_argument = click.argument("file", type=FILE)
 
 @dataclass(frozen=True, slots=True)
 class OwnerOptions:
-    """key: PEM file, or None for a key on a token; module, token, label, pin: of that.
-
-    name: whose share, where FILE holds several and more than one opens.
-    """
+    """key: PEM file; None: on a token.  name: whose share, where FILE holds several and more than one opens."""
 
     key: Path | None
     password: Path | None
     name: str | None
-    module: Path | None
-    token: str
-    label: str
-    pin: Path | None
+    token: TokenOptions | None
 
     def opener(self) -> "Opener":
         """The owner's private key.  Raises OwnerKeyInvalid, Problem."""
         if self.key is None:
-            return self._on_token()
+            if self.token is None:
+                raise click.UsageError(f"give --key FILE, or {TOKEN_OPTIONS}")
+            return self.token.key()
         from coordinator.recovery.owner_key import KeyInMemory
 
         password = None if self.password is None else read_input(self.password).rstrip(b"\r\n")
         return KeyInMemory.parse(read_input(self.key), password)
-
-    def _on_token(self) -> "Opener":
-        if self.module is None or self.pin is None:
-            options = "--pkcs11-module, --pkcs11-token, --pkcs11-key, --pkcs11-pin-file"
-            raise click.UsageError(f"give --key FILE, or {options}")
-        try:
-            from coordinator.cli.token_key import KeyOnToken
-        except ModuleNotFoundError as cause:
-            hint = "install its part: pip install 'enclasp[hsm]'"
-            raise Problem("the Python package 'pkcs11' is missing", exit_codes.USAGE, "U505", hint) from cause
-        return KeyOnToken(self.module, self.token, self.label, self.pin)
 
 
 def owner_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,24 +52,17 @@ def owner_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--key", "-k", "key", type=FILE, help="Your private key in PEM.")
     @click.option("--key-password-file", "password", type=FILE, help="File with the key's password, if it has one.")
     @click.option("--name", help="Whose share, if FILE holds those of several owners and your key opens more than one.")
-    @click.option("--pkcs11-module", type=FILE, help="Instead of --key: library of a token with your RSA key.")
-    @click.option("--pkcs11-token", default="", help="The token's label.")
-    @click.option("--pkcs11-key", default="", help="The key's label.")
-    @click.option("--pkcs11-pin-file", type=FILE, help="File with your PIN.")
+    @token_options
     @functools.wraps(function)
     def with_owner(
         *args: Any,
         key: Path | None,
         password: Path | None,
         name: str | None,
-        pkcs11_module: Path | None,
-        pkcs11_token: str,
-        pkcs11_key: str,
-        pkcs11_pin_file: Path | None,
+        token: TokenOptions | None,
         **named: Any,
     ) -> Any:
-        token = (pkcs11_module, pkcs11_token, pkcs11_key, pkcs11_pin_file)
-        return function(*args, owner=OwnerOptions(key, password, name, *token), **named)
+        return function(*args, owner=OwnerOptions(key, password, name, token), **named)
 
     return with_owner
 

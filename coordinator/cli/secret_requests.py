@@ -149,10 +149,13 @@ def withdraw(output: Output, name: str, endpoint: str, visit: Visit) -> None:
 def sign_request(output: Output, file: Path, way: Way) -> None:
     """Sign a request to read secrets, offline, as `secret requests --request ID` wrote it. What it asks is on stderr.
 
-    A key that stays elsewhere signs what --message writes, as for `manifest sign`.
+    A key on a token signs there (--pkcs11-module); one that stays elsewhere signs what --message writes, as for
+    `manifest sign`.
 
     \b
     enclasp secret sign request.json --key bob.key --out bob.sig
+    enclasp secret sign request.json --certificate bob.pem --out bob.sig --pkcs11-module libsofthsm2.so \\
+      --pkcs11-token bob --pkcs11-key approvals --pkcs11-pin-file bob.pin
     enclasp secret sign request.json --message --out message.bin
     enclasp secret sign request.json --made signature.bin --certificate bob.pem --out bob.sig
     """

@@ -13,6 +13,7 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
+from coordinator.cli.token_options import TOKEN_OPTIONS, TokenOptions, token_options
 
 if TYPE_CHECKING:
     from coordinator.manifest.signature import Subject
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """key: a file that signs; or made and certificate: what was signed elsewhere, and whose key it was.
+    """key: a file that signs; or a token, whose key the certificate names; or made: what was signed elsewhere with it.
 
-    Neither: the bytes to be signed are wanted.
+    None of these: the bytes to be signed are wanted.
     """
 
     key: Path | None
+    token: TokenOptions | None
     made: Path | None
     certificate: Path | None
 
@@ -35,18 +37,29 @@ def signs(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options; the function gets them as `way`."""
 
     @click.option("--key", "key_file", type=FILE, help="The signer's private key: PEM, not encrypted.")
-    @click.option("--message", is_flag=True, help="Write the bytes to be signed instead, for openssl or a token.")
+    @token_options
+    @click.option("--message", is_flag=True, help="Write the bytes to be signed instead, for openssl or another tool.")
     @click.option("--made", type=FILE, help="A signature of those bytes that was made elsewhere; with --certificate.")
-    @click.option("--certificate", type=FILE, help="The signer's certificate or public key, PEM; with --made.")
+    @click.option(
+        "--certificate", type=FILE, help="The signer's certificate or public key, PEM; of a token, or --made."
+    )
     @functools.wraps(function)
     def with_way(
-        *args: Any, key_file: Path | None, message: bool, made: Path | None, certificate: Path | None, **named: Any
+        *args: Any,
+        key_file: Path | None,
+        token: TokenOptions | None,
+        message: bool,
+        made: Path | None,
+        certificate: Path | None,
+        **named: Any,
     ) -> Any:
-        if [key_file is not None, message, made is not None].count(True) != 1 or (made is None) != (
-            certificate is None
-        ):
-            raise click.UsageError("give --key, or --message, or --made with --certificate")
-        return function(*args, way=Way(key_file, made, certificate), **named)
+        elsewhere = token is not None or made is not None
+        ways = (key_file is not None, token is not None, message, made is not None)
+        if ways.count(True) != 1 or elsewhere != (certificate is not None):
+            raise click.UsageError(
+                "give --key, or --message, or with --certificate either --made or a key on a token: " + TOKEN_OPTIONS
+            )
+        return function(*args, way=Way(key_file, token, made, certificate), **named)
 
     return with_way
 
@@ -55,19 +68,28 @@ def write_signature(output: Output, raw: bytes, subject: "Subject", way: Way) ->
     """The signature of a document's exact bytes as a small document of its own; or the bytes to be signed."""
     from coordinator.manifest.signature import SignatureWrong, message_to_sign, sign, signed_elsewhere
 
+    to_sign = message_to_sign(raw, subject)
     if way.key is not None:
         document = sign(raw, _private_key(way.key), subject).as_json()
-    elif way.made is not None and way.certificate is not None:
+    elif way.certificate is not None:
+        key = public_key(way.certificate)
+        where, made = _made(way, to_sign, key)
         try:
-            key = public_key(way.certificate)
-            document = signed_elsewhere(raw, key, read_input(way.made), subject).as_json()
+            document = signed_elsewhere(raw, key, made, subject).as_json()
         except SignatureWrong as cause:
-            raise Problem(f"{way.made}: {cause}", exit_codes.REFUSED, "E018") from cause
+            raise Problem(f"{where}: {cause}", exit_codes.REFUSED, "E018") from cause
     else:
-        to_sign = message_to_sign(raw, subject)
         output.result({"message": to_sign.hex()}, to_sign)
         return
     output.result(document, json.dumps(document, indent=2))
+
+
+def _made(way: Way, message: bytes, key: "PublicKey") -> tuple[str, bytes]:
+    """Where a signature was made, and its bytes.  Raises Problem, OSError."""
+    if way.token is not None:
+        return f"PKCS#11 token '{way.token.token}', key '{way.token.label}'", way.token.key().sign(message, key)
+    assert way.made is not None, "a certificate comes with one of both"
+    return str(way.made), read_input(way.made)
 
 
 def _private_key(path: Path) -> "PrivateKey":

@@ -1,4 +1,4 @@
-"""An owner's RSA key on a PKCS#11 token: it opens and signs there, and never leaves it."""
+"""A private key on a PKCS#11 token: it opens shares (RSA) and signs there, and never leaves it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import pkcs11
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pkcs11 import Attribute, Mechanism, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 from pkcs11.mechanisms import MGF
 
 from coordinator.cli import exit_codes
 from coordinator.cli.problems import Problem
+from coordinator.manifest.signature import hash_of
 from coordinator.recovery.errors import EnvelopeUnreadable
 from coordinator.recovery.oaep import decode_oaep
+from pki.keys import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,17 @@ class KeyOnToken:
         with self._key() as key:
             return bytes(key.sign(message, mechanism=Mechanism.SHA256_RSA_PKCS))
 
+    def sign(self, message: bytes, public: PublicKey) -> bytes:
+        """A detached signature's bytes, of an EC key r and s side by side.  public: the other half, which says how."""
+        with self._key() as key:
+            if isinstance(public, ec.EllipticCurvePublicKey):
+                digest = hashes.Hash(hash_of(public))
+                digest.update(message)
+                return bytes(key.sign(digest.finalize(), mechanism=Mechanism.ECDSA))
+            if isinstance(public, ed25519.Ed25519PublicKey):
+                return bytes(key.sign(message, mechanism=Mechanism.EDDSA))
+            return bytes(key.sign(message, mechanism=Mechanism.SHA256_RSA_PKCS_PSS, mechanism_param=_PSS))
+
     @contextmanager
     def _key(self) -> Iterator[Any]:
         """The key, whose kind decides what it can.  Raises Problem, OSError."""
@@ -54,4 +69,5 @@ class KeyOnToken:
             raise Problem(message, exit_codes.INVALID, "U561") from cause
 
 
+_PSS: Final = (Mechanism.SHA256, MGF.SHA256, 32)
 _OAEP: Final = (Mechanism.SHA256, MGF.SHA256, None)

@@ -75,7 +75,7 @@ class DetachedSignature:
             if isinstance(key, ed25519.Ed25519PublicKey):
                 key.verify(self.signature, message)
             elif isinstance(key, ec.EllipticCurvePublicKey):
-                key.verify(self.signature, message, ec.ECDSA(_hash(key.curve.key_size)))
+                key.verify(self.signature, message, ec.ECDSA(hash_of(key)))
             else:
                 key.verify(self.signature, message, _PSS, hashes.SHA256())
         except InvalidSignature as cause:
@@ -89,7 +89,7 @@ def sign(raw: bytes, key: PrivateKey, subject: Subject) -> DetachedSignature:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         signature = key.sign(message)
     elif isinstance(key, ec.EllipticCurvePrivateKey):
-        signature = key.sign(message, ec.ECDSA(_hash(key.curve.key_size)))
+        signature = key.sign(message, ec.ECDSA(hash_of(key)))
     else:
         signature = key.sign(message, _PSS, hashes.SHA256())
     return DetachedSignature(subject, digest, fingerprint(key.public_key()), signature)
@@ -139,10 +139,11 @@ def parse_signature(raw: bytes, subject: Subject) -> DetachedSignature:
     return DetachedSignature(subject, digest, key, signature)
 
 
-def _hash(curve_bits: int) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
-    if curve_bits <= 256:
+def hash_of(key: ec.EllipticCurvePublicKey | ec.EllipticCurvePrivateKey) -> hashes.HashAlgorithm:
+    """With which an EC key signs: one of its own strength."""
+    if key.curve.key_size <= 256:
         return hashes.SHA256()
-    return hashes.SHA384() if curve_bits <= 384 else hashes.SHA512()
+    return hashes.SHA384() if key.curve.key_size <= 384 else hashes.SHA512()
 
 
 _FIELDS: Final = frozenset({"format", "fingerprint", "key", "signature"})

@@ -1,9 +1,7 @@
 """`enclasp manifest sign|verify-signature`."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from pki.keys import private_pem, public_pem
 from tests.cli.conftest import Enclasp
-from tests.support.key_devices import PIN, SOFTHSM, token
+from tests.support.key_devices import PIN, command, import_key, key_on, token
 
 
 @pytest.fixture
@@ -116,30 +114,29 @@ def test_sign_takes_one_way_to_sign(enclasp: Enclasp, signed: Path) -> None:
         assert enclasp("manifest", "sign", signed / "m.yaml", *options).code == 2
 
 
-IN_TOKEN = """
-import hashlib, sys
-from pathlib import Path
-import pkcs11
-from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
-library, pin, message, signature, public = sys.argv[1:]
-with pkcs11.lib(library).get_token(token_label="approver").open(rw=True, user_pin=pin) as session:
-    curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
-    parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
-    shown, kept = parameters.generate_keypair(store=True, label="approvals")
-    digest = hashlib.sha256(Path(message).read_bytes()).digest()
-    Path(signature).write_bytes(kept.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
-    Path(public).write_bytes(encode_ec_public_key(shown))
-"""
-
-
-def test_a_signature_whose_key_never_leaves_a_token_counts(enclasp: Enclasp, signed: Path) -> None:
+@pytest.mark.parametrize("kind", OPENSSL)
+def test_a_key_on_a_token_signs_there(enclasp: Enclasp, signed: Path, kind: str) -> None:
     pytest.importorskip("pkcs11", reason="needs python-pkcs11")
-    environ, _ = token(signed / "hsm", "approver")
-    message, made, public = signed / "message", signed / "made", signed / "public.der"
-    assert enclasp("manifest", "sign", signed / "m.yaml", "--message", "--out", message).code == 0
-    command = [sys.executable, "-c", IN_TOKEN, str(SOFTHSM), PIN, str(message), str(made), str(public)]
-    subprocess.run(command, env={**os.environ, **environ}, check=True, timeout=60)
-    openssl("pkey", "-pubin", "-inform", "DER", "-in", str(public), "-out", str(signed / "alice.pem"))
-    wrap = ("manifest", "sign", signed / "m.yaml", "--made", made, "--certificate", signed / "alice.pem")
-    assert enclasp(*wrap, "--out", signed / "sig").code == 0
+    environ, pin = token(signed / "hsm", "approver")
+    make, _ = OPENSSL[kind]
+    openssl(*make, "-out", str(signed / "key"))
+    openssl("pkey", "-in", str(signed / "key"), "-pubout", "-out", str(signed / "alice.pem"))
+    import_key(environ, "approver", signed / "key", "approvals")
+    sign = ("manifest", "sign", signed / "m.yaml", "--certificate", signed / "alice.pem", "--out", signed / "sig")
+    done = command(environ, *sign, *key_on("approver", "approvals", pin))
+    assert (0, False) == (done.returncode, PIN in done.stderr), done.stderr
     assert enclasp(*arguments(signed)).code == 0
+    absent = command(environ, *sign, *key_on("approver", "another", pin))
+    assert (3, True) == (absent.returncode, "error[U561]" in absent.stderr), absent.stderr
+    openssl(*make, "-out", str(signed / "other"))
+    openssl("pkey", "-in", str(signed / "other"), "-pubout", "-out", str(signed / "alice.pem"))
+    somebody_else = command(environ, *sign, *key_on("approver", "approvals", pin))
+    assert (4, True) == (somebody_else.returncode, "error[E018]: PKCS#11 token 'approver'" in somebody_else.stderr)
+
+
+def test_a_token_is_named_whole_and_with_whose_key_it_has(enclasp: Enclasp, signed: Path) -> None:
+    sign = ("manifest", "sign", signed / "m.yaml")
+    without = enclasp(*sign, *key_on("approver", "approvals", signed / "pin"))
+    assert (2, True) == (without.code, "with --certificate" in without.err)
+    half = enclasp(*sign, "--pkcs11-token", "approver", "--certificate", signed / "alice.pem")
+    assert (2, True) == (half.code, "--pkcs11-pin-file" in half.err)

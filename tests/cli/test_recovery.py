@@ -1,9 +1,7 @@
 """Owners of recovery shares at the command line, against a real coordinator whose machine is lost in between."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -197,36 +195,13 @@ def test_a_state_that_waits_is_replaced_only_by_who_says_so(enclasp: Enclasp, de
 
 
 def test_a_key_on_a_token_opens_signs_and_recovers(enclasp: Enclasp, deployment: Deployment) -> None:
-    """In processes of their own: a PKCS#11 library reads its configuration once."""
     made = deployment
     environ, pin = key_devices.token(made.folder / "hsm", "owners")
-    keypair = made.folder / "ada.pkcs8"
-    keypair.write_bytes(made.owners["ada"].key.read_bytes())
-    label = ("--token", "owners", "--label", "ada", "--id", "01", "--pin", key_devices.PIN)
-    load = ["softhsm2-util", "--import", str(keypair), *label]
-    subprocess.run(load, env={**os.environ, **environ}, check=True, capture_output=True, timeout=30)
+    key_devices.import_key(environ, "owners", made.owners["ada"].key, "ada")
     assert 0 == deploy(enclasp, made).code
 
     def with_token(*arguments: str | Path, key: str = "ada", pin_file: Path = pin) -> subprocess.CompletedProcess[str]:
-        options = ("--pkcs11-module", key_devices.SOFTHSM, "--pkcs11-token", "owners", "--pkcs11-key", key)
-        command = [
-            sys.executable,
-            "-m",
-            "coordinator",
-            *arguments,
-            *options,
-            "--pkcs11-pin-file",
-            pin_file,
-            *made.flags,
-        ]
-        return subprocess.run(
-            [str(part) for part in command],
-            env={**os.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return key_devices.command(environ, *arguments, *key_devices.key_on("owners", key, pin_file), *made.flags)
 
     checked = with_token("recovery", "verify-share", made.file, made.address)
     assert (0, True) == (checked.returncode, checked.stdout.startswith("OK  this is the share of ada")), checked.stderr

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Enclasp, Ended
+from tests.support import key_devices
 from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.people import Person, person
 
@@ -131,6 +132,33 @@ def test_two_approve_one_of_them_offline_and_who_asked_gets_it(
         ("secrets read", "alice"),
     ] == [(entry["update"], entry["user"]) for entry in log[-4:]]
     assert "correct horse" not in json.dumps(log)
+
+
+def test_an_approver_whose_key_is_on_a_token_approves_with_it(
+    enclasp: Enclasp, deployed: Deployed, tmp_path: Path
+) -> None:
+    environ, pin = key_devices.token(tmp_path / "hsm", "carol")
+    key_devices.import_key(environ, "carol", deployed.people["carol"].key, "approvals")
+    name = asked(enclasp, deployed)["id"]
+    file, signature = tmp_path / "request.json", tmp_path / "carol.sig"
+    as_nobody = deployed.verifying
+    assert 0 == enclasp("secret", "requests", deployed.endpoint, "--request", name, "--out", file, *as_nobody).code
+    sign = ("secret", "sign", file, "--certificate", deployed.people["carol"].certificate, "--out", signature)
+    wrong = tmp_path / "wrong-pin"
+    wrong.write_text("9999")
+    refused = key_devices.command(environ, *sign, *key_devices.key_on("carol", "approvals", wrong))
+    assert (3, True, False) == (refused.returncode, "error[U561]" in refused.stderr, "9999" in refused.stderr)
+    signed = key_devices.command(environ, *sign, *key_devices.key_on("carol", "approvals", pin))
+    assert (0, True) == (signed.returncode, "user alice asks to read master" in signed.stderr), signed.stderr
+    assert key_devices.PIN not in signed.stderr
+    by_carol = approve(enclasp, deployed, name, "--approval", signature, *as_nobody)
+    assert (0, ["bob"]) == (by_carol.code, by_carol.document["missing"][0]["users"])
+    assert 7 == get(enclasp, deployed, "alice", "--raw").code
+    assert approve(enclasp, deployed, name, *deployed.as_("bob")).document["granted"]
+    assert b"correct horse\n" == get(enclasp, deployed, "alice", "--raw").out
+    other = asked(enclasp, deployed)["id"]
+    again = approve(enclasp, deployed, other, "--approval", signature, *as_nobody)
+    assert (3, True) == (again.code, "signature of user 'carol': expected one of" in again.err), again.err
 
 
 def test_without_approvals_the_answer_says_what_is_missing(enclasp: Enclasp, deployed: Deployed) -> None:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,33 @@ def tpm(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def import_key(environ: dict[str, str], token: str, key: Path, label: str) -> None:
+    """Put a private key (PKCS#8 in PEM) on a token that `token` made.  It does not come out again."""
+    where = ["--token", token, "--label", label, "--id", label.encode().hex(), "--pin", PIN]
+    load = ["softhsm2-util", "--import", str(key), *where]
+    subprocess.run(load, env={**os.environ, **environ}, check=True, capture_output=True, timeout=30)
+
+
+def command(environ: dict[str, str], *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """`enclasp` in a process of its own: a PKCS#11 library reads its configuration once."""
+    return subprocess.run(
+        [sys.executable, "-m", "coordinator", *map(str, arguments)],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def key_on(token: str, label: str, pin_file: Path) -> tuple[str | Path, ...]:
+    """Options of `enclasp` that name a key on a token."""
+    return (
+        *("--pkcs11-module", SOFTHSM, "--pkcs11-token", token),
+        *("--pkcs11-key", label, "--pkcs11-pin-file", pin_file),
+    )
 
 
 def token(folder: Path, label: str) -> tuple[dict[str, str], Path]:
