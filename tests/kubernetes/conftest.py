@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.cluster.account import Account
 from tests.kubernetes.accounts import ControlPlane, NewAccount
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.cluster.machine import obstacle
 from tests.kubernetes.cluster.turn import turn
 from tests.kubernetes.documentation import blocks
+from tests.kubernetes.replicas import Begin, replicas_of
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = "ENCLASP_KUBERNETES_PROGRAMS"
@@ -141,3 +143,24 @@ def control_plane(kubernetes: Kubernetes) -> ControlPlane:
 def new_account(control_plane: ControlPlane, tmp_path: Path) -> NewAccount:
     """Makes a namespace with a coordinator's service account."""
     return lambda: control_plane.new_account(tmp_path)
+
+
+@pytest.fixture
+def account(new_account: NewAccount) -> Account:
+    """In a namespace of its own."""
+    return new_account()
+
+
+@pytest.fixture
+def begin(account: Account, tmp_path: Path) -> Iterator[Begin]:
+    """Start one replica more of one state in the account's namespace."""
+    with replicas_of(account, tmp_path) as begin:
+        yield begin
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """What the marbles of a manifest run."""
+    path = tmp_path / "program.py"
+    path.write_text("print('the agreed program')\n")
+    return path

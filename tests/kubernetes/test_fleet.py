@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,15 +21,13 @@ from coordinator.client.endpoint import parse_endpoint
 from coordinator.client.transport import Transport, UserFiles
 from coordinator.client.verify import Expectation, VerificationRefused, verify_coordinator
 from tests.faults.clients import connect, document, marbles_of, outcome, root, wait_until
-from tests.kubernetes.accounts import NewAccount, draw
-from tests.kubernetes.test_leadership import TAKEOVER_SECONDS, answers, environ, leads
-from tests.support.another_machine import another_machine
-from tests.support.coordinator_process import CoordinatorProcess, start
+from tests.kubernetes.accounts import draw
+from tests.kubernetes.replicas import TAKEOVER_SECONDS, Begin, answers, leads
+from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.marble_client import Join
 from tests.support.people import Person, person
 from tests.support.versions import another_version, mrtd
 
-Begin = Callable[..., CoordinatorProcess]
 _FIELDS = "    until_ms: int = 0\n\n\nclass ActivationsCounted"
 _VALUES = "        package=marble.package,\n"
 MOOD = (
@@ -37,33 +35,6 @@ MOOD = (
     ("decisions/activate_marble.py", _VALUES, _VALUES + '        mood="glad",\n'),
 )
 """What a version does that records one thing more of each marble."""
-
-
-@pytest.fixture
-def begin(new_account: NewAccount, tmp_path: Path) -> Iterator[Begin]:
-    """Start one replica more of one state.  code: of its version.  elsewhere: on another machine."""
-    account, started = new_account(), list[CoordinatorProcess]()
-
-    def begin(*, code: Path | None = None, elsewhere: bool = False) -> CoordinatorProcess:
-        folder = tmp_path / f"replica-{len(started)}"
-        if elsewhere:
-            another_machine(started[0].folder / "simulation", folder / "simulation")
-        elif started:
-            folder.mkdir()
-            (folder / "simulation").symlink_to(started[0].folder / "simulation")
-        started.append(start(folder, code=code, **environ(account)))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        running.kill()
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    path = tmp_path / "program.py"
-    path.write_text("print('the agreed program')\n")
-    return path
 
 
 def serves(running: CoordinatorProcess, vendor: CoordinatorProcess, version: str) -> x509.Certificate:

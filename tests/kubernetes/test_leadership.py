@@ -2,70 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
 import grpc
-import pytest
 
 from coordinator.cluster.account import Account
 from tests.faults.clients import Crowd, ask, data, document, marbles_of, phase, root, wait_until
-from tests.kubernetes.accounts import ControlPlane, NewAccount
-from tests.support.another_machine import another_machine
-from tests.support.coordinator_process import CoordinatorProcess, start
-
-TAKEOVER_SECONDS = 90
-"""A lease of 15 s, a try every 4 s, the start of a coordinator, and a busy machine."""
-Begin = Callable[..., CoordinatorProcess]
-
-
-def environ(account: Account) -> dict[str, str]:
-    return {
-        "EDG_STORE_BACKEND": "kubernetes",
-        "KUBERNETES_SERVICE_HOST": account.host,
-        "KUBERNETES_SERVICE_PORT": str(account.port),
-        "ENCLASP_SERVICE_ACCOUNT": str(account.folder),
-    }
-
-
-@pytest.fixture
-def account(new_account: NewAccount) -> Account:
-    return new_account()
-
-
-@pytest.fixture
-def begin(account: Account, tmp_path: Path) -> Iterator[Begin]:
-    """Start one replica more of the same coordinator, in one namespace; elsewhere: on another machine."""
-    started = list[CoordinatorProcess]()
-
-    def begin(*, elsewhere: bool = False) -> CoordinatorProcess:
-        folder = tmp_path / f"replica-{len(started)}"
-        if elsewhere:
-            another_machine(started[0].folder / "simulation", folder / "simulation")
-        elif started:
-            folder.mkdir()
-            (folder / "simulation").symlink_to(started[0].folder / "simulation")
-        started.append(start(folder, **environ(account)))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        running.kill()
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    path = tmp_path / "program.py"
-    path.write_text("print('the agreed program')\n")
-    return path
-
-
-def answers(running: CoordinatorProcess, expected: int) -> bool:
-    try:
-        return phase(running.client_address) == expected
-    except (OSError, AssertionError):
-        return False
+from tests.kubernetes.accounts import ControlPlane
+from tests.kubernetes.replicas import TAKEOVER_SECONDS, Begin, answers, leads
+from tests.support.coordinator_process import CoordinatorProcess
 
 
 def monitored(running: CoordinatorProcess, path: str) -> tuple[int, str]:
@@ -76,10 +22,6 @@ def monitored(running: CoordinatorProcess, path: str) -> tuple[int, str]:
     status, body = answer.status, answer.read().decode()
     connection.close()
     return status, body
-
-
-def leads(running: CoordinatorProcess) -> bool:
-    return "this replica leads" in running.log
 
 
 def test_any_replica_answers_anything_and_limits_are_exact_over_a_kill_of_the_leader(
