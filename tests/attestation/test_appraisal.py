@@ -148,7 +148,7 @@ def test_a_refusal_says_what_was_expected_found_where_and_what_next(attest) -> N
 
 
 def test_the_verdict_follows_the_default_policy(vendor: SimulatedVendor, verifier: Verifier, now) -> None:
-    outcomes = {}
+    outcomes: dict[TcbStatus, Outcome] = {}
     for status in (s for s in TcbStatus if s is not TcbStatus.NOT_APPLICABLE):
         evidence = QuotingEnclave(vendor.new_machine(status), Kind.TDX).quote_trust_domain(DOMAIN, bytes(64))
         verdict = judge(verifier.verify(evidence, Unbound(), now=now), DefaultPolicy())

@@ -2,17 +2,18 @@
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from attestation.configfs_tsm import ConfigfsTsm
 from attestation.errors import NoDevice
-from tests.fakes.tsm import FakeTsm
+from tests.fakes.tsm import Entry, FakeTsm
 
 REPORTS = Path("/config/tsm/report")
 
 
-def fake(**changes: object) -> FakeTsm:
+def fake(**changes: Any) -> FakeTsm:
     return FakeTsm(REPORTS, lambda inblob: b"report over " + inblob * 20, **changes)
 
 
@@ -45,7 +46,7 @@ def test_an_interruption_is_tried_again(number: int) -> None:
 def test_a_report_of_somebody_elses_request_is_never_taken() -> None:
     others = iter([b"\xee" * 64, b"\xee" * 64])
 
-    def interfere(entry: object) -> None:
+    def interfere(entry: Entry) -> None:
         other = next(others, None)
         if other is not None:
             entry.inblob, entry.writes = other, entry.writes + 1
@@ -56,7 +57,7 @@ def test_a_report_of_somebody_elses_request_is_never_taken() -> None:
 
 
 def test_whoever_is_interrupted_for_ever_gives_up_with_a_reason() -> None:
-    def interfere(entry: object) -> None:
+    def interfere(entry: Entry) -> None:
         entry.writes += 1
 
     kernel = fake(after_write=interfere)

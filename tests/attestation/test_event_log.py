@@ -107,7 +107,7 @@ def test_registers_that_the_system_extended_later_are_left_open(
     vendor: SimulatedVendor, anchors, now: datetime
 ) -> None:
     def checks(rtmrs: Sequence[bytes], log: bytes) -> dict[str, Status]:
-        domain = TrustDomain(b"\3" * 48, rtmrs=tuple(rtmrs))
+        domain = TrustDomain(b"\3" * 48, rtmrs=(rtmrs[0], rtmrs[1], rtmrs[2], rtmrs[3]))
         evidence = QuotingEnclave(vendor.machine, Kind.TDX).quote_trust_domain(domain, bytes(64))
         given = vendor.endorsements.and_those(Endorsements(files={LOG_FILE: log}))
         found = Verifier(anchors, given).verify(evidence, Unbound(), now=now)

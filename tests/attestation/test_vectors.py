@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def expected_outcome(expect: dict[str, str]) -> Outcome:
     return OUTCOMES[expect["tcb_status"]]
 
 
-def known_measurements(facts: dict[str, object]) -> dict[str, object]:
+def known_measurements(facts: dict[str, Any]) -> dict[str, Any]:
     """Names of case.json to ours: registers one by one, `tdattr` in full."""
     known = dict(facts)
     for i, rtmr in enumerate(known.pop("rtmr", [])):

@@ -1,16 +1,20 @@
 """What a cluster must have for a platform, each demand with the cluster that lacks it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from coordinator.kubernetes.preflight import RIGHTS, Facts, environments, platforms_of, preflight, sgx_resource
 
 
-def node(name: str, labels: dict[str, str] | None = None, **allocatable: str) -> dict[str, Any]:
-    return {"metadata": {"name": name, "labels": labels or {}}, "status": {"allocatable": allocatable}}
+def node(
+    name: str, labels: dict[str, str] | None = None, allocatable: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": labels or {}}, "status": {"allocatable": dict(allocatable)}}
 
 
-SGX = node("one", **{"sgx.intel.com/epc": "512Mi"})
+SGX = node("one", allocatable={"sgx.intel.com/epc": "512Mi"})
 TDX = node("two", {"feature.node.kubernetes.io/cpu-security.tdx.enabled": "true"})
 DEFAULT = {"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}
 KATA = {"metadata": {"name": "kata-qemu-tdx"}}
@@ -31,7 +35,7 @@ def test_each_thing_that_is_missing_is_named_with_what_to_do() -> None:
         (replace(GOOD, version="v1.28.9"), "simulated", "kubernetes"),
         (replace(GOOD, rights={}), "simulated", "right to create namespaces"),
         (replace(GOOD, nodes=(TDX,)), "sgx", "nodes with sgx"),
-        (replace(GOOD, nodes=(node("one", **{"sgx.intel.com/epc": "0"}),)), "sgx", "nodes with sgx"),
+        (replace(GOOD, nodes=(node("one", allocatable={"sgx.intel.com/epc": "0"}),)), "sgx", "nodes with sgx"),
         (replace(GOOD, nodes=(SGX,)), "tdx", "nodes with tdx"),
         (replace(GOOD, runtime_classes=()), "tdx", "runtime class for tdx"),
         (replace(GOOD, storage_classes=()), "simulated", "storage class"),
@@ -54,7 +58,7 @@ def test_each_platform_says_what_it_lacks_and_how_to_get_it() -> None:
         ("kata-deploy", "tdx"),
     ):
         assert words in " ".join(check.hint for check in bare[name])
-    nitro = node("n", **{"aws.ec2.nitro/nitro_enclaves": "4"})
+    nitro = node("n", allocatable={"aws.ec2.nitro/nitro_enclaves": "4"})
     assert all(check.passed for check in environments(replace(GOOD, nodes=(nitro,)))["nitro"])
 
 
@@ -73,5 +77,5 @@ def test_a_nodes_platforms_come_from_its_resources_and_labels() -> None:
 
 def test_the_sgx_resource_is_the_one_that_the_nodes_offer() -> None:
     assert "sgx.intel.com/epc" == sgx_resource(replace(GOOD, nodes=()))
-    azure = node("a", **{"kubernetes.azure.com/sgx_epc_mem_in_MiB": "10"})
+    azure = node("a", allocatable={"kubernetes.azure.com/sgx_epc_mem_in_MiB": "10"})
     assert "kubernetes.azure.com/sgx_epc_mem_in_MiB" == sgx_resource(replace(GOOD, nodes=(azure,)))

@@ -173,7 +173,11 @@ def test_no_evidence_and_garbage_are_refused(deployed: Deployed, quote: bytes) -
 
 
 def test_evidence_cut_or_flipped_is_refused_and_its_twin_passes(deployed: Deployed) -> None:
-    for change in (lambda q: q[:-3000], lambda q: q[:200] + bytes([q[200] ^ 1]) + q[201:]):
+    changes: tuple[Callable[[bytes], bytes], ...] = (
+        lambda q: q[:-3000],
+        lambda q: q[:200] + bytes([q[200] ^ 1]) + q[201:],
+    )
+    for change in changes:
         join = marble_client.prepare(deployed.tdx, "plain")
         code, details = refusal(deployed, replace(join, quote=change(join.quote)))
         assert (grpc.StatusCode.PERMISSION_DENIED, True) == (code, "evidence is not genuine" in details)

@@ -20,11 +20,10 @@ from coordinator.decisions.errors import (
 )
 from coordinator.journal.memory import MemoryStorage
 from coordinator.service import Coordinator
-from marble.join import root_spki
 from marble.join_protocol import JoinRequest
 from marble.protocol import Parameters, decode_response
 from marble.sealing import SEALING_KEY_BYTES, SealingKey
-from marble.trust import read_root
+from marble.trust import read_root, root_spki
 from tests.support import marble_client
 from tests.support.in_process import World
 

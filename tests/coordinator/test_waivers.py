@@ -57,4 +57,4 @@ async def test_a_marble_on_an_old_platform_joins_while_the_waiver_holds(
     said = [record for record in caplog.records if record.getMessage() == "waiver in use"]
     assert ([] if level is None else [level]) == [record.levelno for record in said]
     if said:
-        assert f"OutOfDate is waived until the end of {until}: firmware ordered" == said[0].fields["waiver"]
+        assert f"OutOfDate is waived until the end of {until}: firmware ordered" == said[0].__dict__["fields"]["waiver"]

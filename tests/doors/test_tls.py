@@ -276,7 +276,7 @@ async def test_the_transport_tells_what_a_protocol_may_want_to_know(
 
 def test_a_context_needs_a_chain_and_the_leafs_key(identities: Any) -> None:
     server, other = identities["server"], identities["other server"]
-    asked = {"client_certificate": ClientCertificate.REQUEST, "alpn": ("h2",)}
+    asked: dict[str, Any] = {"client_certificate": ClientCertificate.REQUEST, "alpn": ("h2",)}
     make_context(server.chain, server.key, **asked)
     with pytest.raises(ValueError, match="not the key of the first certificate"):
         make_context(server.chain, other.key, **asked)

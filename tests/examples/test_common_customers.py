@@ -126,12 +126,12 @@ async def test_receipts_are_signed_for_the_intersection_only(example: Any) -> No
     identity = Identity.from_environ(example.coordinator.environ("other"))
     async with grpc.aio.secure_channel(example.receipts_address, identity.grpc_channel_credentials()) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary("/common_customers.Receipts/Record")(b"{}", timeout=5)
+            await channel.unary_unary("/common_customers.Receipts/Record", bytes, bytes)(b"{}", timeout=5)
     assert grpc.StatusCode.PERMISSION_DENIED is refused.value.code()
     identity = Identity.from_environ(example.coordinator.environ("intersection"))
     async with grpc.aio.secure_channel(example.receipts_address, identity.grpc_channel_credentials()) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary("/common_customers.Receipts/Record")(b"{}", timeout=5)
+            await channel.unary_unary("/common_customers.Receipts/Record", bytes, bytes)(b"{}", timeout=5)
     assert grpc.StatusCode.INVALID_ARGUMENT is refused.value.code()
 
 

@@ -161,7 +161,7 @@ def test_the_deployment_on_sev_snp_is_verified_live_and_from_a_file(
     ids=["nitro", "cca", "azure-vtpm", "tdx-with-gpu"],
 )
 def test_a_coordinator_on_any_platform_is_verified_and_joined(
-    platform: str, environ: dict[str, str], program: Path, tmp_path: Path
+    platform: str, environ: dict[str, Any], program: Path, tmp_path: Path
 ) -> None:
     running = start(tmp_path / "dev", "--platform", platform, **environ)
     try:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from examples.common_customers.intersection import CustomerList, statement
 from examples.common_customers.receipts import StatementRefused, Store, StoreDamaged, parse_statement
 
 DIGEST = "ab" * 32
-GOOD = {
+GOOD: dict[str, Any] = {
     "lists": {name: {"customers": 3, "commitment": DIGEST} for name in ("alice", "bob")},
     "common": {"customers": 1, "sha256": DIGEST},
 }

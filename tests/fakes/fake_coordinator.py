@@ -12,7 +12,7 @@ from cryptography import x509
 from OpenSSL import SSL
 
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve
-from coordinator.rpc.unary import Peer, RpcError, RpcLimits, StatusCode, UnaryProtocol
+from coordinator.rpc.unary import Handler, Peer, RpcError, RpcLimits, StatusCode, UnaryProtocol
 from marble.join_protocol import CHALLENGE, JOIN, Challenge, decode_join, encode_challenge, encode_sealed
 from marble.protocol import (
     METHOD,
@@ -61,7 +61,7 @@ class FakeCoordinator:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FakeCoordinator"]:
         context = self._context()
-        methods = {METHOD: self._activate}
+        methods: dict[str, Handler] = {METHOD: self._activate}
         if self.native:
             methods |= {CHALLENGE: self._challenge, JOIN: self._join}
         server = await serve(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def begin() -> Iterator[Callable[..., CoordinatorProcess]]:
     """`start`, and the end of what it started when the test is over."""
     started: list[CoordinatorProcess] = []
 
-    def begin(folder: Path, *options: str, wait: bool = True, **environ: str) -> CoordinatorProcess:
+    def begin(folder: Path, *options: str, wait: bool = True, **environ: Any) -> CoordinatorProcess:
         started.append(start(folder, *options, wait=wait, **environ))
         return started[-1]
 

@@ -62,7 +62,7 @@ async def test_our_marble_joins_with_a_nonce_and_marbleruns_where_it_may(
     with pytest.raises(grpc.RpcError) as refused:
         marble_client.send(running.mesh_address, marble_client.prepare(quote, "fresh"))
     assert grpc.StatusCode.PERMISSION_DENIED is refused.value.code()
-    assert "A225 fresh evidence is required" in refused.value.details()
+    assert "A225 fresh evidence is required" in str(refused.value.details())
 
     said = [json.loads(line) for line in running.log.splitlines() if '"marble activated"' in line]
     assert [("fresh", "native, nonce"), ("any", "native, nonce"), ("any", "compatible, no nonce")] == [

@@ -153,7 +153,7 @@ def _outline(raw: bytes) -> None:
 def _answers(raw: bytes) -> None:
     """What a server that is not trusted yet may answer."""
 
-    def exchange(_request: Request, *, pin: bytes | None) -> Answer:
+    def exchange(request: Request, *, pin: bytes | None) -> Answer:
         return Answer(200, raw, b"")
 
     client = CoordinatorClient(exchange)

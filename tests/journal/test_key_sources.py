@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from coordinator.journal.errors import KeySourceFailed, KeyUnusable
 from coordinator.journal.key import DataKey, JournalId
+from coordinator.journal.source import KeySource
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Locked, Opened, Vault
 from tests.journal.test_vault import Machine, draw, vault_of
@@ -132,7 +133,7 @@ async def test_any_of_several_sources_opens_the_same_journal(tmp_path: Path, tct
     from coordinator.journal.tpm import Tpm
 
     def vault(machine: bytes, *, tpm: str = tcti) -> Vault:
-        sources = [Environment(Machine(machine), draw), Tpm(tpm, "sha256:0")]
+        sources: list[KeySource] = [Environment(Machine(machine), draw), Tpm(tpm, "sha256:0")]
         return Vault(SqliteStorage(tmp_path), sources, draw)
 
     journal = vault(b"one").found([b"a"], "ProductKey", ["cce", "tpm"])

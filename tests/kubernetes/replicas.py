@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from coordinator.cluster.account import Account
 from tests.faults.clients import phase
@@ -15,7 +16,7 @@ Begin = Callable[..., CoordinatorProcess]
 """Start one replica more.  code: of another version than this one.  elsewhere: on another machine."""
 
 
-def environ(account: Account) -> dict[str, str]:
+def environ(account: Account) -> dict[str, Any]:
     return {
         "EDG_STORE_BACKEND": "kubernetes",
         "KUBERNETES_SERVICE_HOST": account.host,

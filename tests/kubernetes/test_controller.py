@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from attestation.kinds import Kind
 from coordinator.cluster.account import Account
-from pki.keys import fingerprint
+from pki.keys import fingerprint, public_of_known_kind
 from tests.kubernetes.audit import rights, used
 from tests.kubernetes.conftest import Kubernetes
 from tests.support import marble_client
@@ -124,7 +124,8 @@ class Scene:
 
     def key(self, who: str) -> str:
         """The first digits of a person's key."""
-        return fingerprint(load_pem_x509_certificate(self.people[who].certificate.read_bytes()).public_key()).hex()[:8]
+        certificate = load_pem_x509_certificate(self.people[who].certificate.read_bytes())
+        return fingerprint(public_of_known_kind(certificate.public_key())).hex()[:8]
 
     def activate(self, uuid: str) -> None:
         """A marble of type web joins, or starts again."""

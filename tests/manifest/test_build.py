@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.manifest.build import Built, Source, build
+from coordinator.manifest.document import MapNode
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.parse import parse
 from coordinator.manifest.reader import read
@@ -72,7 +73,7 @@ def test_documents_may_include_each_other() -> None:
     assert "Secrets: {}\nTLS: {}\n" == result.text
 
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30) | st.sampled_from(
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
     [
         "off",
         "0o17",
@@ -102,6 +103,7 @@ TREES = st.recursive(
 @settings(max_examples=200, deadline=None)
 def test_what_is_written_is_read_again_without_a_remark(key: str, tree: Any) -> None:
     _, root = read(json.dumps({key: tree}).encode(), name="x", compatible=False)
+    assert isinstance(root, MapNode)
     text = "\n".join(write_entry(key, root.members[0].node, 0)) + "\n"
     reading, again = read(text.encode(), name="y", compatible=False)
     assert reading.findings == []

@@ -50,7 +50,7 @@ def test_edges_say_where_a_secret_arrives_and_where_tls_goes(document: dict[str,
 def test_people_are_drawn_with_what_each_may_do(
     document: dict[str, Any], parsed: Parse, people: Mapping[str, Any]
 ) -> None:
-    drawn = graph(parsed(document | people).manifest)
+    drawn = graph(parsed({**document, **people}).manifest)
     edges = {(_name(drawn, edge.source), _name(drawn, edge.target), edge.label) for edge in drawn.edges}
     assert {
         ("alice", "session", "reads"),
@@ -69,7 +69,7 @@ def test_who_approves_readings_is_drawn_beside_who_reads(
 ) -> None:
     document["Secrets"]["session"]["ReadApproval"] = {"Threshold": 1}
     people["Roles"]["raiser"] = {**people["Roles"]["keeper"], "Actions": ["ApproveRead"]}
-    drawn = graph(parsed(document | people).manifest)
+    drawn = graph(parsed({**document, **people}).manifest)
     edges = {(_name(drawn, edge.source), _name(drawn, edge.target), edge.label) for edge in drawn.edges}
     assert {("alice", "session", "reads"), ("bob", "session", "approves reading")} <= edges
     lines = {node.lines for node in drawn.nodes if node.kind is Kind.SECRET}

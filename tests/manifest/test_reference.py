@@ -7,7 +7,7 @@ import pytest
 
 from coordinator.cli.check import check_document
 from coordinator.manifest.errors import Finding, Severity
-from tests.support import manifest_reference
+from coordinator.manifest.schema import MANIFEST
 from tests.support.manifest_gallery import NOON
 from tests.support.manifest_reference import EXAMPLES, PAGE, PUBLISHED, REFUSED, Incomplete, page, parts, with_field
 
@@ -35,7 +35,7 @@ def test_what_is_said_to_be_refused_is_refused(path: str) -> None:
 def test_the_page_and_the_schema_are_current() -> None:
     hint = "run: python -m tests.support.manifest_reference"
     assert PAGE.read_text(encoding="utf-8") == page(), hint
-    assert PUBLISHED.read_text(encoding="utf-8") == json.dumps(manifest_reference.MANIFEST, indent=2) + "\n", hint
+    assert PUBLISHED.read_text(encoding="utf-8") == json.dumps(MANIFEST, indent=2) + "\n", hint
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -55,7 +55,7 @@ def test_a_field_without_example_or_description_stops_the_generator(
     monkeypatch: pytest.MonkeyPatch, schema: dict[str, Any], said: str
 ) -> None:
     name = "Fresh" if "Fresh" in said else "SealMode"
-    config = manifest_reference.MANIFEST["properties"]["Config"]["properties"]
+    config = MANIFEST["properties"]["Config"]["properties"]
     monkeypatch.setitem(config, name, schema)
     with pytest.raises(Incomplete, match=said):
         page()

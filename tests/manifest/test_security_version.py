@@ -52,7 +52,7 @@ def test_raised_it_is_demanded_of_each_platform_and_never_lowered(package: Calla
     both = package(SGX | SNP)
     for version, isvsvn in ((6, 6), (3, 5)):
         raised = raised_packages({"p": both}, {"p": version})["p"]
-        found = {type(values): values for values in raised.alternatives}
+        found: dict[type, Any] = {type(values): values for values in raised.alternatives}
         assert isvsvn == found[SgxReferenceValues].isvsvn
         assert version == found[SevSnpReferenceValues].guest_svn
         assert "raised by a package update" == found[SevSnpReferenceValues].sources["guest_svn"]

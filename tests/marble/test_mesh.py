@@ -126,7 +126,7 @@ def grpc_call(server_identity: Identity, client_identity: Identity) -> bytes:
     server.start()
     try:
         with grpc.secure_channel(f"localhost:{port}", client_identity.grpc_channel_credentials()) as channel:
-            answered: bytes = channel.unary_unary("/t.Who/Am")(b"", timeout=10)
+            answered: bytes = channel.unary_unary("/t.Who/Am", bytes, bytes)(b"", timeout=10)
             return answered
     finally:
         server.stop(None).wait()

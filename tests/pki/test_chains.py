@@ -62,7 +62,7 @@ def test_a_forged_copy_of_the_pinned_certificate_is_refused(make: Make, noon: da
         .serial_number(7)
         .not_valid_before(noon)
         .not_valid_after(noon + timedelta(days=1))
-        .sign(generate(KeyAlgorithm.EC_P256), hashes.SHA256())  # type: ignore[arg-type]
+        .sign(generate(KeyAlgorithm.EC_P256), hashes.SHA256())
     )
     with pytest.raises(ChainInvalid, match="not signed by the key of 'CN=root'"):
         verify_path(forged, [], [pinned], now=noon)
@@ -162,7 +162,7 @@ def test_a_signature_over_sha_1_is_refused(make: Make, root: Pair, noon: datetim
         .serial_number(9)
         .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
         .not_valid_after(noon + timedelta(days=1))
-        .sign(root[1], hashes.SHA224())  # type: ignore[arg-type]
+        .sign(root[1], hashes.SHA224())
     )
     with pytest.raises(ChainInvalid, match="signed with sha224"):
         verify_path(weak, [], [root[0]], now=noon)

@@ -10,7 +10,7 @@ from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.parse import parse
 from pki import certificates
 from pki.certificates import CertificateFormatError, CsrInvalid, load_der, load_pem_chain, parse_csr
-from pki.keys import KeyAlgorithm, generate
+from pki.keys import generate_p384
 from tests.pki.conftest import Make
 from tests.support import marble_client
 
@@ -40,7 +40,7 @@ def test_a_certificate_of_a_version_that_does_not_exist_is_no_certificate(made_u
 
 
 def test_a_request_of_a_version_that_does_not_exist_is_no_request() -> None:
-    request = marble_client.signing_request(generate(KeyAlgorithm.EC_P384))
+    request = marble_client.signing_request(generate_p384())
     assert parse_csr(request).dns_names == ("m.example",)
     with pytest.raises(CsrInvalid):
         parse_csr(request.replace(REQUEST_1, REQUEST_6, 1))

@@ -119,7 +119,7 @@ def call(server_identity: Identity, client_identity: Identity) -> Callable[..., 
             )
             settings = [("grpc.ssl_target_name_override", "localhost"), ("grpc.max_receive_message_length", -1)]
             with grpc.secure_channel(f"127.0.0.1:{port}", credentials, settings) as channel:
-                stub = channel.unary_unary(method)
+                stub = channel.unary_unary(method, bytes, bytes)
                 for _ in range(times - 1):
                     stub(message, timeout=timeout, **options)
                 answer = stub(message, timeout=timeout, **options)

@@ -242,7 +242,7 @@ async def test_draining_answers_open_calls_refuses_new_ones_and_closes(marble_do
         await client.flush()
         reset = await client.until(h2.events.StreamReset)
         assert reset is not None
-        assert (reset.stream_id, reset.error_code) == (late, 7)  # type: ignore[attr-defined]
+        assert (reset.stream_id, reset.error_code) == (late, 7)
         go.set()
         assert (await client.trailers())["grpc-status"] == "0"
         assert await client.until(()) is None

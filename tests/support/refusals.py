@@ -26,6 +26,7 @@ from attestation.dcap.signature import sign
 from attestation.endorsements import Endorsements, encode_bundle, parse_bundle
 from attestation.evidence import Evidence, recognise
 from attestation.kinds import Kind
+from attestation.nvidia_gpu.endorsements import NvidiaGpuEndorsements
 from attestation.nvidia_gpu.format import evidence_of_files
 from attestation.simulation import nvidia_issue
 from attestation.simulation.aws import aws_name, issue_certificate
@@ -385,7 +386,7 @@ def _gpus(bench: Bench) -> Iterator[Case]:
 
 
 def _rims(rims: tuple[bytes, ...], answers: Sequence[bytes] = ()) -> dict[Kind, tuple[object, ...]]:
-    return {Kind.NVIDIA_GPU: tuple(nvidia_issue.NvidiaGpuEndorsements(rims, tuple(answers)).to_json())}
+    return {Kind.NVIDIA_GPU: tuple(NvidiaGpuEndorsements(rims, tuple(answers)).to_json())}
 
 
 def _others(bench: Bench) -> Iterator[Case]:

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from attestation.anchors import Anchor, TrustAnchors
-from attestation.azure_vtpm.verify import AzureVtpmVerifier
+from attestation.azure_vtpm.verify import AzureVtpmVerifier, HardwareVerifier
 from attestation.binding import Binding, Unbound
 from attestation.endorsements import Endorsements
 from attestation.evidence import Evidence
@@ -58,7 +58,10 @@ def genuine_verifier() -> Callable[[SevSnpEndorsements, Endorsements], AzureVtpm
     anchors = tuple(Anchor(x509.load_pem_x509_certificate(pem), simulated=False) for pem in GENUINE_ROOTS)
 
     def make(snp: SevSnpEndorsements, dcap: Endorsements) -> AzureVtpmVerifier:
-        hardware = {Kind.SEV_SNP: SevSnpVerifier(anchors, snp), Kind.TDX: Verifier(TrustAnchors.genuine(), dcap)}
+        hardware: dict[Kind, HardwareVerifier] = {
+            Kind.SEV_SNP: SevSnpVerifier(anchors, snp),
+            Kind.TDX: Verifier(TrustAnchors.genuine(), dcap),
+        }
         return AzureVtpmVerifier(hardware)
 
     return make

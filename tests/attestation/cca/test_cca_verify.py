@@ -143,7 +143,7 @@ def test_endorsements_for_a_machine_are_for_that_machine_alone(
     (cpak,) = arm.endorsements.cpaks
     token = arm.token(realm, CHALLENGE)
 
-    def genuine(**ids: bytes) -> bool:
+    def genuine(**ids: Any) -> bool:
         endorsements = CcaEndorsements((replace(cpak, **ids),))
         return CcaVerifier((simulated_root,), endorsements).verify(token, BOUND, now=now).genuine
 

@@ -4,6 +4,7 @@ import errno
 import stat
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_a_module_that_is_busy_for_ever_is_given_up(device: NitroDevice, nsm: Fa
     ],
 )
 def test_an_answer_that_is_no_document_is_said_in_words(
-    device: NitroDevice, nsm: FakeNsm, answer: object, sentence: str
+    device: NitroDevice, nsm: FakeNsm, answer: Any, sentence: str
 ) -> None:
     nsm.answer = answer
 

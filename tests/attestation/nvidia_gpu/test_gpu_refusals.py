@@ -16,7 +16,7 @@ from attestation.checks import Status, passed
 from attestation.evidence import Evidence
 from attestation.nvidia_gpu import compare, ocsp, verify
 from attestation.nvidia_gpu.endorsements import NvidiaGpuEndorsements
-from attestation.nvidia_gpu.format import pack, parse_container
+from attestation.nvidia_gpu.format import pack, parse_container, parse_measurements
 from attestation.nvidia_gpu.verify import NvidiaGpuVerifier
 from attestation.simulation.nvidia import SimulatedNvidia, issue_certificate
 from attestation.simulation.nvidia_issue import Booted, driver_rim, endorsements, issue, released, rim, vbios_rim
@@ -239,7 +239,7 @@ def test_a_simulated_vendors_anchors_refuse_a_genuine_device(gpu_case, nvidia, a
 def test_a_simulated_rim_vouches_for_no_genuine_device(gpu_case, nvidia, anchors) -> None:
     """An operator who trusts a simulated vendor must not get simulated reference values for real hardware."""
     real = gpu_case("01")
-    report = verify.parse_measurements(real.files["evidence.bin"])
+    report = parse_measurements(real.files["evidence.bin"])
     golden = {index - 1: value for index, value in report.blocks.items()}
     rims = (
         rim(nvidia.rim_chain, "GH100", "550.90.07", {i: v for i, v in golden.items() if i % 2}),
