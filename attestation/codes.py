@@ -36,6 +36,9 @@ TCB_DATE: Final = "V140"
 MACHINE: Final = "V141"
 NO_PACKAGE: Final = "V293"
 LIKENESS: Final = "V142"
+TOLD_OTHERWISE: Final = "V143"
+TOLD_UNKNOWN: Final = "V144"
+NOTHING_TOLD: Final = "V145"
 TCB_EVALUATION: Final = "V303"
 REVOKED_MACHINE: Final = "V304"
 
@@ -118,6 +121,19 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     LIKENESS: (
         "this is not the same program on the same kind of platform",
         "replicas must run one image, with one configuration of their machine, and without debug",
+    ),
+    TOLD_OTHERWISE: (
+        "a machine's evidence does not hold the digest of the init-data that it was given",
+        "compare the pod's annotation with the one that was deployed; Kata's configuration must allow cc_init_data",
+    ),
+    TOLD_UNKNOWN: (
+        "a machine was told something at launch, and its program was not given that document",
+        "set ENCLASP_INIT_DATA to a file with the pod's annotation, or start the machine without init-data",
+    ),
+    NOTHING_TOLD: (
+        "evidence of this platform does not say what a machine was told at launch",
+        "run it under a runtime class of Kata on TDX or SEV-SNP, or unset ENCLASP_INIT_DATA; where the program's own "
+        "measurement covers its files, as in an enclave, --config names one of them",
     ),
     TCB_EVALUATION: (
         "the platform was judged by an older evaluation of its vendor than wanted",

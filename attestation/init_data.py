@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from attestation.claims import Claims
 from attestation.errors import AttestationError
 from attestation.kinds import Kind
 
@@ -34,17 +35,21 @@ ALGORITHMS: Final = ("sha256", "sha384", "sha512")
 
 @dataclass(frozen=True, slots=True)
 class HostField:
-    """Where a platform's Evidence holds the digest.  section, key: of reference values.  length: bytes."""
+    """Where a platform's Evidence holds the digest.
+
+    section, key: of reference values.  claim: name of the claim.  length: bytes.
+    """
 
     section: str
     key: str
+    claim: str
     length: int
 
 
 FIELDS: Final[Mapping[Kind, HostField]] = {
-    Kind.TDX: HostField("TDX", "MRConfigID", 48),
-    Kind.SEV_SNP: HostField("SEVSNP", "HostData", 32),
-    Kind.CCA: HostField("CCA", "RPV", 64),
+    Kind.TDX: HostField("TDX", "MRConfigID", "mrconfigid", 48),
+    Kind.SEV_SNP: HostField("SEVSNP", "HostData", "host_data", 32),
+    Kind.CCA: HostField("CCA", "RPV", "rpv", 64),
 }
 
 
@@ -63,6 +68,20 @@ class InitData:
     def digest(self, length: int) -> bytes:
         """What Evidence holds of it in a field of `length` bytes."""
         return hashlib.new(self.algorithm, self.document).digest()[:length].ljust(length, b"\0")
+
+
+def told_in(claims: Claims) -> bytes | None:
+    """What the host gave at launch, as Evidence holds it: zeros for nothing; None where it has no place for that.
+
+    Of composite Evidence: the processor's.
+    """
+    for kind, field in FIELDS.items():
+        name = {kind: field.claim, Kind.COMPOSITE: f"{kind}.{field.claim}"}.get(claims.kind, "")
+        if (measured := claims.measurements.get(name)) is not None:
+            return measured
+        if isinstance(text := claims.details.get(name), str):
+            return bytes.fromhex(text)
+    return None
 
 
 def parse_init_data(document: bytes) -> InitData:

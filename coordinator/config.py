@@ -1,16 +1,24 @@
 """The Coordinator's configuration: a TOML file, then environment variables over it, into one frozen `Config`.
 
 Environment variables keep MarbleRun's names (contract 5.6); what it has no name for is `ENCLASP_…`.
-An empty variable counts as unset.
+An empty variable counts as unset.  Both are the host's; what init-data says, which the hardware measures, stands above
+them: there the host can add nothing to what matters for trust, and contradict nothing.
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
 
+from attestation.init_data import InitData, InitDataInvalid, read_toml
 from coordinator.limits import RestLimits
+from marble.settings import Given
+
+ENTRY: Final = "enclasp-coordinator.toml"
+"""The text of an init-data document that is a coordinator's configuration."""
+File: TypeAlias = str | Given
+"""A path, or what the file would hold, measured with this machine."""
 
 
 class ConfigInvalid(Exception):
@@ -32,6 +40,7 @@ class Address:
 class Config:
     """Everything that can be set.  Paths are text; empty means none.
 
+    told: the init-data that this machine was started with; None for none.
     trust: a file with the root certificate of a simulated vendor, for a simulated coordinator; collateral: a bundle.
     evidence_days, evidence_megabytes: how long, and how much at most, admitted Evidence is kept; 0 keeps none.
     store: where the sealed state is kept, "sqlite" (in state_dir) or "kubernetes" (in Secrets named after state_name,
@@ -40,7 +49,7 @@ class Config:
     witness: who remembers the last record, "tpm" or nobody; witness_index: of the TPM's NV memory, this state's own.
     pkcs11_…: library, token label, key label and file with the PIN of a token.  The manifest says whether they keep its
     state.  No variables set these: the host chooses the environment.
-    setters: PEM file with certificates or keys, claim_token_sha256: in hex, of who may set the first manifest; without
+    setters: PEM with certificates or keys, claim_token_sha256: in hex, of who may set the first manifest; without
     both anyone may.
     prometheus: None means off.  compatible: accept what MarbleRun accepts in a manifest.
     http_log_level: from which level on mistakes in answering HTTP requests are logged.  limits: of the front door.
@@ -53,9 +62,9 @@ class Config:
     state_dir: str = "marblerun-coordinator-data"
     store: str = "sqlite"
     state_name: str = "enclasp-state"
-    startup_manifest: str = ""
+    startup_manifest: File = ""
     collateral: str = ""
-    trust: str = ""
+    trust: File = ""
     tpm: str = ""
     tpm_pcrs: str = "sha256:0,2,4,7"
     witness: str = ""
@@ -64,7 +73,7 @@ class Config:
     pkcs11_token: str = ""
     pkcs11_key: str = "enclasp-coordinator"
     pkcs11_pin_file: str = ""
-    setters: str = ""
+    setters: File = ""
     claim_token_sha256: str = ""
     compatible: bool = False
     log_level: str = "info"
@@ -73,22 +82,31 @@ class Config:
     evidence_megabytes: int = 1_000
     http_log_level: str = "error"
     limits: RestLimits = field(default_factory=RestLimits)
+    told: InitData | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether the machine's Evidence holds the digest of what matters for trust."""
+        return self.told is not None and ENTRY in self.told.data
 
 
-def load(toml: bytes | None, environ: Mapping[str, str]) -> Config:
-    """Read the file's bytes (None: no file) and the environment.  Raises ConfigInvalid."""
+def load(toml: bytes | None, environ: Mapping[str, str], told: InitData | None = None) -> Config:
+    """Read the file's bytes (None: no file), the environment, and what was told at launch.  Raises ConfigInvalid."""
     for variable, (sentence, in_use) in _NOT_HERE.items():
         if environ.get(variable, "") in in_use:
             raise ConfigInvalid(f"{variable}={environ[variable]}: {sentence}")
-    config = Config()
+    config = Config(told=told)
     if folder := environ.get("EDG_CWD", ""):
         config = replace(config, state_dir=f"{folder.rstrip('/')}/{config.state_dir}")
-    if toml is not None:
-        config = _from_toml(config, toml)
+    given: dict[str, Any] = {} if toml is None else _from_toml(toml, "configuration file")
     for variable, (setting, parse) in _VARIABLES.items():
         if value := environ.get(variable, ""):
-            config = _with(config, setting, parse(variable, value))
-    if environ.get("EDG_STARTUP_MANIFEST", "") and (config.setters or config.claim_token_sha256):
+            given[setting] = parse(variable, value)
+    if (measured := measured_settings(told)) is not None:
+        _check_agreed(given, measured)
+        given |= measured
+    config = replace(config, **given)
+    if measured is None and environ.get("EDG_STARTUP_MANIFEST", "") and (config.setters or config.claim_token_sha256):
         raise ConfigInvalid(
             "EDG_STARTUP_MANIFEST: the configuration says who may set a manifest, so it cannot come from the "
             "environment; expected startup_manifest in the configuration file, or none"
@@ -107,22 +125,69 @@ def load(toml: bytes | None, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _from_toml(config: Config, raw: bytes) -> Config:
+def measured_settings(told: InitData | None) -> dict[str, Any] | None:
+    """What init-data says of a coordinator's configuration; None if it says nothing of one.
+
+    A file that is a text of the document, under the name that the setting has for it, is `Given`.
+    Raises ConfigInvalid.
+    """
+    if told is None or ENTRY not in told.data:
+        return None
+    settings = _from_toml(told.data[ENTRY].encode(), f"init-data: {ENTRY}")
+    for setting in FILES & settings.keys():
+        name = str(settings[setting])
+        if name and name not in told.data:
+            raise ConfigInvalid(
+                f"init-data: {ENTRY}: setting '{setting}': expected the name of another text of the init-data, got "
+                f"'{name}'; texts: {', '.join(sorted(told.data))}"
+            )
+        settings[setting] = Given(name, told.data[name].encode()) if name else ""
+    return settings
+
+
+def files_of(toml: str) -> frozenset[str]:
+    """Names of the files that belong to a configuration and can travel with it.  Raises ConfigInvalid."""
+    settings = _from_toml(toml.encode(), "configuration file")
+    return frozenset(name for setting in FILES if (name := settings.get(setting, "")))
+
+
+def content(file: File) -> bytes:
+    """What a file holds.  Raises OSError."""
+    return file.content if isinstance(file, Given) else Path(file).read_bytes()
+
+
+def _check_agreed(given: Mapping[str, object], measured: Mapping[str, object]) -> None:
+    """Does the host say what the measured configuration says, or nothing?  Raises ConfigInvalid."""
+    for setting, value in given.items():
+        if setting not in measured and setting not in FOR_TRUST:
+            continue
+        agreed = measured.get(setting, getattr(Config(), setting))
+        if value != (agreed.name if isinstance(agreed, Given) else agreed):
+            says = f"says {_shown(agreed)}" if setting in measured else "does not set it"
+            raise ConfigInvalid(
+                f"setting '{setting}': the host gives {_shown(value)}, and the measured configuration {says}; take it "
+                f"out of file and environment, or have it measured (init-data, {ENTRY})"
+            )
+
+
+def _shown(value: object) -> str:
+    return f"'{value.name if isinstance(value, Given) else value}'"
+
+
+def _from_toml(raw: bytes, where: str) -> dict[str, Any]:
+    """Raises ConfigInvalid."""
     try:
-        document = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigInvalid(f"configuration file: expected TOML, got: {error}") from error
-    known = {field.name for field in fields(Config)}
+        document = read_toml(raw.decode("utf-8"), where)
+    except UnicodeDecodeError as error:
+        raise ConfigInvalid(f"{where}: expected TOML, got: {error}") from error
+    except InitDataInvalid as error:
+        raise ConfigInvalid(str(error)) from error
+    settings = {}
     for key, value in document.items():
-        if key not in known:
-            raise ConfigInvalid(f"configuration file: unknown setting '{key}'; known: {', '.join(sorted(known))}")
-        config = _with(config, key, _setting(key, value))
-    return config
-
-
-def _with(config: Config, setting: str, value: object) -> Config:
-    changed: dict[str, Any] = {setting: value}
-    return replace(config, **changed)
+        if key not in _SETTINGS:
+            raise ConfigInvalid(f"{where}: unknown setting '{key}'; known: {', '.join(sorted(_SETTINGS))}")
+        settings[key] = _setting(key, value)
+    return settings
 
 
 def _setting(key: str, value: object) -> object:
@@ -244,6 +309,22 @@ def _debug(name: str, text: str) -> str:
     return "debug" if _switch(name, text) else "info"
 
 
+_SETTINGS: Final = frozenset(field.name for field in fields(Config)) - {"told"}
+FILES: Final = frozenset({"setters", "startup_manifest", "trust"})
+"""Settings whose file travels in init-data beside the configuration."""
+FOR_TRUST: Final = FILES | {
+    "claim_token_sha256",
+    "compatible",
+    "pkcs11_key",
+    "pkcs11_module",
+    "pkcs11_pin_file",
+    "pkcs11_token",
+    "tpm",
+    "tpm_pcrs",
+    "witness",
+    "witness_index",
+}
+"""Settings that are the measured configuration's alone, where there is one: what it does not set is not set."""
 _LEVELS: Final = ("debug", "info", "warn", "warning", "error")
 _LARGEST: Final = 2**40
 _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str, str], object]]]] = {

@@ -19,6 +19,7 @@ from attestation.certificate import evidence_of
 from attestation.claims import Claims
 from attestation.errors import EvidenceFormatError, NoSealingKey
 from attestation.evidence import Evidence
+from attestation.init_data import InitData
 from attestation.issue import Issuer
 from attestation.likeness import is_same_program
 from attestation.verify import Verifier
@@ -76,7 +77,8 @@ class Environment:
     """What a Coordinator stands on.
 
     names: its DNS names and addresses; snapshot_every: records between snapshots; setters: of the first manifest;
-    replicas: whether others share its state; glimpses: what this one saw of it while another one led.
+    replicas: whether others share its state; glimpses: what this one saw of it while another one led;
+    told: the init-data that its machine was started with.
     """
 
     issuer: Issuer
@@ -91,6 +93,7 @@ class Environment:
     setters: Setters = ANYONE
     replicas: bool = False
     glimpses: Glimpses = NOTHING_SEEN
+    told: InitData | None = None
 
 
 @dataclass(frozen=True, slots=True)

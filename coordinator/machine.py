@@ -9,8 +9,9 @@ from pathlib import Path
 from attestation.anchors import TrustAnchors
 from attestation.endorsements import Endorsements, parse_bundle
 from attestation.issue import Issuer, find_issuer
+from attestation.told import as_told
 from attestation.verify import Verifier
-from coordinator.config import Config, ConfigInvalid
+from coordinator.config import Config, ConfigInvalid, content
 from coordinator.journal.archive import NO_ARCHIVES
 from coordinator.journal.configured import key_sources, witness
 from coordinator.journal.handover import Held
@@ -38,8 +39,12 @@ class Machine:
 
 
 def find_machine(config: Config, environ: Mapping[str, str], observer: Observer) -> Machine:
-    """The environment that we run in.  Raises AttestationError, ConfigInvalid, OSError."""
-    issuer, endorsements = find_issuer(environ, own_program()), _endorsements(config)
+    """The environment that we run in.
+
+    Raises ToldOtherwise if it was not started with the configuration's init-data; AttestationError, ConfigInvalid,
+    OSError.
+    """
+    issuer, endorsements = as_told(find_issuer(environ, own_program()), config.told), _endorsements(config)
     entropy = os.urandom  # noqa: TID251 - shell: draws entropy
     return Machine(
         issuer=issuer,
@@ -78,8 +83,8 @@ def make_verifier(config: Config, issuer: Issuer, endorsements: Endorsements) ->
         return verifier
     if not issuer.simulated:
         raise ConfigInvalid(
-            f"setting 'trust' (ENCLASP_TRUST): expected none on real hardware ({issuer.kind}), got {config.trust!a}: "
-            "evidence of a simulated vendor proves nothing, and would get secrets here; only a simulated coordinator "
-            "accepts it"
+            f"setting 'trust' (ENCLASP_TRUST): expected none on real hardware ({issuer.kind}), got "
+            f"{str(config.trust)!a}: evidence of a simulated vendor proves nothing, and would get secrets here; only a "
+            "simulated coordinator accepts it"
         )
-    return Verifier(TrustAnchors.genuine().with_simulated(Path(config.trust).read_bytes()), endorsements)
+    return Verifier(TrustAnchors.genuine().with_simulated(content(config.trust)), endorsements)

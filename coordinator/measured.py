@@ -23,9 +23,9 @@ SECTIONS: Final[Mapping[Kind, str]] = {
 
 
 _IDENTITY: Final[Mapping[Kind, Mapping[str, str]]] = {
-    Kind.TDX: {"mrtd": "MRTD", "rtmr1": "RTMR1", "rtmr2": "RTMR2"},
+    Kind.TDX: {"mrtd": "MRTD", "rtmr1": "RTMR1", "rtmr2": "RTMR2", "mrconfigid": "MRConfigID"},
     Kind.SGX: {"mrenclave": "MRENCLAVE"},
-    Kind.SEV_SNP: {"measurement": "Measurement"},
+    Kind.SEV_SNP: {"measurement": "Measurement", "host_data": "HostData"},
     Kind.NITRO: {"pcr0": "PCR0"},
     Kind.CCA: {"rim": "RIM"},
 }

@@ -21,7 +21,7 @@ from coordinator.cluster.account import Account, find_account
 from coordinator.cluster.api import ClusterApi
 from coordinator.cluster.errors import ClusterError
 from coordinator.collateral import watch_collateral
-from coordinator.config import Address, Config, ConfigInvalid
+from coordinator.config import Address, Config, ConfigInvalid, content
 from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
 from coordinator.doors.listen import listen
@@ -85,7 +85,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
 def _setters(config: Config) -> Setters:
     """Who may set a manifest.  Raises ConfigInvalid, OSError."""
     try:
-        return parse_setters(Path(config.setters).read_bytes() if config.setters else b"", config.claim_token_sha256)
+        return parse_setters(content(config.setters) if config.setters else b"", config.claim_token_sha256)
     except SettersInvalid as cause:
         raise ConfigInvalid(f"{config.setters}: {cause}" if config.setters else str(cause)) from cause
 
@@ -151,6 +151,7 @@ async def _run(
             setters=_setters(config),
             replicas=replica is not None,
             glimpses=glimpses,
+            told=config.told,
         )
     )
     startup.say_what_is_not_read(Path(config.state_dir), observer)
@@ -279,6 +280,7 @@ def _announce(config: Config, issuer: Issuer, coordinator: Coordinator, observer
         phase=coordinator.phase.name,
         platform=issuer.kind.value,
         hardware="SIMULATED: proves nothing" if issuer.simulated else "genuine",
+        configuration="measured" if config.measured else "not measured: the host's",
         version=VERSION,
     )
 

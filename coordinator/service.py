@@ -83,6 +83,12 @@ class Coordinator:
         """True while requests are answered from a state that is whole: not stopped, not waiting for recovery."""
         return self._desk.serving
 
+    @property
+    def told(self) -> bytes | None:
+        """The init-data that this machine was started with, or None.  Not secret.  Raises NotServing."""
+        self._desk.check_serving()
+        return None if self._desk.env.told is None else self._desk.env.told.document
+
     def manifest(self) -> Deployment:
         """The deployment in force.  Raises WrongPhase, NotServing."""
         return self._deployment(Ask.READ_MANIFEST)

@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
+from coordinator.config import File, content
 from coordinator.journal.errors import StorageInUse
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.observe import Observer
@@ -53,7 +54,7 @@ def say_what_is_not_read(folder: Path, observer: Observer) -> None:
         )
 
 
-async def set_manifest(file: str, coordinator: Coordinator, observer: Observer) -> None:
+async def set_manifest(file: File, coordinator: Coordinator, observer: Observer) -> None:
     """Set the manifest in `file` if there is no state.  file: empty means none.
 
     Raises OSError if it cannot be read, ManifestRefused, TryAgain.
@@ -61,9 +62,9 @@ async def set_manifest(file: str, coordinator: Coordinator, observer: Observer) 
     if not file:
         return
     if coordinator.phase is Phase.RECOVERY:
-        observer.warning("start-up manifest ignored: a state waits for recovery", file=file)
+        observer.warning("start-up manifest ignored: a state waits for recovery", file=str(file))
         return
-    raw = Path(file).read_bytes()
+    raw = content(file)
     if coordinator.phase is Phase.ACCEPTING_MANIFEST:
         secrets = await coordinator.set_manifest(raw)
         if secrets:

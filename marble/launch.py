@@ -21,7 +21,7 @@ from attestation.issue import GPUS, SIMULATION, Issuer, find_issuer
 from marble.activate import World, activate, load_expectation
 from marble.errors import MarbleError, ParametersInvalid, SettingsInvalid
 from marble.identity import load_or_create_uuid
-from marble.measured import measured_bootstrap
+from marble.measured import measured_bootstrap, pinned
 from marble.parameters import Files, Program, program_of
 from marble.protocol import Parameters
 from marble.settings import COORDINATOR_REFERENCE, INIT_DATA, TTLS_CONFIG, Settings
@@ -86,7 +86,10 @@ async def _activated(settings: Settings, program: Sequence[str], environ: Mappin
     if expected is None:
         _log.warning("the coordinator will not be verified: %s is not set", COORDINATOR_REFERENCE)
     marble_uuid = load_or_create_uuid(Path(settings.uuid_file), uuid.uuid4)
-    return await activate(settings, marble_uuid, _issuer(environ, program), expected, World())
+    issuer = _issuer(environ, program)
+    if issuer is not None and environ.get(INIT_DATA):
+        issuer = pinned(environ, issuer)
+    return await activate(settings, marble_uuid, issuer, expected, World())
 
 
 def _issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer | None:

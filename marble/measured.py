@@ -17,6 +17,7 @@ from attestation.init_data import FIELDS, LARGEST_ANNOTATION, InitData, InitData
 from attestation.issue import SIMULATION, Issuer
 from attestation.kinds import Kind
 from attestation.simulation.folder import TRUST_FILE
+from attestation.told import as_told
 from attestation.verify import Verifier
 from marble.bootstrap import Bootstrap, read_bootstrap
 from marble.errors import SettingsInvalid
@@ -44,6 +45,18 @@ def measured_bootstrap(
         return read_bootstrap(init_data)
     except InitDataInvalid as cause:
         raise SettingsInvalid("K694", f"{environ[INIT_DATA]}: {cause}") from cause
+
+
+def pinned(environ: Mapping[str, str], issuer: Issuer) -> Issuer:
+    """The issuer, of which no evidence leaves but with the digest of that document: a host that had the question of
+    `measured_bootstrap` answered by another machine gains nothing.
+
+    Raises SettingsInvalid.
+    """
+    try:
+        return as_told(issuer, _read(environ[INIT_DATA]))
+    except AttestationError as cause:
+        raise SettingsInvalid("K695", f"{environ[INIT_DATA]}: {cause}") from cause
 
 
 def _read(path: str) -> InitData:

@@ -77,7 +77,7 @@ def _nitro(folder: Path, program: ProgramMeasurement) -> Issue:
 def _cca(folder: Path, program: ProgramMeasurement) -> Issue:
     from attestation.simulation.arm import Realm, load
 
-    vendor, realm = load(folder), Realm(program.rim)
+    vendor, realm = load(folder), Realm(program.rim, personalization=_held(program, 64))
     return lambda report_data: vendor.token(realm, report_data)
 
 

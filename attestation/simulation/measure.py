@@ -23,7 +23,7 @@ class ProgramMeasurement:
     """mrtd: 48 bytes; each platform's own measurement is made from it.
 
     mrsigner: 32 bytes, the same for every simulated program.
-    host_data: what the host gave at launch, of any length; TDX and SEV-SNP hold it.
+    host_data: what the host gave at launch, of any length; TDX, SEV-SNP and CCA hold it.
     """
 
     mrtd: bytes

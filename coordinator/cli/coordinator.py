@@ -12,7 +12,9 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, guarded, read_input
+from coordinator.cli.coordinator_init_data import init_data
 from coordinator.cli.group import Group
+from coordinator.cli.kubernetes_init_data import told_at_launch
 from coordinator.cli.problems import Problem
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 @click.group(cls=Group)
 def coordinator() -> None:
     """Run a coordinator."""
+
+
+coordinator.add_command(init_data)
 
 
 @coordinator.command()
@@ -65,7 +70,7 @@ def _serve(config_file: Path | None, dev: bool, platform: str | None, state_dir:
 
         environ = prepare(Path(DEFAULT_FOLDER) if state_dir is None else state_dir, environ)
     try:
-        config = load(toml, environ)
+        config = load(toml, environ, told_at_launch(environ))
     except ConfigInvalid as cause:
         raise Problem(str(cause), exit_codes.INVALID, "U507") from cause
     if state_dir is not None and not dev:

@@ -13,6 +13,7 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.group import Group
 from coordinator.cli.journal_place import PLACE, InCluster, place_of
+from coordinator.cli.kubernetes_init_data import told_at_launch
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
 from coordinator.cli.trust import current_moment
@@ -205,7 +206,7 @@ def _look_inside(folder: Path, environ: Mapping[str, str], config_file: Path | N
     from coordinator.program import own_program
 
     try:
-        config = load(None if config_file is None else read_input(config_file), environ)
+        config = load(None if config_file is None else read_input(config_file), environ, told_at_launch(environ))
         issuer = find_issuer(environ, own_program())
         sources = key_sources(config, issuer, os.urandom)  # noqa: TID251 - shell: draws nothing here
         return look_inside(folder, sources, name_of_machine(issuer))

@@ -1,5 +1,6 @@
 """`enclasp kubernetes init-data`: what the webhook tells a marble's virtual machine at launch, and its digest."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,6 +84,13 @@ def read_init_data(path: Path) -> "InitData":
         return from_annotation(raw.decode().strip()) if raw.startswith(_PACKED) else parse_init_data(raw)
     except (InitDataInvalid, UnicodeDecodeError) as cause:
         raise Problem(f"{path}: {cause}", exit_codes.INVALID, "K693") from cause
+
+
+def told_at_launch(environ: Mapping[str, str]) -> "InitData | None":
+    """The document that ENCLASP_INIT_DATA names; nothing says yet that the machine was told it.  Raises Problem."""
+    from marble.settings import INIT_DATA
+
+    return read_init_data(Path(environ[INIT_DATA])) if environ.get(INIT_DATA) else None
 
 
 def references(init_data: "InitData") -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ import click
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
-from coordinator.cli.kubernetes_init_data import read_init_data
+from coordinator.cli.kubernetes_init_data import read_init_data, references
 from coordinator.cli.manifest_measure import sigstruct_values
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
@@ -60,13 +60,13 @@ def reference(
     kind = Kind(platform)
     given = {"--guest": guest, "--init-data": init_data, "--sigstruct": sigstruct}
     hardware = ("--sigstruct",) if kind is Kind.SGX else ("--guest", "--init-data")
-    allowed = () if simulation else hardware
+    allowed = hardware[1:] if simulation else hardware
     if odd := [name for name, path in given.items() if path is not None and name not in allowed]:
         raise click.UsageError(f"{odd[0]} means nothing {'with --simulation' if simulation else f'on {platform}'}")
     if signer and sigstruct is None:
         raise click.UsageError("--signer is for --sigstruct")
     if simulation:
-        comment, sections = _of_program(kind)
+        comment, sections = _of_program(kind, init_data)
     elif sigstruct is not None:
         comment, sections = _of_enclave(output, sigstruct, signer)
     elif guest is not None:
@@ -81,12 +81,14 @@ def reference(
     output.result(sections, "\n".join(lines))
 
 
-def _of_program(kind: "Kind") -> _Values:
+def _of_program(kind: "Kind", init_data: Path | None) -> _Values:
     from attestation.simulation.measure import measure_program
     from coordinator.measured import SECTIONS, sections_of
     from coordinator.program import own_program
 
     measured = sections_of(measure_program(own_program()))[SECTIONS[kind]]
+    if init_data is not None:
+        measured = {**measured, **references(read_init_data(init_data))[SECTIONS[kind]]}
     return "SIMULATED hardware: this coordinator's program; the values change with its code", {SECTIONS[kind]: measured}
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from attestation.appraisal import Verdict
     from attestation.checks import Check
+    from coordinator.client.configuration import Configuration
     from coordinator.client.difference import Difference
     from coordinator.client.history import Followed
     from coordinator.client.verify import ManifestDiffers, VerificationRefused, VerifiedDeployment
@@ -58,6 +59,7 @@ def verify(
     enclasp verify localhost:4433 --reference reference.yaml --ear verifier.key
     enclasp verify root.pem --reference reference.yaml --collateral collateral.json --manifest manifest.yaml
     """
+    from coordinator.client.configuration import is_told, with_configuration
     from coordinator.client.coordinators import accepted_by
     from coordinator.client.verify import ManifestDiffers, VerificationRefused, expect_manifest, verify_root
     from pki.certificates import load_pem_chain, pem
@@ -75,6 +77,8 @@ def verify(
             deployment = verify_root(chain[-1], visit.expectation(), now=visit.now)
         else:
             deployment, client = visit.verified(target)
+        shown = client.configuration() if client is not None and is_told(deployment) else None
+        deployment, configuration = with_configuration(deployment, shown)
     except VerificationRefused as refusal:
         if signer is None:
             report_refusal(result, target, refusal)
@@ -86,7 +90,7 @@ def verify(
             deployment = expect_manifest(deployment, expected, name=str(manifest))
     except ManifestDiffers as cause:
         if signer is None:
-            _report(result, target, deployment, matches=False, difference=cause.difference, steps=())
+            _report(result, target, deployment, configuration, matches=False, difference=cause.difference, steps=())
         raise manifest_problem(cause) from cause
     steps: tuple[Followed, ...] = ()
     if known is not None:
@@ -95,7 +99,9 @@ def verify(
             output.remark("offline: who approved the steps since then, and what they weakened, a running one says")
     if signer is None:
         matches = None if expected is None and known is None else True
-        _report(result, target, deployment, matches=matches, difference=None, steps=steps, agreed=expected)
+        _report(
+            result, target, deployment, configuration, matches=matches, difference=None, steps=steps, agreed=expected
+        )
     else:
         _write_ear(result, target, deployment.verdict, signer, visit)
     if output.out is not None:
@@ -149,6 +155,7 @@ def _report(
     output: Output,
     target: str,
     deployment: "VerifiedDeployment",
+    configuration: "Configuration",
     *,
     matches: bool | None,
     difference: "Difference | None",
@@ -177,6 +184,7 @@ def _report(
             "difference": None if difference is None else _difference_json(difference),
         },
         "coordinators": {"serving": list(served.serving), "accepted": list(served.named)},
+        "configuration": configuration.as_json(),
         "followed": list(steps_json(steps)),
         "checks": [check_json(check) for check in deployment.checks],
     }
@@ -189,6 +197,7 @@ def _report(
         f"{'root':<26}sha256 {root}",
         f"{'manifest':<26}{fingerprint or 'none is set'}  ({words[matches]})",
         *_coordinator_lines(served.named, served.serving),
+        f"{'configuration':<26}{printable(configuration.words)}",
         f"{'tcb_status':<26}{verdict['claims']['tcb_status']}",
         *(line for step in steps for line in step_lines(step)),
         *check_summary(deployment.checks),

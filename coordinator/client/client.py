@@ -22,6 +22,8 @@ from coordinator.client.readings import ReadRequestAnswer, read_answer, read_ans
 from coordinator.client.recovery import RecoveryStanding, read_standing, state_document
 from coordinator.client.transport import Exchange, Request
 from coordinator.recovery.statement import WaitingState
+from coordinator.wire.configuration import ConfigurationFormatError
+from coordinator.wire.configuration import parse as parse_configuration
 from coordinator.wire.history import HistoryFormatError, parse_history
 from coordinator.wire.marbles import Marbles, MarblesFormatError, parse_document
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy, encode_copy, encode_key_request
@@ -139,6 +141,16 @@ class CoordinatorClient:
                 intermediate, root = _chain(chain)
                 return QuoteAnswer(intermediate, root, _base64(evidence or "", "quote"), answer.peer_leaf_der)
         raise _unexpected("quote", "cert and quote")
+
+    def configuration(self) -> bytes | None:
+        """The init-data by which the coordinator's machine was started; None for none, or if it does not say."""
+        answer = self.exchange(Request("GET", "/api/v2/configuration"), pin=self.pin)
+        if answer.status == 405:
+            return None
+        try:
+            return parse_configuration(_data(answer.status, answer.body, "configuration"))
+        except ConfigurationFormatError as cause:
+            raise AnswerInvalid("N303", str(cause)) from cause
 
     def manifest_get(self) -> ActiveManifest:
         """The active manifest.  Raises WrongState if none is set."""

@@ -82,6 +82,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "the root certificate is not signed by its own key",
         "somebody changed it: take it from the coordinator again, with `enclasp certificate root`",
     ),
+    "V138": (
+        "the coordinator shows another configuration than the one that its evidence holds the digest of",
+        "do not trust it: its program, as this version has it, cannot do that",
+    ),
     "V136": (
         "no manifest is set",
         "set it with `enclasp manifest set FILE ENDPOINT`, then verify again",

@@ -245,6 +245,13 @@ class SelfNotAccepted(Refused):
     hint = "start the version that served before, and accept this one there with `enclasp manifest update`"
 
 
+class ConfigurationNotAccepted(Refused):
+    """The state opens, and was served under another measured configuration."""
+
+    code = "R524"
+    hint = "start the coordinator with the init-data as before; an update of the manifest can accept another one"
+
+
 class AnotherState(Refused):
     """The state opens with a key that was handed over, and is none that goes on from there."""
 
@@ -398,6 +405,7 @@ CODES = {
     "R520": ("a replica is a program that the manifest does not accept", ProgramNotAccepted.hint),
     "R521": ("the leader is a program that its manifest does not accept", LeaderNotAccepted.hint),
     "R522": ("the manifest does not accept this coordinator", SelfNotAccepted.hint),
+    "R524": ("the state is for a coordinator with another measured configuration", ConfigurationNotAccepted.hint),
     "R523": ("the state is none that goes on from where its key was handed over", AnotherState.hint),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from attestation.checks import Check, Status
 from attestation.claims import Claims, ReferenceValues
+from attestation.init_data import told_in
 from attestation.likeness import is_same_program
-from coordinator.decisions.errors import AnotherState, SelfNotAccepted
+from coordinator.decisions.errors import AnotherState, ConfigurationNotAccepted, SelfNotAccepted
 from coordinator.manifest.coordinators import accepted
 from coordinator.measured import as_package
 from coordinator.state.events import Version
@@ -37,14 +38,31 @@ def leader_not_accepted(leader: Claims, mine: Claims) -> str:
 def check_program(deployment: Deployment, mine: Claims, before: Claims | None) -> None:
     """May this program go on with the state?  before: what the root certificate's Evidence says served until now.
 
-    Where the manifest names no coordinators, whoever can open the state may.  Raises SelfNotAccepted.
+    Where the manifest names no coordinators, whoever can open the state may, but for one thing: what was served under
+    init-data that the hardware measured is not served under other init-data, or none.
+    Raises SelfNotAccepted, ConfigurationNotAccepted.
     """
+    if before is not None and is_same_program(before, mine):
+        return
     named = accepted_coordinators(deployment)
-    if not named or (before is not None and is_same_program(before, mine)):
+    if not named:
+        _check_told(mine, before)
         return
     tried = [values.appraise(mine) for values in named if values.kind is mine.kind]
     if not any(map(_all_passed, tried)):
         raise SelfNotAccepted(f"the state is not for this coordinator: {not_accepted(mine)}")
+
+
+def _check_told(mine: Claims, before: Claims | None) -> None:
+    """Raises ConfigurationNotAccepted."""
+    served = None if before is None else told_in(before)
+    if served is not None and any(served) and told_in(mine) != served:
+        now = told_in(mine)
+        found = "nothing that its evidence holds" if now is None or not any(now) else now.hex()
+        raise ConfigurationNotAccepted(
+            f"the state was served on a machine that was told {served.hex()} at launch, and this one was told {found}; "
+            f"to accept it, let Config.Coordinators of the manifest name a package with {as_package(mine)}"
+        )
 
 
 def check_goes_on(deployment: Deployment, since: HistoryStep | None) -> None:

@@ -29,6 +29,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(1, "POST", "/recover", Caller.ANYONE, recovery.recover_v1),
     Route(2, "GET", "/api/v2/status", Caller.ANYONE, standing.status_v2),
     Route(2, "GET", "/api/v2/quote", Caller.ANYONE, standing.quote_v2),
+    Route(2, "GET", "/api/v2/configuration", Caller.ANYONE, standing.configuration),
     Route(2, "GET", "/api/v2/manifest", Caller.ANYONE, standing.manifest_v2),
     Route(2, "POST", "/api/v2/manifest", Caller.SETTER, law.set_manifest_v2, _BASE64_MANIFEST_BYTES),
     Route(2, "GET", "/api/v2/update", Caller.ANYONE, standing.update_log_v2),

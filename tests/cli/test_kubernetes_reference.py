@@ -68,6 +68,7 @@ def test_an_enclaves_signature_is_enough(enclasp: Enclasp, files: Path) -> None:
         (("--platform", "sgx"), 2, "expected --sigstruct FILE, or --simulation"),
         (("--platform", "sgx", "--guest", "tdx.yaml"), 2, "--guest means nothing on sgx"),
         (("--platform", "tdx", "--simulation", "--guest", "tdx.yaml"), 2, "means nothing with --simulation"),
+        (("--platform", "sgx", "--simulation", "--init-data", "initdata.toml"), 2, "means nothing with --simulation"),
         (("--platform", "tdx", "--guest", "tdx.yaml", "--signer"), 2, "--signer is for --sigstruct"),
         (("--platform", "sev-snp", "--guest", "tdx.yaml"), 3, "expected the section SEVSNP alone, got TDX"),
         (("--platform", "tdx", "--guest", "initdata.toml"), 3, "expected reference values in JSON or plain YAML"),
@@ -90,7 +91,9 @@ def test_what_does_not_fit_is_refused_in_words(
 def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoordinatorProcess]:
     """On a simulated TDX machine whose host told it something at launch."""
     folder = tmp_path_factory.mktemp("reference") / "dev"
-    running = start(folder, ENCLASP_SIMULATION_HOST_DATA=TOLD.digest(64).hex())
+    document = folder.parent / "initdata.toml"
+    document.write_bytes(TOLD.document)
+    running = start(folder, ENCLASP_SIMULATION_HOST_DATA=TOLD.digest(64).hex(), ENCLASP_INIT_DATA=str(document))
     yield running
     running.stop()
 
@@ -111,6 +114,7 @@ def test_a_coordinator_is_verified_by_it_and_one_that_was_told_something_else_is
         assert 0 == reference(enclasp, "--platform", "tdx", *options).code
     accepted = verify(enclasp, coordinator, good)
     assert (0, True) == (accepted.code, "VERIFIED" in accepted.text), accepted.err
+    assert "not measured: the init-data says nothing of it" in accepted.text
     refused = verify(enclasp, coordinator, bad)
     assert 4 == refused.code
     said = refused.text + refused.err

@@ -76,6 +76,7 @@ CASES: Mapping[tuple[str, str], tuple[Case, ...]] = {
     ("GET", "/readyz"): (Case({EVERYBODY: 200}),),
     ("GET", "/api/v2/status"): (Case({EVERYBODY: 200}),),
     ("GET", "/api/v2/quote"): (Case({EVERYBODY: 200}),),
+    ("GET", "/api/v2/configuration"): (Case({EVERYBODY: 200}),),
     ("GET", "/api/v2/manifest"): (Case({EVERYBODY: 200}),),
     ("POST", "/api/v2/manifest"): (Case({EVERYBODY: 500}, v2(b"{}")),),
     ("GET", "/api/v2/update"): (Case({EVERYBODY: 200}),),

@@ -89,6 +89,14 @@ def test_a_coordinator_in_a_virtual_machine_is_told_its_init_data(kubernetes: Ku
     objects = yaml.safe_load_all(kubernetes.run(*command, *tdx))
     (pod,) = (each["spec"]["template"] for each in objects if each["kind"] == "Deployment")
     assert told == pod["metadata"]["annotations"][ANNOTATION]
+    container, volumes = pod["spec"]["containers"][0], {each["name"]: each for each in pod["spec"]["volumes"]}
+    file = next(each["value"] for each in container["env"] if each["name"] == "ENCLASP_INIT_DATA")
+    mount = next(each for each in container["volumeMounts"] if each["name"] == "init-data")
+    (item,) = volumes["init-data"]["downwardAPI"]["items"]
+    assert (file, f"metadata.annotations['{ANNOTATION}']") == (
+        f"{mount['mountPath']}/{item['path']}",
+        item["fieldRef"]["fieldPath"],
+    )
     assert "is for a coordinator.runtimeClassName of Kata" in kubernetes.run(*command, code=1)
 
 

@@ -7,6 +7,7 @@ from coordinator.rest import errors
 from coordinator.rest.call import Call
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
+from coordinator.wire import configuration as configuration_wire
 from coordinator.wire import hierarchy as hierarchy_wire
 from coordinator.wire import marbles as marbles_wire
 from coordinator.wire import standing, update_log, v1, v2
@@ -42,6 +43,10 @@ async def quote_v1(coordinator: Coordinator, _call: Call) -> web.Response:
 async def quote_v2(coordinator: Coordinator, call: Call) -> web.Response:
     nonce = v2.decode_nonce(call.query.get("nonce", ""))
     return errors.success(v2.quote(*await coordinator.quote(nonce)))
+
+
+async def configuration(coordinator: Coordinator, _call: Call) -> web.Response:
+    return errors.success(configuration_wire.document(coordinator.told))
 
 
 async def manifest_v1(coordinator: Coordinator, _call: Call) -> web.Response:
