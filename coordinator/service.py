@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attestation.evidence import with_open_enclave_header
 from attestation.kinds import Kind
 from coordinator.clerks.activation import Activation
+from coordinator.clerks.clockwork import Clockwork
 from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
@@ -50,6 +51,7 @@ class Coordinator:
         self.replicas = Replicas(self._desk)
         self.features = Features(self._desk)
         self.updates = Updates(self._desk, self._manifests)
+        self.clockwork = Clockwork(self._desk, self.updates)
 
     @property
     def authority(self) -> Authority:
@@ -193,7 +195,7 @@ class Coordinator:
 
     async def close(self) -> None:
         """Finish what is being written, then let go of the state."""
-        self.updates.close()
+        self.clockwork.close()
         await self._desk.close()
 
     def _deployment(self, ask: Ask) -> Deployment:

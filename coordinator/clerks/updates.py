@@ -57,8 +57,6 @@ from pki.keys import generate_p384
 
 _MOST_WAITING: Final = 4
 """Documents that wait for their turn, the one whose turn it is included: each may be 8 MiB long."""
-_EVERY_SECONDS: Final = 15
-"""How often an approved update that waits for its time is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,6 @@ class Updates:
         self._desk = desk
         self._manifests = manifests
         self._waiting = 0
-        self._clock = asyncio.get_running_loop().call_later(_EVERY_SECONDS, self._tick)
-        self._due: asyncio.Future[None] | None = None
 
     async def update(self, leaf: bytes, raw: bytes, signatures: Sequence[DetachedSignature]) -> Outcome:
         """A package update, or a proposal of another manifest; it is done if its approvals are complete.
@@ -132,14 +128,6 @@ class Updates:
             return
         except (Refused, TryAgain, NotServing) as reason:
             desk.env.observer.error("an approved update is not in force", reason=str(reason))
-
-    def close(self) -> None:
-        """Look at the clock no more."""
-        self._clock.cancel()
-
-    def _tick(self) -> None:
-        self._due = asyncio.ensure_future(self.apply_due())
-        self._clock = asyncio.get_running_loop().call_later(_EVERY_SECONDS, self._tick)
 
     async def _mature(self) -> Outcome:
         _, update = waiting(self._desk.state, self._desk.env.clock())
@@ -273,7 +261,7 @@ class Updates:
         deployment = self._deployment
         own = (by_connection(deployment, leaf),) if leaf else ()
         if signatures:
-            check_signable(deployment, manifest)
+            check_signable(deployment, manifest, now=self._desk.env.clock())
         return (*own, *signers(deployment, manifest.digest, signatures))
 
     async def _materials(self, manifest: Manifest, version: Version, now: datetime) -> Materials:

@@ -44,7 +44,7 @@ def signers(deployment: Deployment, digest: bytes, signatures: Sequence[Detached
     return tuple(_signer(deployment.manifest, digest, signature) for signature in signatures)
 
 
-def check_signable(deployment: Deployment, manifest: Manifest) -> None:
+def check_signable(deployment: Deployment, manifest: Manifest, *, now: datetime) -> None:
     """Whether detached signatures may speak for this document.  Raises ApprovalRefused.
 
     A signature says nothing of when and for what it was made.  So the document must name the manifest that it replaces,
@@ -55,17 +55,19 @@ def check_signable(deployment: Deployment, manifest: Manifest) -> None:
             "detached signatures count only for a document that says what it replaces: expected Update.Replaces "
             f"{deployment.manifest.fingerprint}, got {manifest.update.replaces.hex() or 'none'}"
         )
-    if manifest.digest in used_up(deployment):
+    if manifest.digest in used_up(deployment, now):
         raise ApprovalRefused(
             f"signatures of {manifest.fingerprint} are used up: this very document was in force or in question before; "
             "change it (a comment is enough) and sign it again, or let each user approve by a connection"
         )
 
 
-def used_up(deployment: Deployment) -> frozenset[bytes]:
-    """Digests of all documents that were accepted or withdrawn."""
+def used_up(deployment: Deployment, now: datetime) -> frozenset[bytes]:
+    """Digests of all documents that were accepted or withdrawn, or whose time is over."""
     accepted = (parse_entry(version.entry).digest for version in deployment.history.versions)
-    return frozenset((*accepted, *deployment.withdrawn))
+    pending = deployment.pending
+    over = () if pending is None or pending.expires > now else (pending.manifest.digest,)
+    return frozenset((*accepted, *deployment.withdrawn, *over))
 
 
 def milliseconds(moment: datetime) -> int:

@@ -13,6 +13,7 @@ from coordinator.decisions.errors import (
     ReadRequestRefused,
     TooManyReadRequests,
 )
+from coordinator.decisions.expiry import expired_reads
 from coordinator.decisions.read_secrets import values_of
 from coordinator.decisions.users import find_user, require
 from coordinator.manifest.approvers import people, person, read_approvers
@@ -23,7 +24,7 @@ from coordinator.secrets.generate import Entropy
 from coordinator.state.events import Event, ReadApproved, ReadEnded, ReadRequested, SecretsRead
 from coordinator.state.model import Deployment, ReadRequest, State
 from coordinator.state.phase import Ask
-from coordinator.state.read_replay import EXPIRED, WITHDRAWN
+from coordinator.state.read_replay import WITHDRAWN
 from coordinator.wire.read_requests import MOST_BYTES, ReadAsk, ReadRequestDocument, Wanted
 from pki.keys import fingerprint
 
@@ -108,7 +109,7 @@ def ask_to_read(state: State, leaf: bytes, ask: ReadAsk, *, now: datetime, entro
     if _may_approve(user, document):
         then = _stands(deployment, document, [user.name], now)
         own = (ReadApproved(document.id, approver(user).approval(now), then.missing, then.users),)
-    return Decision((*_expired(deployment, now), requested, *own), document.id)
+    return Decision((*expired_reads(deployment, now), requested, *own), document.id)
 
 
 def by_connection(state: State, leaf: bytes, name: str, *, now: datetime) -> Approver:
@@ -243,15 +244,6 @@ def _request(deployment: Deployment, name: str, now: datetime) -> ReadRequest:
     if request is None or request.document.expires <= now:
         raise NoReadRequest(f"no request '{name[:40]}' is open")
     return request
-
-
-def _expired(deployment: Deployment, now: datetime) -> tuple[Event, ...]:
-    """The events that end requests whose time is over."""
-    return tuple(
-        ReadEnded(milliseconds(now), name, EXPIRED, "")
-        for name, request in deployment.requests.items()
-        if request.document.expires <= now
-    )
 
 
 def _deployment(state: State) -> Deployment:

@@ -7,6 +7,7 @@ from datetime import datetime
 from coordinator.decisions.approvals import Approver, milliseconds
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import NoPendingUpdate, OtherDocument, ReplacesOther, UnknownUser, UpdatePending
+from coordinator.decisions.expiry import expired_update
 from coordinator.decisions.users import find_user, require
 from coordinator.manifest.approvers import needed, people, person, updaters
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest
@@ -19,7 +20,7 @@ from coordinator.state.events import (
 )
 from coordinator.state.model import Deployment, PendingUpdate, State
 from coordinator.state.phase import Ask
-from coordinator.state.update_replay import CANCELLED, EXPIRED
+from coordinator.state.update_replay import CANCELLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,10 @@ def clear_way(state: State, ask: Ask, now: datetime) -> tuple[Deployment, tuple[
     admit(state, ask)
     deployment = state.deployment
     assert deployment is not None, "the phase table admits updates only with a deployment"
-    pending = deployment.pending
-    if pending is None:
-        return deployment, ()
-    if pending.expires > now:
+    ended, pending = expired_update(deployment, now), deployment.pending
+    if pending is not None and not ended:
         raise UpdatePending(f"an update of the manifest is pending already: {pending.manifest.fingerprint}")
-    return deployment, (UpdateWithdrawn(milliseconds(now), EXPIRED, ""),)
+    return deployment, ended
 
 
 def propose(
