@@ -65,6 +65,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E050": ("several marbles are one program", "who starts it chooses which marble it becomes"),
     "E051": ("platforms with known holes are accepted", "update the platforms instead"),
     "E052": ("a value looks like a secret", "define it under Secrets; everybody may read a manifest"),
+    "E053": (
+        "a coordinator is accepted with any measured configuration, or none",
+        "name the digest of its init-data in the package, as `enclasp coordinator init-data` prints it",
+    ),
     "E060": ("a decision is still open", "write a value in the place of DECIDE:, or delete the comment that asks"),
     "E063": ("a text has characters that nobody sees", "remove them: what is signed should be what is read"),
     "E070": ("a password cannot be made as defined", "see Length, Alphabet and Characters in the manifest reference"),

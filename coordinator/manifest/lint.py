@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from attestation.claims import ReferenceValues, TcbStatus
+from attestation.init_data import FIELDS
 from attestation.sgx.claims import SgxReferenceValues
 from attestation.tdx.claims import TdxReferenceValues
 from coordinator.manifest.document import Place
@@ -71,6 +72,8 @@ class _Linter:
             self._tell("E050", place, message, hint)
         for values in package.alternatives:
             self._identity(package, values)
+            if package.name in self._manifest.config.coordinators:
+                self._configuration(package, values)
 
     def _identity(self, package: Package, values: ReferenceValues) -> None:
         name = package.name
@@ -96,6 +99,14 @@ class _Linter:
         if broken:
             message = f'package "{name}" accepts platforms that are {" or ".join(broken)}: known holes may be open'
             self._warn("E051", self._places.key(*where, "AcceptedTCBStatuses"), message, "update the platforms instead")
+
+    def _configuration(self, package: Package, values: ReferenceValues) -> None:
+        field = FIELDS.get(values.kind)
+        if field is None or getattr(values, field.claim) is not None:
+            return
+        message = f'coordinator "{package.name}" is accepted on {values.kind} with whatever its host told it at launch'
+        hint = f"name {field.key}: what `enclasp coordinator init-data` prints, or zeros where nothing is told"
+        self._tell("E053", self._places.key("Packages", package.name, field.section), message, hint)
 
     def _marble(self, marble: Marble) -> None:
         shared = sorted(name for name in marble.secrets if self._manifest.secrets[name].shared)

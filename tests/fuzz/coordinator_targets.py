@@ -9,14 +9,16 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from attestation.init_data import InitDataInvalid, make_init_data
 from coordinator.admission.mutate import inject
 from coordinator.admission.pod import Refusal
 from coordinator.admission.review import VERSION, ReviewInvalid, parse_review
 from coordinator.admission.settings import Injection
 from coordinator.client.client import CoordinatorClient
+from coordinator.client.configuration import read_configuration
 from coordinator.client.errors import ClientError
 from coordinator.client.transport import Answer, Request
-from coordinator.config import ConfigInvalid, load
+from coordinator.config import ENTRY, ConfigInvalid, load
 from coordinator.draft.kubernetes.objects import read_application
 from coordinator.draft.kubernetes.tree import NotReadable, Source
 from coordinator.journal.errors import BrokenLink, KeyUnusable, StorageFailed
@@ -229,6 +231,19 @@ def _read_request() -> bytes:
     return ReadRequestDocument("ab", digest, digest, "alice", digest, ("master",), "why", noon, noon).text()
 
 
+def _configuration(raw: bytes) -> None:
+    """A measured configuration with a file beside it, as a verifier reads it."""
+    setters, _, toml = raw.decode("latin-1").partition("\0")
+    told = make_init_data({ENTRY: toml, "setters.pem": setters})
+    assert read_configuration(told, b"").words.startswith("measured: setters: ")
+
+
+def _configurations() -> Iterable[bytes]:
+    certificate = marble_client.self_signed(ec.generate_private_key(ec.SECP384R1())).public_bytes(Encoding.PEM)
+    yield certificate + b"\0setters = 'setters.pem'\n"
+    yield b"\0tpm = 'device:x'\nwitness = 'tpm'\n"
+
+
 TARGETS = (
     Target("manifest", _manifest, (), _manifests),
     Target("reference", lambda raw: parse_reference(raw, name="r"), (ManifestInvalid,), _manifests),
@@ -278,5 +293,6 @@ TARGETS = (
     Target("certificate", load_der, (CertificateFormatError,), _certificates),
     Target("answers", _answers, ()),
     Target("config", lambda raw: load(raw, {}), (ConfigInvalid,), lambda: [b'dns_names = ["a"]\nclient = "x:1"\n']),
+    Target("configuration", _configuration, (ConfigInvalid, InitDataInvalid), _configurations),
     Target("plain-lines", lambda raw: parse_plain_lines(_text(raw)), (ValueError,), _manifests),
 )

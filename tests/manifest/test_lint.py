@@ -105,6 +105,7 @@ CASES: list[tuple[str, str, Any, Severity, str]] = [
         Severity.WARNING,
         "/Packages/db/SGX/AcceptedTCBStatuses",
     ),
+    ("E053", "Config|Coordinators", ["web"], Severity.INFO, "/Packages/web/TDX"),
     (
         "E052",
         "Marbles|web|Parameters|Env|DB_PASSWORD",
@@ -120,6 +121,12 @@ CASES: list[tuple[str, str, Any, Severity, str]] = [
         "/Marbles/web/Parameters/Files/~1key",
     ),
 ]
+
+
+def test_a_coordinator_whose_init_data_the_package_names_is_no_remark() -> None:
+    document = changed("Config|Coordinators", ["web", "db"])
+    document["Packages"]["web"]["TDX"]["MRConfigID"] = "66" * 48
+    assert remarks(document) == ()
 
 
 @pytest.mark.parametrize(("code", "path", "value", "severity", "where"), CASES)

@@ -14,7 +14,7 @@ from attestation.kinds import Kind
 from attestation.simulation.folder import create
 from marble.bootstrap import Bootstrap, entry
 from marble.errors import SettingsInvalid
-from marble.measured import measured_bootstrap
+from marble.measured import measured_bootstrap, pinned
 from marble.settings import Given
 
 TOLD = make_init_data({**entry("coordinator:2001", "it's a 'web'"), "enclasp-reference.yaml": "TDX:\n"})
@@ -37,16 +37,21 @@ class Start:
     held: bytes = TOLD.digest(64)
     altered: Callable[[bytes], bytes] = lambda raw: raw
 
-    def bootstrap(self) -> Bootstrap | None:
-        environ = {
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
             "ENCLASP_SIMULATION": str(self.folder),
             "ENCLASP_SIMULATION_KIND": self.kind,
             "ENCLASP_SIMULATION_HOST_DATA": self.held.hex(),
             "ENCLASP_INIT_DATA": str(self.file),
         }
+
+    def machine(self) -> Issuer:
+        return find_issuer(self.environ, ["program"])
+
+    def bootstrap(self) -> Bootstrap | None:
         now = datetime.now(UTC)  # noqa: TID251 - the vendor is of now
-        issuer = Altering(find_issuer(environ, ["program"]), self.altered)
-        return measured_bootstrap(environ, issuer, now=now, entropy=bytes)
+        return measured_bootstrap(self.environ, Altering(self.machine(), self.altered), now=now, entropy=bytes)
 
 
 class Altering:
@@ -97,6 +102,14 @@ def test_init_data_that_is_for_no_marble_tells_nothing(start: Start) -> None:
     other = make_init_data({"aa.toml": "x"})
     start.file.write_text(to_annotation(other))
     assert replace(start, held=other.digest(64)).bootstrap() is None
+
+
+def test_no_evidence_leaves_that_another_machine_made(start: Start) -> None:
+    """A host that had the first question answered elsewhere does not get what it needs for the coordinator."""
+    assert pinned(start.environ, start.machine()).issue(bytes(64)).raw
+    with pytest.raises(SettingsInvalid) as refused:
+        pinned(start.environ, replace(start, held=b"").machine())
+    assert ("K695", True) == (refused.value.code, "V143" in str(refused.value))
 
 
 def test_a_host_that_writes_the_wanted_digest_into_the_quote_itself_is_noticed(start: Start) -> None:

@@ -133,6 +133,7 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E050": _document(marble=_MARBLE + "  admin:\n    Package: web\n    MaxActivations: 1\n"),
     "E051": _document(package=_SGX + "      AcceptedTCBStatuses: [OutOfDate]\n"),
     "E052": _document(marble=_env("DB_PASSWORD: correct horse battery staple")),
+    "E053": _document(more="Config:\n  Coordinators: [web]\n"),
     "E063": _document(marble=_MARBLE.replace("  web:", '  "we\\u202eb":')),
     "E060": _document(package='Packages:\n  web:\n    TDX:\n      MRTD: "DECIDE: measurement of the firmware"\n'),
     "E070": _document(more="Secrets:\n  db:\n    Type: generated-password\n    Size: 256\n"),
@@ -187,7 +188,7 @@ Every message of `enclasp manifest check`, with a place that deserves it. This p
 `python -m tests.support.manifest_gallery` from the documents that the tests check; do not edit it.
 
 Errors refuse a manifest; warnings and infos do not. `--strict` gives exit code 9 on warnings, `--no-lint` leaves
-E040 to E052 and the waivers out. `enclasp explain CODE` says title and remedy on the terminal.
+E040 to E053 and the waivers out. `enclasp explain CODE` says title and remedy on the terminal.
 """
 
 if __name__ == "__main__":
