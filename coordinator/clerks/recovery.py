@@ -278,10 +278,15 @@ class Recovery:
 
 
 def _check_same_state(opened: Opened, waited: WaitingState) -> None:
-    """The storage is the host's, who can exchange what lies there while owners speak.  Raises OtherState."""
-    head = opened.journal.head
-    if (found := WaitingState(opened.journal.journal_id, head.sequence, head.link)) != waited:
-        raise OtherState(f"the state is another one now: expected {describe(waited)}, got {describe(found)}")
+    """The storage is the host's, who can exchange what lies there while owners speak; what waited must be part of it.
+
+    It may go on from there: with what an attempt to open it wrote before it failed.  Raises OtherState.
+    """
+    journal = opened.journal
+    found = WaitingState(journal.journal_id, waited.sequence, journal.link_at(waited.sequence))
+    if found != waited:
+        ends = WaitingState(journal.journal_id, journal.head.sequence, journal.head.link)
+        raise OtherState(f"the state is another one now: expected {describe(waited)}, got {describe(ends)}")
 
 
 def _words_for_the_state(gathering: Gathering) -> Mapping[str, bytes]:
