@@ -25,7 +25,7 @@ from attestation.likeness import is_same_program
 from attestation.verify import Verifier
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority
 from coordinator.decisions.errors import Refused
-from coordinator.decisions.succession import check_goes_on, check_program
+from coordinator.decisions.succession import check_goes_on, check_keeper, check_program
 from coordinator.journal.archive import Kept
 from coordinator.journal.codes import OLDER_STATE
 from coordinator.journal.errors import JournalError, KeySourceFailed
@@ -127,7 +127,7 @@ class Desk:
     def __init__(self, environment: Environment) -> None:
         """Open the sealed state, or begin anew.
 
-        Raises JournalError, EventFormatError, ReplayFailed, and SelfNotAccepted or AnotherState.
+        Raises JournalError, EventFormatError, ReplayFailed, and SelfNotAccepted, AnotherState or KeeperNotNamed.
         """
         self.env = environment
         self.used = SingleUse()
@@ -370,11 +370,12 @@ class Desk:
     def is_another_program(self, opened: Opened, state: State) -> bool:
         """Whether another program than this one served an opened state until now.
 
-        Raises SelfNotAccepted or AnotherState where this one may not have it.
+        Raises SelfNotAccepted, AnotherState or KeeperNotNamed where this one may not have it.
         """
         assert state.deployment is not None, "a journal begins with a manifest"
         mine = self._claims(self.root_evidence, of_certificate(der(self._state.authority.root), b""))
         before = self._claims_in_root(state, state.deployment)
+        check_keeper(state.deployment, opened.keeper)
         check_goes_on(state.deployment, opened.held.since)
         check_program(state.deployment, mine, before)
         return before is None or not is_same_program(before, mine)

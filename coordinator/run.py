@@ -106,6 +106,7 @@ async def _serve_or_follow(
 ) -> int:
     signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
     machine = find_machine(config, environ, observer)
+    startup.say_who_keeps_the_key(config, machine.issuer, observer)
     if config.store == "sqlite":
         opened = await _before(signalled, startup.open_own_state(Path(config.state_dir), observer))
         if opened is None:

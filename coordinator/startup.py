@@ -9,9 +9,12 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from coordinator.config import File, content
+from attestation.issue import Issuer
+from coordinator.config import Config, File, content
 from coordinator.journal.errors import StorageInUse
+from coordinator.journal.sources import any_sealing_key
 from coordinator.journal.sqlite import SqliteStorage
+from coordinator.manifest.model import KeySource
 from coordinator.observe import Observer
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
@@ -43,6 +46,18 @@ async def open_own_state(folder: Path, observer: Observer) -> SqliteStorage:
                 seconds=_PATIENCE_SECONDS,
             )
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+
+def say_who_keeps_the_key(config: Config, issuer: Issuer, observer: Observer) -> None:
+    """Aloud where only what the host may control can keep a state's key."""
+    devices = {KeySource.TPM: config.tpm, KeySource.PKCS11: config.pkcs11_module}
+    others = [source for source, configured in devices.items() if configured]
+    if others and any_sealing_key(issuer) is None:
+        observer.warning(
+            "this environment has no sealing key, so something else keeps the state's: "
+            "whoever can use that can read the state, and put one of his own in its place",
+            keepers=others,
+        )
 
 
 def say_what_is_not_read(folder: Path, observer: Observer) -> None:

@@ -152,7 +152,7 @@ class Successor:
             keyring = keyring_of(meta)
             if self.held is not None and keyring.is_opened_by(self.held):
                 return True
-            return keyring.is_opened_by(self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id))
+            return keyring.is_opened_by(self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id).held)
         return False
 
     def _say_refused(self, code: str, reason: str) -> None:

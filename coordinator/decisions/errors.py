@@ -259,6 +259,13 @@ class AnotherState(Refused):
     hint = "somebody has put another state in its place: restore it, or recover with the owners' keys"
 
 
+class KeeperNotNamed(Refused):
+    """The state was opened by a key source that its manifest does not name: who can use that may have made it."""
+
+    code = "R525"
+    hint = "somebody has put a state of his own in the place of yours: restore it, or recover with the owners' keys"
+
+
 class RecoveryRefused(Refused):
     """A share, or a rehearsal's proof, is not what this state needs; `cause` says why."""
 
@@ -407,5 +414,6 @@ CODES = {
     "R522": ("the manifest does not accept this coordinator", SelfNotAccepted.hint),
     "R524": ("the state is for a coordinator with another measured configuration", ConfigurationNotAccepted.hint),
     "R523": ("the state is none that goes on from where its key was handed over", AnotherState.hint),
+    "R525": ("the state was opened by a key source that its manifest does not name", KeeperNotNamed.hint),
     "E000": ("invalid manifest", "`enclasp manifest check FILE` shows each error at its place"),
 }

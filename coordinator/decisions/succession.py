@@ -6,8 +6,9 @@ from attestation.checks import Check, Status
 from attestation.claims import Claims, ReferenceValues
 from attestation.init_data import told_in
 from attestation.likeness import is_same_program
-from coordinator.decisions.errors import AnotherState, ConfigurationNotAccepted, SelfNotAccepted
+from coordinator.decisions.errors import AnotherState, ConfigurationNotAccepted, KeeperNotNamed, SelfNotAccepted
 from coordinator.manifest.coordinators import accepted
+from coordinator.manifest.model import KeySource
 from coordinator.measured import as_package
 from coordinator.state.events import Version
 from coordinator.state.model import Deployment
@@ -62,6 +63,20 @@ def _check_told(mine: Claims, before: Claims | None) -> None:
         raise ConfigurationNotAccepted(
             f"the state was served on a machine that was told {served.hex()} at launch, and this one was told {found}; "
             f"to accept it, let Config.Coordinators of the manifest name a package with {as_package(mine)}"
+        )
+
+
+def check_keeper(deployment: Deployment, keeper: KeySource | None) -> None:
+    """Does the manifest let this key source open the state?  keeper: None where none of them did.
+
+    A TPM seals for whoever can use it, and a token too: so a host could make a state of its own that such a source
+    opens.  It counts only where those who approved the manifest said so.  Raises KeeperNotNamed.
+    """
+    named = deployment.manifest.config.key_sources
+    if keeper is not None and keeper not in named:
+        raise KeeperNotNamed(
+            f"state: expected one that a key source of its manifest opens (Config.KeySources: {', '.join(named)}), "
+            f"got one that {keeper} opened"
         )
 
 

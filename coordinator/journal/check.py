@@ -67,9 +67,9 @@ def look_inside(folder: Path, sources: Sequence[KeySource], machine: str) -> Ins
 def _open(wrapped: Mapping[str, bytes], journal_id: JournalId, ours: Sources) -> DataKey:
     """By a key source of this machine, or one of its name where it has the storage for itself."""
     try:
-        return ours.unwrap(wrapped, journal_id).data_key
+        return ours.unwrap(wrapped, journal_id).held.data_key
     except KeyUnusable:
-        return replace(ours, machine="").unwrap(wrapped, journal_id).data_key
+        return replace(ours, machine="").unwrap(wrapped, journal_id).held.data_key
 
 
 def _named(events: Sequence[Event]) -> list[bytes]:

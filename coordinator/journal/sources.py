@@ -26,12 +26,28 @@ from coordinator.manifest.model import Manifest
 
 def name_of_machine(issuer: Issuer) -> str:
     """16 hex digits: the same as long as the environment's sealing key is, or where it has none, the host's name."""
+    key = any_sealing_key(issuer)
+    if key is not None:
+        return hmac.digest(key, _LABEL, "sha256")[:8].hex()
+    return hashlib.sha256(_LABEL + socket.gethostname().encode()).hexdigest()[:16]
+
+
+def any_sealing_key(issuer: Issuer) -> bytes | None:
+    """One of the environment; None where it has none, and something else has to keep a state."""
     for mode in ("ProductKey", "UniqueKey"):
         try:
-            return hmac.digest(issuer.sealing_key(mode), _LABEL, "sha256")[:8].hex()
+            return issuer.sealing_key(mode)
         except NoSealingKey:
             continue
-    return hashlib.sha256(_LABEL + socket.gethostname().encode()).hexdigest()[:16]
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """A key, and which of the manifest's key sources had kept it."""
+
+    held: Held
+    keeper: Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +72,13 @@ class Sources:
             before, journal_id = _HANDED + encode_since(held.since), bind(held.since, journal_id)
         return {self.slot(name): before + known[name].wrap(held.data_key, mode, journal_id) for name in names}
 
-    def unwrap(self, wrapped_keys: Mapping[str, bytes], journal_id: JournalId) -> Held:
+    def unwrap(self, wrapped_keys: Mapping[str, bytes], journal_id: JournalId) -> Unwrapped:
         """By the first source that can.  Raises KeyUnusable or KeySourceFailed, of the first that wrapped it."""
         reasons: list[JournalError] = []
         for source in self.sources:
             if (wrapped := wrapped_keys.get(self.slot(source.name))) is not None:
                 try:
-                    return _unwrap(source, wrapped, journal_id)
+                    return Unwrapped(_unwrap(source, wrapped, journal_id), _KEEPERS[source.name])
                 except (KeyUnusable, KeySourceFailed) as reason:
                     reasons.append(reason)
         if reasons:
@@ -85,5 +101,6 @@ def key_source_names(manifest: Manifest) -> tuple[str, ...]:
 
 
 _SOURCES: Final = {Kept.PLATFORM: "cce", Kept.TPM: "tpm", Kept.PKCS11: "pkcs11"}
+_KEEPERS: Final = {name: kept for kept, name in _SOURCES.items()}
 _HANDED: Final = b"\x02"
 _LABEL: Final = b"enclasp name of a machine v1"

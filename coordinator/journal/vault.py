@@ -26,6 +26,7 @@ from coordinator.journal.source import KeySource
 from coordinator.journal.sources import Sources
 from coordinator.journal.storage import Storage
 from coordinator.journal.witness import NO_WITNESS, Head, Witness
+from coordinator.manifest.model import KeySource as KeptBy
 from coordinator.recovery.plan import encode_plan
 from coordinator.recovery.prepare import Prepared
 
@@ -36,13 +37,14 @@ RECOVERY: Final = "recovery"
 class Opened:
     """The journal and every body in it, in order.
 
-    held: the key that opened it.  handed: True if another replica gave it, and no key source of this machine has it:
-    seal it here too.
+    held: the key that opened it.  keeper: the key source that had kept it; None where owners opened the state, or
+    another replica gave the key.  handed: True for the latter: seal it here too.
     """
 
     journal: Journal
     bodies: list[bytes]
     held: Held
+    keeper: KeptBy | None = None
     handed: bool = False
 
 
@@ -98,13 +100,13 @@ class Vault:
         if isinstance(keyring, NoJournal):
             return keyring
         try:
-            held = self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id)
+            unwrapped = self._sources.unwrap(keyring.wrapped_keys, keyring.journal_id)
         except (KeyUnusable, KeySourceFailed) as reason:
             with contextlib.suppress(WrongKey):  # the state has got another key since that one was handed over
                 if self._handed is not None and self._handed.journal_id == keyring.journal_id:
                     return self._open(self._handed, handed=True)
             return Locked(reason, keyring.journal_id, unproven_head(self._storage), keyring.notes.get(RECOVERY, b""))
-        return self._open(held)
+        return self._open(unwrapped.held, keeper=unwrapped.keeper)
 
     def recover(self, secret: bytes) -> Opened:
         """Open a locked journal with its owners' secret.  Raises JournalError."""
@@ -196,11 +198,11 @@ class Vault:
         """Let go of the storage."""
         self._storage.close()
 
-    def _open(self, held: Held, *, handed: bool = False) -> Opened:
+    def _open(self, held: Held, *, keeper: KeptBy | None = None, handed: bool = False) -> Opened:
         journal, bodies = Journal.open(
             self._storage, held.data_key, archives=self._archives, witness=self._witness, entropy=self._entropy
         )
-        return Opened(journal, bodies, held, handed)
+        return Opened(journal, bodies, held, keeper, handed)
 
 
 def _take_back(storage: Storage, journal_id: JournalId, failure: StorageFailed) -> None:

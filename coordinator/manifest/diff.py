@@ -203,7 +203,10 @@ class _Comparison:
             yield Change(gravity, "/Config/SealMode", _SEAL_MEANING[new], old.value, new.value)
         before, after = self._before.config.key_sources, self._after.config.key_sources
         for source in sorted({*after} - {*before}):
-            meaning = f"whoever controls the {source.value} of the coordinator's machine may open its state"
+            meaning = (
+                f"whoever controls the {source.value} of the coordinator's machine may open its state, "
+                "and put one of his own in its place"
+            )
             yield Change(Gravity.WEAKENS, "/Config/KeySources", meaning)
         for source in sorted({*before} - {*after}):
             yield Change(Gravity.NARROWS, "/Config/KeySources", f"{source.value} keeps the state's key no more")

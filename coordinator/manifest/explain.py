@@ -215,7 +215,10 @@ def _keepers(manifest: Manifest) -> Iterator[str]:
         yield _SEAL[mode]
     if mode is not SealMode.DISABLED:
         others = [source.value for source in sources if source is not KeySource.PLATFORM]
-        yield from (f"the coordinator's state opens for whoever may use its {other}" for other in others)
+        yield from (
+            f"the coordinator's state opens for whoever may use its {other}, who can put one of his own in its place"
+            for other in others
+        )
 
 
 def _is_free(schema: Schema) -> bool:

@@ -392,7 +392,8 @@ _CONFIG: Final = struct(
                 "type": "array",
                 "items": {"type": "string", "enum": ["Platform", "TPM", "PKCS11"]},
                 "default": ["Platform"],
-                "description": "What keeps the key of the state: each of them alone opens it again after a restart.",
+                "description": "What keeps the key of the state: each of them alone opens it again after a restart. "
+                "Whoever can use a TPM or a token can read the state, and put one of his own in its place.",
             }
         ),
         "Coordinators": ours(

@@ -3,7 +3,7 @@
 Real processes over real sockets; the API server is one that does what its owner wants (tests/fakes/evil_api_server.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -13,13 +13,10 @@ from tests.cli.conftest import Enclasp
 from tests.cli.test_older_state import activate, deploy, flags, log_of, waiting
 from tests.fakes.evil_api_server import ApiServer, api_server
 from tests.faults.clients import ask, data, document, marbles_of, outcome, phase, root, wait_until
-from tests.support.another_machine import another_machine
-from tests.support.coordinator_process import CoordinatorProcess, start
+from tests.kubernetes.replicas import TAKEOVER_SECONDS, Begin, answers, replicas_of
+from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.owners import owner
 
-Begin = Callable[..., CoordinatorProcess]
-SECONDS = 60
-"""Until another replica leads at the latest, on a busy machine."""
 STOPPED = 6
 
 
@@ -32,47 +29,17 @@ def program(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[Begin, ApiServer]]:
-    """Start one replica more of one state; elsewhere: on a machine with another sealing key.  And their API server."""
-    started = list[CoordinatorProcess]()
-    with api_server(tmp_path / "account") as (account, server):
-        environ = {
-            "EDG_STORE_BACKEND": "kubernetes",
-            "KUBERNETES_SERVICE_HOST": account.host,
-            "KUBERNETES_SERVICE_PORT": str(account.port),
-            "ENCLASP_SERVICE_ACCOUNT": str(account.folder),
-        }
-
-        def begin(*, elsewhere: bool = False) -> CoordinatorProcess:
-            folder = tmp_path / f"replica-{len(started)}"
-            if elsewhere:
-                another_machine(started[0].folder / "simulation", folder / "simulation")
-            elif started:
-                folder.mkdir()
-                (folder / "simulation").symlink_to(started[0].folder / "simulation")
-            started.append(start(folder, **environ))
-            return started[-1]
-
+    """Replicas of one state, and their API server."""
+    with api_server(tmp_path / "account") as (account, server), replicas_of(account, tmp_path) as begin:
         yield begin, server
-        for running in started:
-            running.kill()
 
 
-def leads(running: CoordinatorProcess) -> bool:
-    return "this replica leads" in running.log
+def serves(running: CoordinatorProcess) -> bool:
+    return wait_until(lambda: answers(running, 3), seconds=TAKEOVER_SECONDS)
 
 
 def says(running: CoordinatorProcess, words: str) -> bool:
-    return wait_until(lambda: words in running.log, seconds=SECONDS)
-
-
-def answers(running: CoordinatorProcess, expected: int) -> bool:
-    def asked() -> bool:
-        try:
-            return phase(running.client_address) == expected
-        except (OSError, AssertionError):
-            return False
-
-    return wait_until(asked, seconds=SECONDS)
+    return wait_until(lambda: words in running.log, seconds=TAKEOVER_SECONDS)
 
 
 REMEMBERS = "this replica remembers from now on where the state ends"
@@ -97,7 +64,7 @@ def test_a_state_that_the_api_server_put_back_is_named_by_its_leader_and_approve
     server.put_back(older)
     code, _ = outcome(first.mesh_address, join("limited"))
     assert grpc.StatusCode.OK is not code
-    assert STOPPED == first.process.wait(SECONDS)
+    assert STOPPED == first.process.wait(TAKEOVER_SECONDS)
     assert f"wrote last, record {newest} of claim 0, got record {newest - 1} of claim 0" in first.log
     begin()
     assert says(second, "R490 the state is not served"), second.log
@@ -119,7 +86,7 @@ def test_a_state_that_the_api_server_put_back_is_named_by_its_leader_and_approve
     third = begin()
     assert says(third, REMEMBERS), third.log
     assert 0 == second.stop()
-    assert answers(third, 3), "approved once and for all"
+    assert serves(third), "approved once and for all"
     assert "R497" not in third.log
 
 
@@ -137,7 +104,7 @@ def test_what_was_written_after_the_last_look_locks_nobody_out_and_who_was_not_t
     activate(first, program)
     first.kill()
     server.free_lease()  # nobody has to wait until it expires
-    assert answers(second, 3), "a record more than was seen, and a label more, are no other state"
+    assert serves(second), "a record more than was seen, and a label more, are no other state"
     known = data(second.client_address, "/api/v2/status")["knownAtStart"]
     status = enclasp("status", second.client_address)
     assert f"rollback: its leader knew the state up to record {known} when it began to lead" in status.text
@@ -146,7 +113,7 @@ def test_what_was_written_after_the_last_look_locks_nobody_out_and_who_was_not_t
     assert 0 == second.stop()
     server.put_back(older)
     third = begin()
-    assert answers(third, 3), "nobody is left who knows better"
+    assert serves(third), "nobody is left who knows better"
     assert "this replica has seen nothing of the state: others may lead first" in third.log
     assert None is data(third.client_address, "/api/v2/status")["knownAtStart"]
     assert "an older one would not have been noticed" in enclasp("status", third.client_address).text

@@ -197,7 +197,7 @@ async def test_the_condition_of_a_kept_key_cannot_be_dropped_or_changed(house: H
     source = KeyOfEnvironment(house.issuer(), draw)
     sources = Sources((source,), "")
     ((slot, wrapped),) = sources.wrap(held, "ProductKey", ["cce"]).items()
-    assert held == sources.unwrap({slot: wrapped}, held.journal_id)
+    assert held == sources.unwrap({slot: wrapped}, held.journal_id).held
     for changed in (wrapped[1 + SINCE_BYTES :], wrapped[:4] + b"\x07" + wrapped[5:], wrapped[:1], b""):
         with pytest.raises(Exception, match="journal key"):
             sources.unwrap({slot: changed}, held.journal_id)

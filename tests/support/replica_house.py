@@ -20,6 +20,7 @@ from attestation.verify import Verifier
 from coordinator.desk import Environment
 from coordinator.journal.handover import Held
 from coordinator.journal.source import Environment as KeyOfEnvironment
+from coordinator.journal.source import KeySource
 from coordinator.journal.sources import name_of_machine
 from coordinator.journal.sqlite import SqliteStorage
 from coordinator.journal.vault import Vault
@@ -71,8 +72,8 @@ class House:
         anchors = TrustAnchors.genuine().with_simulated((self.folder / "simulation" / "trust.pem").read_bytes())
         return Verifier(anchors, parse_bundle((self.folder / "simulation" / "collateral.json").read_bytes()))
 
-    def environment(self, issuer: SimulatedIssuer, handed: Held | None = None) -> Environment:
-        storage, sources = SqliteStorage(self.folder / "state"), (KeyOfEnvironment(issuer, draw),)
+    def environment(self, issuer: SimulatedIssuer, handed: Held | None = None, *more: KeySource) -> Environment:
+        storage, sources = SqliteStorage(self.folder / "state"), (KeyOfEnvironment(issuer, draw), *more)
         return Environment(
             issuer=issuer,
             verifier=self.verifier(),
