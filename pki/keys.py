@@ -13,6 +13,7 @@ PublicKey: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rs
 
 MIN_RSA_BITS = 1024
 MAX_RSA_BITS = 16384
+_MOST_EXPONENT_BITS = 33
 
 
 class KeyFormatError(ValueError):
@@ -110,6 +111,15 @@ def public_of_known_kind(key: object) -> PublicKey:
     if isinstance(key, PublicKey):
         return key
     raise KeyFormatError(f"public key: expected EC, Ed25519 or RSA, got {type(key).__name__}")
+
+
+def is_slow(key: object, *, most_bits: int = MAX_RSA_BITS) -> bool:
+    """Whether a signature by this key takes far longer to check than others do: RSA of too many bits, or with a public
+    exponent that is no small number.  Only who wants to keep others busy makes such keys.
+    """
+    if not isinstance(key, rsa.RSAPublicKey):
+        return False
+    return key.key_size > most_bits or key.public_numbers().e.bit_length() > _MOST_EXPONENT_BITS
 
 
 def fingerprint(key: PublicKey) -> bytes:

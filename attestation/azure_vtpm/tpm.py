@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from attestation.errors import EvidenceFormatError
+from pki.keys import is_slow
 
 SPECIFICATION: Final = "TCG TPM 2.0 Library, part 2, TPMS_ATTEST"
 MAX_PCRS: Final = 24
@@ -82,9 +83,10 @@ def rsa_key(modulus: int, exponent: int) -> rsa.RSAPublicKey | None:
     if not MIN_KEY_BITS <= modulus.bit_length() <= MAX_KEY_BITS:
         return None
     try:
-        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
     except (ValueError, UnsupportedAlgorithm):
         return None
+    return None if is_slow(key) else key
 
 
 def is_signed_by(key: rsa.RSAPublicKey, signature: bytes, message: bytes) -> bool:

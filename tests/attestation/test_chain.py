@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
@@ -17,6 +17,7 @@ from attestation import codes
 from attestation.anchors import Anchor, TrustAnchors
 from attestation.chain import MAX_CERTIFICATES, build_path, read_der_chain, read_pem_chain
 from attestation.errors import EndorsementFormatError
+from tests.support.slow_keys import slow_rsa
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ODD_EXTENSION = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
@@ -34,14 +35,25 @@ class Role:
     right_signer: bool = True
 
 
-def certificate(name: int, issuer: int, role: Role, key: int | None = None) -> x509.Certificate:
-    """Number 0 is the root, which signs itself; every number has its own key and name."""
-    signer = KEYS[issuer if role.right_signer else 5]
+def certificate(
+    name: int,
+    issuer: int,
+    role: Role,
+    key: int | None = None,
+    *,
+    public: rsa.RSAPublicKey | None = None,
+    signer: rsa.RSAPrivateKey | None = None,
+) -> x509.Certificate:
+    """Number 0 is the root, which signs itself; every number has its own key and name.
+
+    public, signer: instead of its own key, and of the issuer's.
+    """
+    signing = signer or KEYS[issuer if role.right_signer else 5]
     builder = (
         x509.CertificateBuilder()
         .subject_name(named(name))
         .issuer_name(named(issuer))
-        .public_key(KEYS[name if key is None else key].public_key())
+        .public_key(public or KEYS[name if key is None else key].public_key())
         .serial_number(name + 1)
         .not_valid_before(NOON - timedelta(days=1))
         .not_valid_after(NOON + timedelta(days=1))
@@ -55,7 +67,7 @@ def certificate(name: int, issuer: int, role: Role, key: int | None = None) -> x
     )
     if role.odd is not None:
         builder = builder.add_extension(ODD_EXTENSION, critical=role.odd)
-    return builder.sign(signer, hashes.SHA256())
+    return builder.sign(signing, hashes.SHA256())
 
 
 def named(number: int) -> x509.Name:
@@ -124,6 +136,17 @@ def test_a_critical_extension_that_is_not_understood_is_refused_and_another_one_
             path = build_path(leaf, [ca], ANCHORS)
             assert critical == ("the critical extension 1.2.3.4" in path.problem)
             assert critical == (path.anchor is None)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_an_authority_whose_signatures_take_long_to_check_is_none(slow: bool) -> None:
+    """Its signatures hold, as OpenSSL says, and a stranger's request with seven of them took as long as 20 others."""
+    key = slow_rsa() if slow else rsa.generate_private_key(65537, 2048)
+    ca = certificate(1, 0, Role(), public=key.public_key())
+    leaf = certificate(2, 1, LEAF, signer=key)
+    path = build_path(leaf, [ca], ANCHORS)
+    assert openssl_accepts(leaf, [ca])
+    assert slow is (path.anchor is None)
 
 
 def test_a_chain_may_be_as_long_as_the_vendors_and_no_longer() -> None:

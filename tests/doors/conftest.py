@@ -16,7 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve
 from pki import certificates
 from pki.certificates import CertificateTemplate, KeyUsage
-from pki.keys import KeyAlgorithm, PrivateKey, generate, private_pem
+from pki.keys import KeyAlgorithm, PrivateKey, generate, generate_rsa, private_pem
+from tests.support.slow_keys import slow_rsa
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ def identities() -> Iterator[dict[str, Identity]]:
         below = _certificate("below", p256, ("unknown", p384))
         add("chain of an unknown authority", p256, below, _certificate("unknown", p384))
         add("leaf of an unknown authority", p256, below)
+        rsa, slow = generate_rsa(2048), slow_rsa()
+        add("self-signed rsa", rsa, _certificate("client", rsa))
+        add("slow rsa", slow, _certificate("client", slow))
+        add("below slow rsa", p256, _certificate("below", p256, ("slow", slow)), _certificate("slow", slow))
+        add("below rsa", p256, _certificate("below", p256, ("other", rsa)), _certificate("other", rsa))
         yield found
 
 

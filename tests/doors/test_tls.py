@@ -23,6 +23,8 @@ V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 CLIENTS = (
     "self-signed p-256",
     "self-signed p-384",
+    "self-signed rsa",
+    "below rsa",
     "expired",
     "for servers only",
     "chain of an unknown authority",
@@ -59,6 +61,18 @@ async def test_every_certificate_is_taken_and_its_leaf_told(
     assert got == b"hello"
     assert shown == identities["server"].leaf_der
     assert door.inner[0].leaf_der == identities[client].leaf_der
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+@pytest.mark.parametrize("client", ["slow rsa", "below slow rsa"])
+async def test_a_key_whose_signatures_take_long_to_check_is_refused_before_it_is_used(
+    open_door: Any, echo: Any, identities: Any, client_context: Any, client: str, version: ssl.TLSVersion
+) -> None:
+    """Its twins with exponent 65537 are among those above."""
+    async with open_door(echo, client_certificate=ClientCertificate.REQUIRE) as door:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.to_thread(talk, door.port, client_context(identities[client], version=version))
+    assert door.inner == []
 
 
 @pytest.mark.parametrize("version", [V12, V13])
