@@ -117,12 +117,20 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _names(marbles: Sequence[Mapping[str, Any]]) -> str:
+    """Types of marbles with their number, and the UUIDs of a few of each; `enclasp marble list` has all."""
     from coordinator.manifest.words import printable
 
-    named = (f"{marble.get('type')} ({marble.get('count')})" for marble in marbles)
-    return printable(", ".join(named)) or "no marble uses it"
+    return printable(", ".join(map(_instances, marbles))) or "no marble uses it"
 
 
+def _instances(marble: Mapping[str, Any]) -> str:
+    uuids = [str(uuid) for uuid in marble.get("uuids") or ()][-_NAMED:]
+    named = f": {', '.join(uuids)}" if uuids else ""
+    return f"{marble.get('type')} ({marble.get('count')}{named}{', …' if marble.get('count') != len(uuids) else ''})"
+
+
+_NAMED: Final = 3
+"""UUIDs of one type that are shown."""
 _NONCE_BYTES: Final = 32
 _KNOWN: Final = (
     "rollback: its leader knew the state up to record {} when it began to lead; what it serves goes on from there, "

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Enclasp, Ended
+from tests.support import marble_client
 from tests.support.people import same_key
 from tests.support.updatable import Updatable, changed, deploy, encoded
 
@@ -157,6 +158,50 @@ def test_who_waits_for_a_pending_update_sees_who_proposed_it_and_when_it_applies
         assert f"missing    nobody\nin force   {approved['appliesAt']}\n" in told
     finally:
         deployed.running.kill()
+
+
+def test_status_names_each_marble_that_still_has_a_certificate_of_before_the_update(
+    deployed: Updatable, run: Run, tmp_path: Path, enclasp: Enclasp
+) -> None:
+    endpoint, uuids = deployed.running.client_address, [f"00000000-0000-4000-8000-{n:012}" for n in range(5)]
+    for uuid in uuids:
+        start_marble(deployed, uuid)
+    deployed.pass_update(second(deployed))
+    told = run("status", endpoint).text
+    assert f"the intermediate of step 1 is trusted until {overlap_end(run, endpoint)}: full (5: " in told
+    assert f"full (5: {', '.join(uuids[2:])}, …)" in told
+    for uuid in uuids[1:]:
+        start_marble(deployed, uuid)
+    assert f": full (1: {uuids[0]})\n" in run("status", endpoint).text
+    old = run("status", endpoint, "-o", "json").document["hierarchy"]["intermediates"][1]
+    assert [{"type": "full", "count": 1, "uuids": uuids[:1]}] == old["marbles"]
+    start_marble(deployed, uuids[0])
+    assert ": no marble uses it\n" in run("status", endpoint).text
+
+
+def test_status_names_marbles_that_an_update_without_overlap_has_cut_off(tmp_path: Path, enclasp: Enclasp) -> None:
+    deployed = deploy(tmp_path)
+    try:
+        uuid = "00000000-0000-4000-8000-000000000000"
+        start_marble(deployed, uuid)
+        deployed.pass_update(second(deployed))
+        told = enclasp("status", deployed.running.client_address, *flags(deployed)).text
+        assert f"not trusted by marbles of after the update until they restart: full (1: {uuid})\n" in told
+        assert "the intermediate of step" not in told
+    finally:
+        deployed.running.kill()
+
+
+def start_marble(deployed: Updatable, uuid: str) -> None:
+    join = deployed.join()
+    join.uuid = uuid
+    marble_client.send(deployed.running.mesh_address, join)
+
+
+def overlap_end(run: Run, endpoint: str) -> str:
+    found = run("status", endpoint, "-o", "json").document["hierarchy"]["intermediates"]
+    assert [2, 1] == [one["number"] for one in found]
+    return str(found[1]["trustedUntil"])
 
 
 def test_another_deployment_and_a_manifest_that_never_was_are_refused(

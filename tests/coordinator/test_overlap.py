@@ -2,12 +2,10 @@
 
 import datetime as dt
 import hashlib
-import socket
-import ssl
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,15 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support import marble_client
+from tests.support.mesh_talk import Env, by_go, by_grpcio, by_ssl, go_program
 from tests.support.updatable import Updatable, changed, deploy, encoded, v2
 
 OVERLAP = dt.timedelta(hours=1)
-ROOTS, CHAIN, KEY = (
-    "MARBLE_PREDEFINED_ROOT_CA",
-    "MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN",
-    "MARBLE_PREDEFINED_PRIVATE_KEY",
-)
-Env = dict[str, bytes]
+ROOTS, CHAIN = "MARBLE_PREDEFINED_ROOT_CA", "MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN"
 
 
 @pytest.fixture(scope="module")
@@ -46,53 +40,39 @@ def start(deployed: Updatable, number: int) -> Env:
     return dict(marble_client.send(deployed.running.mesh_address, join).Parameters.Env)
 
 
-def context(folder: Path, marble: Env, side: int) -> ssl.SSLContext:
-    """As a marble's program makes it: its chain and key, and peers that its roots vouch for."""
-    for name in (CHAIN, KEY):
-        (folder / name).write_bytes(marble[name])
-    made = ssl.SSLContext(side)
-    made.load_cert_chain(folder / CHAIN, folder / KEY)
-    made.load_verify_locations(cadata=marble[ROOTS].decode())
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_REQUIRED
-    return made
+PAIRS = [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0), (2, 2)]
 
 
-def talk(folder: Path, server: Env, client: Env) -> bool:
-    """Whether the two connect, each verifying the other."""
-    ours, theirs = socket.socketpair()
-    results: list[bool] = []
-
-    def serve() -> None:
-        made = context(folder, server, ssl.PROTOCOL_TLS_SERVER)
-        try:
-            with made.wrap_socket(ours, server_side=True) as connection:
-                results.append(connection.recv(2) == b"hi")
-        except (ssl.SSLError, OSError):
-            results.append(False)
-
-    made = context(folder, client, ssl.PROTOCOL_TLS_CLIENT)
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        with made.wrap_socket(theirs) as connection:
-            connection.sendall(b"hi")
-            thread.join(10)
-    except (ssl.SSLError, OSError):
-        theirs.close()
-        thread.join(10)
-    return results == [True]
-
-
-@pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0), (2, 2)])
+@pytest.mark.parametrize("talk", [by_ssl, by_grpcio])
+@pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_marbles_of_before_and_after_updates_connect(
-    generations: tuple[Updatable, list[Env]], tmp_path: Path, one: int, other: int
+    generations: tuple[Updatable, list[Env]], talk: Callable[[Env, Env], bool], one: int, other: int
 ) -> None:
     _, marbles = generations
-    assert talk(tmp_path, marbles[one], marbles[other])
+    assert talk(marbles[one], marbles[other])
 
 
-def test_without_an_overlap_they_do_not_until_the_old_one_restarts(tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def in_go(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return go_program(tmp_path_factory.mktemp("go"))
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_marbles_in_go_of_before_and_after_updates_connect(
+    generations: tuple[Updatable, list[Env]], in_go: Path, tmp_path: Path, one: int, other: int
+) -> None:
+    _, marbles = generations
+    assert by_go(in_go, tmp_path, marbles[one], marbles[other])
+
+
+@pytest.mark.parametrize("stack", ["ssl", "grpcio", "go"])
+def test_without_an_overlap_they_do_not_until_the_old_one_restarts(
+    tmp_path: Path, stack: str, request: pytest.FixtureRequest
+) -> None:
+    if stack == "go":
+        talk: Callable[[Env, Env], bool] = partial(by_go, request.getfixturevalue("in_go"), tmp_path)
+    else:
+        talk = {"ssl": by_ssl, "grpcio": by_grpcio}[stack]
     deployed = deploy(tmp_path)
     try:
         old = start(deployed, 0)
@@ -100,9 +80,9 @@ def test_without_an_overlap_they_do_not_until_the_old_one_restarts(tmp_path: Pat
         (step,) = deployed.data("/api/v2/marbles")["steps"]
         assert (1, False, None) == (step["number"], step["trusted"], step["trustedUntil"])
         new, restarted = start(deployed, 1), start(deployed, 0)
-        assert not talk(tmp_path, old, new)
-        assert not talk(tmp_path, new, old)
-        assert talk(tmp_path, restarted, new)
+        assert not talk(old, new)
+        assert not talk(new, old)
+        assert talk(restarted, new)
         assert 1 == new[ROOTS].count(b"BEGIN CERTIFICATE")
         assert 2 == new[CHAIN].count(b"BEGIN CERTIFICATE")
         found = deployed.data("/api/v2/hierarchy")
