@@ -117,12 +117,19 @@ def load(toml: bytes | None, environ: Mapping[str, str], told: InitData | None =
         raise ConfigInvalid(
             "setting 'witness': a TPM is one machine's, and replicas share a state on several; expected none"
         )
-    if environ.get("EDG_DISTRIBUTED_COORDINATOR", "") == "1" and config.store == "sqlite":
+    if config.store == "sqlite" and (asked := _asks_for_replicas(environ)):
         raise ConfigInvalid(
-            "EDG_DISTRIBUTED_COORDINATOR=1: expected EDG_STORE_BACKEND=kubernetes, which replicas share, got a state"
-            " in one directory"
+            f"{asked}: expected EDG_STORE_BACKEND=kubernetes, which replicas share, got a state in one directory"
         )
     return config
+
+
+def _asks_for_replicas(environ: Mapping[str, str]) -> str:
+    """The variable that does, with its value (contract 5.5); empty where none does."""
+    features = environ.get("EDG_ENTERPRISE_LICENSED_FEATURES", "")
+    if "distributedcoordinator" in features.lower():
+        return f"EDG_ENTERPRISE_LICENSED_FEATURES={features}"
+    return "EDG_DISTRIBUTED_COORDINATOR=1" if environ.get("EDG_DISTRIBUTED_COORDINATOR", "") == "1" else ""
 
 
 def measured_settings(told: InitData | None) -> dict[str, Any] | None:

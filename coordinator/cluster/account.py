@@ -3,6 +3,7 @@
 Kubernetes documentation, "Accessing the Kubernetes API from a Pod", "Directly accessing the REST API".
 """
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typing import Final
 from coordinator.cluster.errors import NoAccount
 
 SERVICE_ACCOUNT: Final = "ENCLASP_SERVICE_ACCOUNT"
+NAMESPACE: Final = "EDG_K8S_NAMESPACE"
+"""MarbleRun's name for where a coordinator's objects are; by default the pod's own namespace."""
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _MOUNTED: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _LONGEST: Final = 64 * 1024
 """Bytes of a file of the account; a token has about one thousand."""
@@ -49,8 +53,10 @@ def find_account(environ: Mapping[str, str]) -> Account:
         raise NoAccount("KUBERNETES_SERVICE_HOST", "a host", "nothing")
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise NoAccount("KUBERNETES_SERVICE_PORT", "a port", repr(port))
-    folder = Path(environ.get(SERVICE_ACCOUNT) or _MOUNTED)
-    return Account(host, int(port), folder, _read(folder / "namespace").strip())
+    folder, asked = Path(environ.get(SERVICE_ACCOUNT) or _MOUNTED), environ.get(NAMESPACE, "")
+    if asked and not _LABEL.fullmatch(asked):
+        raise NoAccount(NAMESPACE, "a name of at most 63 characters a-z, 0-9 and -", repr(asked))
+    return Account(host, int(port), folder, asked or _read(folder / "namespace").strip())
 
 
 def _read(path: Path) -> str:

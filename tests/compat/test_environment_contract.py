@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from coordinator.cluster.account import SERVICE_ACCOUNT, find_account
+from coordinator.cluster.errors import NoAccount
 from coordinator.config import Address, Config, ConfigInvalid, load
 from tests.compat.test_rest_contract import curl
 from tests.faults.clients import phase, root, run_to_its_end, wait_until
@@ -19,39 +21,99 @@ from tests.support.coordinator_process import CoordinatorProcess, start
 from tests.support.ports import free_ports
 
 DEFAULT = Config()
+VARIABLES = [
+    "EDG_COORDINATOR_MESH_ADDR",
+    "EDG_COORDINATOR_CLIENT_ADDR",
+    "EDG_COORDINATOR_PROMETHEUS_ADDR",
+    "EDG_COORDINATOR_DNS_NAMES",
+    "EDG_COORDINATOR_SEAL_DIR",
+    "EDG_COORDINATOR_DEV_MODE",
+    "EDG_DEBUG_LOGGING",
+    "EDG_HTTP_ERROR_LOG_LEVEL",
+    "EDG_STARTUP_MANIFEST",
+    "EDG_STORE_BACKEND",
+    "EDG_K8S_STATE_NAME",
+    "EDG_K8S_SERVICE_NAME",
+    "EDG_K8S_KEK_MAP",
+    "EDG_K8S_NAMESPACE",
+    "EDG_DISTRIBUTED_COORDINATOR",
+    "EDG_ENTERPRISE_LICENSED_FEATURES",
+    "EDG_AZURE_HSM_VAULT_URL",
+    "EDG_AZURE_HSM_KEY_NAME",
+    "EDG_AZURE_HSM_KEY_VERSION",
+    "EDG_MAA_URL",
+    "EDG_AZURE_CLIENT_ID",
+    "EDG_AZURE_TENANT_ID",
+    "EDG_AZURE_CLIENT_SECRET",
+    "EDG_AZURE_FEDERATED_TOKEN_FILE",
+    "EDG_AZURE_AUTHORITY_HOST",
+    "OE_SIMULATION",
+]
+"""Every row of 5.6."""
+AZURE = [name for name in VARIABLES if name.startswith(("EDG_AZURE", "EDG_MAA"))]
 MANIFEST = b'{"Packages":{"p":{"UniqueID":"' + b"ab" * 32 + b'"}},"Marbles":{"m":{"Package":"p"}}}'
 
 
-@pytest.mark.parametrize(
-    ("environ", "changed"),
-    [
-        ({}, {"mesh": Address("", 2001), "client": Address("", 4433), "prometheus": None}),
-        ({"EDG_COORDINATOR_MESH_ADDR": "localhost:1"}, {"mesh": Address("localhost", 1)}),
-        ({"EDG_COORDINATOR_CLIENT_ADDR": ":1"}, {"client": Address("", 1)}),
-        ({"EDG_COORDINATOR_PROMETHEUS_ADDR": "127.0.0.1:9"}, {"prometheus": Address("127.0.0.1", 9)}),
-        ({"EDG_COORDINATOR_DNS_NAMES": "a,b"}, {"dns_names": ("a", "b")}),
-        ({"EDG_COORDINATOR_SEAL_DIR": "/data"}, {"state_dir": "/data"}),
-        ({"EDG_CWD": "/app"}, {"state_dir": "/app/marblerun-coordinator-data"}),
-        ({"EDG_CWD": "/app", "EDG_COORDINATOR_SEAL_DIR": "/data"}, {"state_dir": "/data"}),
-        ({"EDG_COORDINATOR_DEV_MODE": "1"}, {"log_level": "debug"}),
-        ({"EDG_DEBUG_LOGGING": "1"}, {"log_level": "debug"}),
-        ({"EDG_DEBUG_LOGGING": "0"}, {"log_level": "info"}),
-        ({"EDG_HTTP_ERROR_LOG_LEVEL": "warn"}, {"http_log_level": "warning"}),
-        ({"EDG_STARTUP_MANIFEST": "/m.json"}, {"startup_manifest": "/m.json"}),
-        ({"EDG_DISTRIBUTED_COORDINATOR": "0", "EDG_STORE_BACKEND": "", "OE_SIMULATION": "0"}, {}),
-        ({"EDG_STORE_BACKEND": "k8s-secret", "EDG_DISTRIBUTED_COORDINATOR": "1"}, {"store": "kubernetes"}),
-        ({"EDG_K8S_STATE_NAME": "other"}, {"state_name": "other"}),
-        ({"EDG_K8S_KEK_MAP": "m", "EDG_K8S_SERVICE_NAME": "s", "EDG_AZURE_HSM_KEY_NAME": "k"}, {}),
-    ],
-)
+READ: list[tuple[dict[str, str], dict[str, Any]]] = [
+    ({}, {"mesh": Address("", 2001), "client": Address("", 4433), "prometheus": None}),
+    ({"EDG_COORDINATOR_MESH_ADDR": "localhost:1"}, {"mesh": Address("localhost", 1)}),
+    ({"EDG_COORDINATOR_CLIENT_ADDR": ":1"}, {"client": Address("", 1)}),
+    ({"EDG_COORDINATOR_PROMETHEUS_ADDR": "127.0.0.1:9"}, {"prometheus": Address("127.0.0.1", 9)}),
+    ({"EDG_COORDINATOR_DNS_NAMES": "a,b"}, {"dns_names": ("a", "b")}),
+    ({"EDG_COORDINATOR_SEAL_DIR": "/data"}, {"state_dir": "/data"}),
+    ({"EDG_CWD": "/app"}, {"state_dir": "/app/marblerun-coordinator-data"}),
+    ({"EDG_CWD": "/app", "EDG_COORDINATOR_SEAL_DIR": "/data"}, {"state_dir": "/data"}),
+    ({"EDG_COORDINATOR_DEV_MODE": "1"}, {"log_level": "debug"}),
+    ({"EDG_DEBUG_LOGGING": "1"}, {"log_level": "debug"}),
+    ({"EDG_DEBUG_LOGGING": "0"}, {"log_level": "info"}),
+    ({"EDG_HTTP_ERROR_LOG_LEVEL": "warn"}, {"http_log_level": "warning"}),
+    ({"EDG_STARTUP_MANIFEST": "/m.json"}, {"startup_manifest": "/m.json"}),
+    ({"EDG_DISTRIBUTED_COORDINATOR": "0", "EDG_STORE_BACKEND": "", "OE_SIMULATION": "0"}, {}),
+    ({"EDG_STORE_BACKEND": "k8s-secret", "EDG_DISTRIBUTED_COORDINATOR": "1"}, {"store": "kubernetes"}),
+    ({"EDG_K8S_STATE_NAME": "other"}, {"state_name": "other"}),
+    ({"EDG_K8S_KEK_MAP": "m", "EDG_K8S_SERVICE_NAME": "s"}, {}),
+    ({"EDG_K8S_NAMESPACE": "elsewhere"}, {}),
+    ({"EDG_ENTERPRISE_LICENSED_FEATURES": "other"}, {}),
+    (
+        {"EDG_STORE_BACKEND": "k8s-secret", "EDG_ENTERPRISE_LICENSED_FEATURES": "distributedcoordinator"},
+        {"store": "kubernetes"},
+    ),
+    *(({name: "x"}, {}) for name in AZURE),
+]
+"""Without the gate AzureHSMSealing, which is refused, MarbleRun does not look at Azure's variables either."""
+REFUSED = [
+    {"EDG_DISTRIBUTED_COORDINATOR": "1"},
+    {"EDG_ENTERPRISE_LICENSED_FEATURES": "DistributedCoordinator,other"},
+    {"OE_SIMULATION": "1"},
+]
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_5_6_every_variable_has_a_row_here_and_empty_counts_as_unset(variable: str) -> None:
+    assert any(variable in environ for environ in [*(environ for environ, _ in READ), *REFUSED])
+    assert DEFAULT == load(None, {variable: ""})
+
+
+@pytest.mark.parametrize(("environ", "changed"), READ)
 def test_5_6_a_variable_is_read_as_marblerun_reads_it(environ: dict[str, str], changed: dict[str, Any]) -> None:
     assert replace(DEFAULT, **changed) == load(None, environ)
 
 
-@pytest.mark.parametrize("environ", [{"EDG_DISTRIBUTED_COORDINATOR": "1"}, {"OE_SIMULATION": "1"}])
+@pytest.mark.parametrize("environ", REFUSED)
 def test_5_6_what_this_version_does_not_do_is_refused_not_ignored(environ: dict[str, str]) -> None:
-    with pytest.raises(ConfigInvalid):
+    with pytest.raises(ConfigInvalid, match="=".join(next(iter(environ.items())))):
         load(None, environ)
+
+
+def test_5_6_the_namespace_of_the_states_objects_is_the_pods_own_unless_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "namespace").write_text("mine\n")
+    environ = {"KUBERNETES_SERVICE_HOST": "api", SERVICE_ACCOUNT: str(tmp_path)}
+    assert "mine" == find_account(environ).namespace
+    assert "mine" == find_account(environ | {"EDG_K8S_NAMESPACE": ""}).namespace
+    assert "other" == find_account(environ | {"EDG_K8S_NAMESPACE": "other"}).namespace
+    for name in ("../x", "Other", "a" * 64, "-a", "a/b"):
+        with pytest.raises(NoAccount, match="EDG_K8S_NAMESPACE"):
+            find_account(environ | {"EDG_K8S_NAMESPACE": name})
 
 
 def test_5_6_dns_names_are_in_the_root_certificate_with_loopback(tmp_path: Path) -> None:

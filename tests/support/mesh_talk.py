@@ -58,7 +58,7 @@ def by_grpcio(server: Env, client: Env) -> bool:
     try:
         credentials = identity(client).grpc_channel_credentials()
         with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
-            return bool(channel.unary_unary("/t.Greeter/Greet")(b"", timeout=10) == _GREETING)
+            return bool(channel.unary_unary("/t.Greeter/Greet", bytes, bytes)(b"", timeout=10) == _GREETING)
     except grpc.RpcError:
         return False
     finally:
