@@ -60,9 +60,4 @@ class People:
         await desk.durable(written)
 
     def _name(self, leaf: bytes) -> str:
-        return find_user(self._manifest(), leaf).name
-
-    def _manifest(self) -> Manifest:
-        deployment = self._desk.state.deployment
-        assert deployment is not None, "the phase table admits users' requests only with a deployment"
-        return deployment.manifest
+        return find_user(self._desk.state.deployed.manifest, leaf).name

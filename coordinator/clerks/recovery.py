@@ -266,8 +266,7 @@ class Recovery:
         return opened, state
 
     async def _seal(self, opened: Opened, state: State) -> None:
-        assert state.deployment is not None, "a journal begins with a manifest"
-        manifest, desk = state.deployment.manifest, self._desk
+        manifest, desk = state.deployed.manifest, self._desk
         mode, sources = manifest.config.seal_mode.value, key_source_names(manifest)
         try:
             await desk.in_thread(lambda: desk.env.vault.seal(opened, mode, sources))

@@ -61,7 +61,7 @@ class Replicas:
             evidence = recognise(asked.evidence)
         except EvidenceFormatError as cause:
             raise ReplicaRefused(f"expected evidence: {cause}") from cause
-        alike, deployment = await self._program(), self._deployment()
+        alike, deployment = await self._program(), self._desk.state.deployed
         verification = desk.env.verifier.verify(evidence, bound, now=now)
         verdict = judge(verification, (alike, *accepted_coordinators(deployment)))
         if verdict.outcome is not Outcome.AFFIRMING:
@@ -87,7 +87,7 @@ class Replicas:
         self._held()
         standing = self._desk.standing(sequence)
         assert standing is not None, "what holds a key has a journal"
-        return standing, self._deployment().accepted
+        return standing, self._desk.state.deployed.accepted
 
     async def keep(self, copy: WrappedCopy) -> None:
         """Keep a copy of the data key that another machine wrapped, durably, under the name of that machine.
@@ -112,11 +112,6 @@ class Replicas:
         if held is None:
             raise ReplicaRefused("the manifest keeps the state in memory only (Config/SealMode: Disabled)")
         return held
-
-    def _deployment(self) -> Deployment:
-        deployment = self._desk.state.deployment
-        assert deployment is not None, "the phase table admits this only with a deployment"
-        return deployment
 
     async def _program(self) -> Alike:
         """What this program is; found out once, and asked anew for as long as that fails."""

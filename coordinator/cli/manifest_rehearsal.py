@@ -80,7 +80,7 @@ class Rehearsal:
     @property
     def manifest(self) -> Manifest:
         """The manifest in force here."""
-        return self._deployment.manifest
+        return self._state.deployed.manifest
 
     def prove(self, marble: Marble) -> None:
         """Show evidence of a program as the manifest wants it.
@@ -140,18 +140,13 @@ class Rehearsal:
             secrets=secrets,
         )
 
-    @property
-    def _deployment(self) -> Deployment:
-        assert self._state.deployment is not None, "the manifest was set when this began"
-        return self._state.deployment
-
     def _secret(self, secret: Secret, marble: Marble, uuid: str) -> SecretValue:
         if secret.user_defined:
             return self._set_by_a_user(secret)
         if secret.shared:
-            return self._deployment.shared_secrets[secret.name]
+            return self._state.deployed.shared_secrets[secret.name]
         if not secret.type.is_certificate:
-            return derive_symmetric(secret, marble, uuid, self._deployment.root_secret)
+            return derive_symmetric(secret, marble, uuid, self._state.deployed.root_secret)
         stored = certify(secret, make_key(secret), self._state.authority, now=self._now, serial=self._serial())
         return secret_value(secret, stored)
 

@@ -89,8 +89,7 @@ class Keys:
 def find_marble(state: State, marble_type: str) -> tuple[Deployment, Marble]:
     """The deployment and the definition of this type.  Raises WrongPhase, UnknownMarble."""
     admit(state, Ask.ACTIVATE)
-    deployment = state.deployment
-    assert deployment is not None, "the phase table admits activations only with a deployment"
+    deployment = state.deployed
     marble = deployment.manifest.marbles.get(marble_type)
     if marble is None:
         raise UnknownMarble(f"unknown marble type '{marble_type[:100]}'")

@@ -248,9 +248,7 @@ def _request(deployment: Deployment, name: str, now: datetime) -> ReadRequest:
 
 def _deployment(state: State) -> Deployment:
     admit(state, Ask.READ_SECRETS)
-    deployment = state.deployment
-    assert deployment is not None, "the phase table admits secrets only with a deployment"
-    return deployment
+    return state.deployed
 
 
 MOST_OPEN: Final = 8

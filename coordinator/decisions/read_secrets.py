@@ -21,8 +21,7 @@ def read_secrets(state: State, leaf: bytes, names: Sequence[str]) -> Mapping[str
     name that is not defined), NeedsApproval.
     """
     admit(state, Ask.READ_SECRETS)
-    deployment = state.deployment
-    assert deployment is not None, "the phase table admits secrets only with a deployment"
+    deployment = state.deployed
     require(find_user(deployment.manifest, leaf), Action.READ_SECRET, names)
     for name in names:
         if (terms := deployment.manifest.secrets[name].read_approval) is not None:

@@ -37,8 +37,7 @@ def update_manifest(state: State, materials: Materials, *, now: datetime, entrop
 
     Raises TemplateInvalid (a certificate secret that cannot be written).
     """
-    deployment = state.deployment
-    assert deployment is not None, "only a deployment has a pending manifest"
+    deployment = state.deployed
     assert deployment.pending is not None, "only a pending manifest becomes the law"
     manifest, old = deployment.pending.manifest, deployment.manifest
     authority, rotate = materials.authority, manifest.config.rotate_root_secret

@@ -69,8 +69,7 @@ def mature(state: State, *, now: datetime) -> Decision[Standing]:
 def clear_way(state: State, ask: Ask, now: datetime) -> tuple[Deployment, tuple[Event, ...]]:
     """A new update may begin; the events that end one whose time is over.  Raises WrongPhase, UpdatePending."""
     admit(state, ask)
-    deployment = state.deployment
-    assert deployment is not None, "the phase table admits updates only with a deployment"
+    deployment = state.deployed
     ended, pending = expired_update(deployment, now), deployment.pending
     if pending is not None and not ended:
         raise UpdatePending(f"an update of the manifest is pending already: {pending.manifest.fingerprint}")

@@ -28,8 +28,7 @@ def write_secrets(
     Raises WrongPhase, UnknownUser, NotPermitted (also for a name that is not defined), SecretRefused.
     """
     admit(state, Ask.WRITE_SECRETS)
-    deployment = state.deployment
-    assert deployment is not None, "the phase table admits secrets only with a deployment"
+    deployment = state.deployed
     user = find_user(deployment.manifest, leaf)
     if not given:
         raise SecretRefused("expected at least one secret, got none")

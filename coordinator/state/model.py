@@ -175,3 +175,10 @@ class State:
     phase: Phase
     authority: Authority
     deployment: Deployment | None = None
+
+    @property
+    def deployed(self) -> Deployment:
+        """The deployment, for who knows that there is one: a phase that admits what needs one has one, and so has every
+        state that comes out of a journal, which begins with a manifest."""
+        assert self.deployment is not None, "neither such a phase nor a journal is without a deployment"
+        return self.deployment
