@@ -12,18 +12,13 @@ from datetime import datetime
 from time import monotonic
 from typing import Final, TypeVar
 
-from cryptography.x509 import Certificate
-
-from attestation.binding import Bound, of_certificate, of_root_key
-from attestation.certificate import evidence_of
-from attestation.claims import Claims
-from attestation.errors import EvidenceFormatError, NoSealingKey
-from attestation.evidence import Evidence
+from attestation.errors import NoSealingKey
 from attestation.init_data import InitData
 from attestation.issue import Issuer
 from attestation.likeness import is_same_program
 from attestation.verify import Verifier
-from coordinator.authority import AuthorityKeys, RootContent, issue_authority
+from coordinator.authority import AuthorityKeys
+from coordinator.credentials import Credentials
 from coordinator.decisions.errors import Refused
 from coordinator.decisions.succession import check_goes_on, check_keeper, check_program
 from coordinator.journal.archive import Kept
@@ -51,15 +46,13 @@ from coordinator.state.events import (
     encode_event,
 )
 from coordinator.state.kept_evidence import KeptEvidence, decode_kept, encode_kept
-from coordinator.state.model import Authority, Custody, Deployment, Retired, State
+from coordinator.state.model import Custody, State
 from coordinator.state.phase import Phase
 from coordinator.state.replay import condense, issued_event, replay, replay_all
 from coordinator.state.roll import Roll
 from coordinator.state.single_use import SingleUse
 from coordinator.wire.standing import Standing
-from pki.certificates import CertificateFormatError, der, serial_number
-from pki.keys import PrivateKey, generate_p384, spki_der
-from pki.manifest_history import HistoryMark, history_of
+from pki.keys import PrivateKey, generate_p384
 
 T = TypeVar("T")
 
@@ -130,6 +123,9 @@ class Desk:
         Raises JournalError, EventFormatError, ReplayFailed, and SelfNotAccepted, AnotherState or KeeperNotNamed.
         """
         self.env = environment
+        self.credentials = Credentials(
+            environment.issuer, environment.verifier, environment.clock, environment.entropy, environment.names
+        )
         self.used = SingleUse()
         self.roll = Roll()
         self.changing = asyncio.Lock()
@@ -145,7 +141,7 @@ class Desk:
         self._state = self._start(found)
         self.env.observer.phase(self._state.phase.value)
         self.texts = AuthorityTexts(self._state.authority)
-        self.root_evidence = self.issue_for(self._state.authority, b"")
+        self.root_evidence = self.credentials.evidence_for(self._state.authority, b"")
         if isinstance(found, Opened) and self._state.deployment is not None:
             self._go_on(found)
 
@@ -207,11 +203,10 @@ class Desk:
         self.known = journal.head.sequence
 
     def _begin(self, journal: Journal, state: State) -> None:
-        assert state.deployment is not None, "a journal begins with a manifest"
         self._journal, self.locked, self.doubted = journal, None, None
-        self.roll.under_law(len(state.deployment.history.versions))
+        self.roll.under_law(len(state.deployed.history.versions))
         self.become(state)
-        self.root_evidence = self.issue_for(state.authority, b"")
+        self.root_evidence = self.credentials.evidence_for(state.authority, b"")
 
     def resume(self, opened: Opened, state: State, appended: int) -> None:
         """A state that was read from a journal, and whose last `appended` events are durable in it: become it."""
@@ -249,24 +244,6 @@ class Desk:
                 say()
 
         written.add_done_callback(said)
-
-    def make_authority(
-        self, keys: AuthorityKeys, digest: bytes, history: HistoryMark | None, retired: tuple[Retired, ...] = ()
-    ) -> Authority:
-        """A hierarchy whose root carries the manifest's digest, its history, and Evidence over key and digest.  Slow.
-
-        retired: intermediates that stay trusted for a time.
-        """
-        binding = of_root_key(spki_der(keys.root.public_key()), digest)
-        evidence = self.env.issuer.issue(binding.report_data)
-        a, b, c = (serial_number(self.env.entropy(16)) for _ in range(3))
-        content = RootContent(digest, evidence, history)
-        names, now = self.env.names, self.env.clock()
-        return issue_authority(keys, names, content, now=now, serials=(a, b, c), retired=retired)
-
-    def issue_for(self, authority: Authority, nonce: bytes) -> Evidence:
-        """Evidence over a root certificate and a nonce (contract 1.7).  Slow."""
-        return self.env.issuer.issue(of_certificate(der(authority.root), nonce).report_data)
 
     async def key_for(self, secret: Secret) -> PrivateKey:
         """A new key pair for a certificate secret; RSA keys take their time elsewhere."""
@@ -334,7 +311,7 @@ class Desk:
             self.locked = found
             self.env.observer.warning("state cannot be unsealed, waiting for recovery", reason=str(found.reason))
         phase = Phase.ACCEPTING_MANIFEST if isinstance(found, NoJournal) else Phase.RECOVERY
-        return State(phase, self.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b"", None))
+        return State(phase, self.credentials.make_authority(AuthorityKeys(generate_p384(), generate_p384()), b"", None))
 
     def _go_on(self, opened: Opened) -> None:
         """With a state that was opened at the start, if this program may have it.
@@ -342,7 +319,6 @@ class Desk:
         Seal it here, let the root certificate say who serves from now on, and write down what the operator's note says.
         """
         state = self._state
-        assert state.deployment is not None, "a journal begins with a manifest"
         against = self.objections(opened, state)
         try:
             another = self.is_another_program(opened, state)
@@ -350,11 +326,11 @@ class Desk:
             self.env.vault.close()
             raise
         if opened.handed:
-            self._seal_here(opened, state.deployment.manifest)
+            self._seal_here(opened, state.deployed.manifest)
         if another:
-            authority = replace(state.authority, root=self.renewed_root(state))
+            authority = replace(state.authority, root=self.credentials.renewed_root(state))
             written = self.enact((issued_event(authority),))
-            self.root_evidence = self.issue_for(self._state.authority, b"")
+            self.root_evidence = self.credentials.evidence_for(self._state.authority, b"")
             self.say_when(written, lambda: self.env.observer.info("another program than before serves this deployment"))
         if self.env.replicas and not against.witness:
             self._say_known()
@@ -372,40 +348,16 @@ class Desk:
 
         Raises SelfNotAccepted, AnotherState or KeeperNotNamed where this one may not have it.
         """
-        assert state.deployment is not None, "a journal begins with a manifest"
-        mine = self._claims(self.root_evidence, of_certificate(der(self._state.authority.root), b""))
-        before = self._claims_in_root(state, state.deployment)
-        check_keeper(state.deployment, opened.keeper)
-        check_goes_on(state.deployment, opened.held.since)
-        check_program(state.deployment, mine, before)
+        mine = self.credentials.claims_of(self.root_evidence, self._state.authority)
+        before = self.credentials.claims_in_root(state)
+        check_keeper(state.deployed, opened.keeper)
+        check_goes_on(state.deployed, opened.held.since)
+        check_program(state.deployed, mine, before)
         return before is None or not is_same_program(before, mine)
 
     def say_accepted(self, against: Objections, owners: Sequence[str]) -> None:
         """Aloud, when an older state is served all the same."""
         self.env.observer.warning("an older state was accepted", why=against.text, owners=list(owners))
-
-    def renewed_root(self, state: State) -> Certificate:
-        """The same keys, manifest and history, and Evidence of the program and machine that we are now.  Slow."""
-        assert state.deployment is not None, "a journal begins with a manifest"
-        authority, history = state.authority, state.deployment.history
-        keys = AuthorityKeys(authority.root_key, authority.intermediate_key)
-        return self.make_authority(keys, state.deployment.manifest.digest, history.mark, authority.retired).root
-
-    def _claims_in_root(self, state: State, deployment: Deployment) -> Claims | None:
-        """What served until now, as the root certificate says; None where it does not say it of this deployment."""
-        root, digest = state.authority.root, deployment.manifest.digest
-        try:
-            evidence, mark = evidence_of(root), history_of(root)
-        except (EvidenceFormatError, CertificateFormatError):
-            return None
-        step = None if mark is None else (mark.entries, mark.link)
-        if evidence is None or step != (deployment.history.mark.entries, deployment.history.link):
-            return None
-        return self._claims(evidence, of_root_key(spki_der(state.authority.root_key.public_key()), digest))
-
-    def _claims(self, evidence: Evidence, binding: Bound) -> Claims:
-        """What Evidence says, proven or not: the state is open already, and who verifies us judges for himself."""
-        return self.env.verifier.verify(evidence, binding, now=self.env.clock()).claims
 
     def _seal_here(self, opened: Opened, manifest: Manifest) -> None:
         """Another replica's key opened the state: from now on this machine's opens it too, if it has one."""

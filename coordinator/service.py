@@ -137,7 +137,11 @@ class Coordinator:
         desk, authority = self._desk, self._desk.state.authority
         desk.check_serving()
         admit(desk.state, Ask.QUOTE)
-        evidence = await desk.in_thread(lambda: desk.issue_for(authority, nonce)) if nonce else desk.root_evidence
+        evidence = (
+            await desk.in_thread(lambda: desk.credentials.evidence_for(authority, nonce))
+            if nonce
+            else desk.root_evidence
+        )
         chain = pem(authority.intermediate, authority.root).decode()
         raw = with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
         return chain, raw

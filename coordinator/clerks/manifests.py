@@ -62,7 +62,7 @@ class Manifests:
             now = env.clock()
             entry = first_entry(milliseconds(now), manifest.digest)
             mark = HistoryMark(1, next_link(GENESIS, entry.encode()), ())
-            authority = await desk.in_thread(lambda: desk.make_authority(held, manifest.digest, mark))
+            authority = await desk.in_thread(lambda: desk.credentials.make_authority(held, manifest.digest, mark))
             decision = set_manifest(
                 desk.state,
                 manifest,

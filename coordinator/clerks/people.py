@@ -7,7 +7,6 @@ from coordinator.decisions.read_secrets import read_secrets
 from coordinator.decisions.users import find_user
 from coordinator.decisions.write_secrets import write_secrets
 from coordinator.desk import Desk
-from coordinator.manifest.model import Manifest
 from coordinator.manifest.template.values import SecretValue
 from coordinator.wire.secrets import UserSecret
 

@@ -216,7 +216,7 @@ class Recovery:
         words = _words_for_the_state(gathering) if against.text else {}
         if against.text and len(words) < gathering.plan.needed:
             raise ApprovalMissing(f"the state may not be the newest: {against.text}")
-        root = await desk.in_thread(lambda: desk.renewed_root(state))
+        root = await desk.in_thread(lambda: desk.credentials.renewed_root(state))
         now = desk.env.clock()
         events = (*accepted(against, words, now=now), *recovered(state, root, gathering, now=now))
         await opened.journal.append([encode_event(event) for event in events])
@@ -240,7 +240,7 @@ class Recovery:
             raise OtherState("what speaks against the state is another thing now than what was approved")
         events = list(accepted(against, approvals.given, now=desk.env.clock(), nonce=approvals.nonce))
         if await desk.in_thread(lambda: desk.is_another_program(opened, state)):
-            root = await desk.in_thread(lambda: desk.renewed_root(state))
+            root = await desk.in_thread(lambda: desk.credentials.renewed_root(state))
             events.append(issued_event(replace(state.authority, root=root)))
         await opened.journal.append([encode_event(event) for event in events])
         if opened.handed:

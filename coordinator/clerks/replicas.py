@@ -20,7 +20,6 @@ from coordinator.journal.errors import JournalError
 from coordinator.journal.handover import Held, is_proof, seal_for
 from coordinator.journal.sources import key_source_names
 from coordinator.own_claims import OwnEvidenceRefused, own_claims
-from coordinator.state.model import Deployment
 from coordinator.state.phase import Ask
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy
 from coordinator.wire.standing import Standing

@@ -205,7 +205,7 @@ class Updates:
         if pending is not None and pending.manifest.digest == manifest.digest:
             approvals = [*pending.approvals, *approvals]
         materials = await self._materials(manifest, self._entry(manifest, approvals, now), now)
-        evidence = await desk.in_thread(lambda: desk.issue_for(materials.authority, b""))
+        evidence = await desk.in_thread(lambda: desk.credentials.evidence_for(materials.authority, b""))
         prepared, keys = None, None
         if seals_anew(self._deployment.manifest, manifest):
             prepared = await self._manifests.prepare(manifest)
@@ -246,7 +246,7 @@ class Updates:
         manifest = deployment.manifest
         entry = self._text(RAISED, update.digest, manifest.digest, 1, (by,), update.versions, now)
         materials = await self._materials(manifest, Version(entry, update.raw), now)
-        evidence = await desk.in_thread(lambda: desk.issue_for(materials.authority, b""))
+        evidence = await desk.in_thread(lambda: desk.credentials.evidence_for(materials.authority, b""))
         decision = update_packages(desk.state, leaf, update, materials, now=now, entropy=env.entropy)
         written = desk.enact(decision.events)
         desk.root_evidence = evidence
@@ -278,7 +278,9 @@ class Updates:
             serials=(serial_number(env.entropy(16)), serial_number(env.entropy(16))),
         )
         history = longer(deployment.history, version, deployment.manifest.digest, manifest.digest)
-        authority = await desk.in_thread(lambda: desk.make_authority(held, manifest.digest, history.mark, retired))
+        authority = await desk.in_thread(
+            lambda: desk.credentials.make_authority(held, manifest.digest, history.mark, retired)
+        )
         return Materials(authority, keys, version)
 
     def _entry(self, manifest: Manifest, approvals: Sequence[Approval], now: datetime) -> Version:

@@ -21,7 +21,7 @@ from coordinator.manifest.template.values import SecretValue
 from coordinator.secrets.generate import certify, derive_symmetric, make_key
 from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
 from coordinator.state.events import StoredSecret
-from coordinator.state.model import Deployment, State
+from coordinator.state.model import State
 from coordinator.state.phase import Phase
 from coordinator.state.replay import replay_all
 from coordinator.state.values import secret_value
