@@ -1,4 +1,4 @@
-"""The controller's probes: `/healthz` while it looks now and then, `/readyz` while the API server answers it."""
+"""The controller's probes: `/healthz` while it looks or asks something, `/readyz` while the API server answers it."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,8 @@ from typing import Final
 from coordinator.doors.listen import listen
 
 SILENCE: Final = 180.0
-"""Seconds without a look after which the process is taken for stuck.  The longest look is some requests of 30 s."""
+"""Seconds without a sign of life after which the process is taken for stuck.  A round may be as long as it likes: each
+request is such a sign, and only those of a coordinator's verification are not, three of at most 40 s (`Limits`)."""
 
 
 @dataclass(slots=True)
@@ -24,9 +25,13 @@ class Pulse:
         """A look is over.  answered: by the API server."""
         self.beaten, self.answered = self.monotonic(), answered
 
+    def move(self) -> None:
+        """A look goes on: it asks somebody for something."""
+        self.beaten = self.monotonic()
+
     @property
     def alive(self) -> bool:
-        """Whether the last look was not too long ago."""
+        """Whether the last sign of life was not too long ago."""
         return self.monotonic() - self.beaten < SILENCE
 
 

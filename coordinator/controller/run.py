@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from coordinator.cluster.account import find_account
-from coordinator.cluster.api import ClusterApi
+from coordinator.client.client import CoordinatorClient
+from coordinator.client.transport import Answer, Request
+from coordinator.client.verify import VerifiedDeployment
+from coordinator.cluster.account import Account, find_account
+from coordinator.cluster.api import ClusterApi, Json
 from coordinator.cluster.errors import ClusterError
 from coordinator.cluster.lease import RENEW_EVERY, Candidate, Election, Leading
 from coordinator.controller.health import HealthDoor, Pulse
@@ -46,16 +49,16 @@ def run(visit: Visit, settings: Settings, environ: Mapping[str, str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     with ExitStack() as stack:
-        api = ClusterApi(find_account(environ))
-        stack.callback(api.close)
         pulse = Pulse(time.monotonic, time.monotonic())
+        api = _Watched(find_account(environ), pulse)
+        stack.callback(api.close)
         if settings.health:
             stack.callback(HealthDoor(settings.health, pulse).close)
         turn = _Turn(api, settings.lease)
         stack.callback(turn.leave)
         controller = Controller(
             api,
-            visit,
+            _watched(visit, pulse),
             endpoint=settings.endpoint,
             compatible=settings.compatible,
             marbles=settings.marbles,
@@ -72,6 +75,33 @@ def run(visit: Visit, settings: Settings, environ: Mapping[str, str]) -> None:
                 answered = controller.round()
             pulse.beat(answered)
             stopped.wait(min(max(due - time.monotonic(), 0), RENEW_EVERY) if turn.leads else RENEW_EVERY)
+
+
+class _Watched(ClusterApi):
+    """Each request is a sign of life."""
+
+    def __init__(self, account: Account, pulse: Pulse) -> None:
+        super().__init__(account)
+        self._pulse = pulse
+
+    def _request(self, method: str, path: str, body: Json | None = None, *, metadata_only: bool = False) -> Json:
+        self._pulse.move()
+        return super()._request(method, path, body, metadata_only=metadata_only)
+
+
+def _watched(visit: Visit, pulse: Pulse) -> Visit:
+    """The same, and each request of the client that it gives is a sign of life."""
+
+    def visited(endpoint: str) -> tuple[VerifiedDeployment, CoordinatorClient]:
+        deployment, client = visit(endpoint)
+
+        def exchange(request: Request, *, pin: bytes | None) -> Answer:
+            pulse.move()
+            return client.exchange(request, pin=pin)
+
+        return deployment, replace(client, exchange=exchange)
+
+    return visited
 
 
 class _Turn:

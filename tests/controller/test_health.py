@@ -51,6 +51,15 @@ def test_one_that_has_not_looked_for_long_is_neither(scene: tuple[Clock, Pulse, 
     assert (503, 503) == (ask(port, "/healthz"), ask(port, "/readyz"))
 
 
+def test_a_long_look_that_goes_on_is_no_silence(scene: tuple[Clock, Pulse, int]) -> None:
+    clock, pulse, port = scene
+    pulse.beat(True)
+    for _ in range(3):
+        clock.now += SILENCE - 1
+        pulse.move()
+    assert (200, 200) == (ask(port, "/healthz"), ask(port, "/readyz"))
+
+
 def test_who_says_nothing_keeps_nobody_waiting_for_ever(scene: tuple[Clock, Pulse, int]) -> None:
     _, _, port = scene
     with socket.create_connection(("127.0.0.1", port)):
