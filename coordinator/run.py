@@ -48,7 +48,6 @@ VERSION: Final = "0.1.0"
 _COLLECT_AFTER: Final = 10_000
 """New objects between two garbage collections.  A connection leaves about 50 that only the collector frees (h2's), so
 this is some 200 connections, a few MB; with Python's 700 the collector takes 4 % of an activation."""
-_FAILURES: Final = (AttestationError, ClusterError, JournalError)
 _T = TypeVar("_T")
 Where: TypeAlias = Address | socket.socket
 """An address to listen on, or a socket that listens."""

@@ -15,7 +15,6 @@ from attestation.errors import EvidenceFormatError
 from attestation.starts import SNP_OLDEST_VERSION, SNP_REPORT_BYTES
 
 SPECIFICATION: Final = "AMD SEV-SNP Firmware ABI (56860), ATTESTATION_REPORT"
-TABLE_SPECIFICATION: Final = "GHCB specification (56421), 4.1.8.1"
 REPORT_BYTES: Final = SNP_REPORT_BYTES
 SIGNED_BYTES: Final = 0x2A0
 OLDEST_VERSION: Final = SNP_OLDEST_VERSION

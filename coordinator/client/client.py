@@ -30,7 +30,6 @@ from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy, encode_
 from coordinator.wire.standing import Standing, StandingFormatError, parse_for_replica
 
 PHASE_RECOVERY = 1
-PHASE_ACCEPTING_MANIFEST = 2
 PHASE_ACCEPTING_MARBLES = 3
 STRICT, COMPATIBLE = "strict", "compatible"
 """How a coordinator reads its manifest.  It says so only where it does as MarbleRun would."""

@@ -227,9 +227,7 @@ TARGETS = (
     Target("snp-endorsements", lambda raw: SevSnpEndorsements.from_json(_json(raw)), _ENDORSEMENT),
     Target("nitro-document", parse_document, _EVIDENCE, vectors("nitro/*/document.cbor")),
     Target("cca-token", parse_cca_token, _EVIDENCE, vectors("cca/*/token.cbor")),
-    Target(
-        "cpak", lambda raw: CcaEndorsements.from_files({"cpak.jwk.json": raw}), _ENDORSEMENT, vectors("cca/*/*.json")
-    ),
+    Target("cpak", _cpak, _ENDORSEMENT, vectors("cca/*/*.json")),
     Target("gpu-container", parse_container, _EVIDENCE, _gpu_files),
     Target("gpu-measurements", parse_measurements, _EVIDENCE, vectors("nvidia_gpu/*/evidence.bin")),
     Target("gpu-rim", _rim, _ENDORSEMENT, vectors("nvidia_gpu/*/*_rim.xml")),

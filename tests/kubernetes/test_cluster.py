@@ -220,7 +220,6 @@ def test_without_the_webhook_marbles_are_refused_and_others_start(installed: Kub
     assert admit(installed, pod({"enclasp/marble": "web"}))["spec"]["volumes"]
 
 
-_COMMAND = ["/usr/local/bin/enclasp", "version"]
 _COORDINATOR = ("--selector", "app.kubernetes.io/name=coordinator")
 _WRITE = "import sys; open('/tmp/manifest.yaml', 'w').write(sys.stdin.read())"
 _MESH = ("--selector", "kubernetes.io/service-name=coordinator-mesh-api")
