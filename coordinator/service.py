@@ -137,11 +137,9 @@ class Coordinator:
         desk, authority = self._desk, self._desk.state.authority
         desk.check_serving()
         admit(desk.state, Ask.QUOTE)
-        evidence = (
-            await desk.in_thread(lambda: desk.credentials.evidence_for(authority, nonce))
-            if nonce
-            else desk.root_evidence
-        )
+        evidence = desk.root_evidence
+        if nonce:
+            evidence = await desk.in_thread(lambda: desk.credentials.evidence_for(authority, nonce))
         chain = pem(authority.intermediate, authority.root).decode()
         raw = with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
         return chain, raw

@@ -278,9 +278,8 @@ class Updates:
             serials=(serial_number(env.entropy(16)), serial_number(env.entropy(16))),
         )
         history = longer(deployment.history, version, deployment.manifest.digest, manifest.digest)
-        authority = await desk.in_thread(
-            lambda: desk.credentials.make_authority(held, manifest.digest, history.mark, retired)
-        )
+        make = desk.credentials.make_authority
+        authority = await desk.in_thread(lambda: make(held, manifest.digest, history.mark, retired))
         return Materials(authority, keys, version)
 
     def _entry(self, manifest: Manifest, approvals: Sequence[Approval], now: datetime) -> Version:

@@ -12,6 +12,7 @@ from coordinator.cli.command import FILE, guarded, read_input, reports
 from coordinator.cli.manifest_words import compatible_option
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
+from coordinator.cli.signatures import read_signature
 from coordinator.cli.visit import Visit, visits
 
 
@@ -110,7 +111,7 @@ def objects(output: Output, file: Path, name: str, endpoint: str, approvals: tup
     enclasp kubernetes objects next.yaml --approval alice.sig --approval bob.sig -o json
     """
     from coordinator.controller.objects import API_VERSION
-    from coordinator.manifest.signature import SignatureFormatError, Subject, parse_signature
+    from coordinator.manifest.signature import Subject
 
     raw = read_input(file, limit=1024 * 1024)
     try:
@@ -120,10 +121,7 @@ def objects(output: Output, file: Path, name: str, endpoint: str, approvals: tup
     spec = {"document": document} | ({"endpoint": endpoint} if endpoint else {})
     items: list[dict[str, Any]] = [_object(API_VERSION, "Manifest", name, spec)]
     for path in approvals:
-        try:
-            signature = parse_signature(read_input(path), Subject.MANIFEST)
-        except SignatureFormatError as cause:
-            raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause
+        signature = read_signature(path, Subject.MANIFEST)
         approved = {"manifest": name, "signature": json.dumps(signature.as_json())}
         label = f"{name}-{signature.document.hex()[:8]}-{signature.key.hex()[:8]}"
         items.append(_object(API_VERSION, "Approval", label, approved))

@@ -1,36 +1,32 @@
 """`enclasp manifest set|get|log|verify`: the manifest of a coordinator, after verification."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.manifest_convert import bytes_to_send, compatible_bytes_option
-from coordinator.cli.output import PRIVATE, Output, write_file
-from coordinator.cli.problems import Problem
+from coordinator.cli.output import Output
+from coordinator.cli.recovery_data import kept, recoverydata_option, reserved
 from coordinator.cli.visit import (
     Visit,
     endpoint_argument,
     insecure_option,
+    manifest_of,
     say_verified,
     unverified_client,
     user_options,
     visits,
 )
 
-if TYPE_CHECKING:
-    from coordinator.client.verify import VerifiedDeployment
-
 
 @click.command(name="set")
 @click.argument("file", type=FILE)
 @endpoint_argument
-@click.option("--recoverydata", "-r", type=FILE, help="Write the recovery secrets to this new file (0600).")
+@recoverydata_option
 @click.option("--replace", is_flag=True, help="Also where a state waits for recovery: it is put aside, and not served.")
 @click.option("--claim-token-file", "token_file", type=FILE, help="The token of a coordinator that asks for one.")
 @compatible_bytes_option
@@ -62,11 +58,10 @@ def set_manifest(
     if visit.reference is None and not visit.insecure:
         _refuse_faults(file, raw, compatible=compatible)
     token = "" if token_file is None else read_input(token_file).decode("utf-8", "replace").strip()
-    with _reserved(recoverydata):
+    with reserved(recoverydata):
         client = visit.client_in_any_state(endpoint, output) if replace else visit.client(endpoint, output)
         secrets = dict(client.manifest_set(raw, claim_token=token))
-        if recoverydata is not None and secrets:
-            secrets = _keep(recoverydata, secrets, output)
+        secrets = kept(recoverydata, secrets, output)
     fingerprint = hashlib.sha256(raw).hexdigest()
     if secrets:
         output.remark("every owner needs their recovery secret from this result; `enclasp recovery shares` repeats it")
@@ -89,41 +84,6 @@ def _refuse_faults(file: Path, raw: bytes, *, compatible: bool) -> None:
         raise ManifestInvalid(str(file), findings)
 
 
-@contextmanager
-def _reserved(file: Path | None) -> Iterator[None]:
-    """Make the file before anything is sent: secrets that cannot be written would be lost.  Empty, it goes again.
-
-    Raises Problem, OSError.
-    """
-    if file is None or str(file) == "-":
-        yield
-        return
-    try:
-        with file.open("xb"):
-            pass
-    except FileExistsError as cause:
-        hint = "it may hold other recovery secrets: choose another name, or remove it"
-        raise Problem(f"{file}: exists", exit_codes.INVALID, "U501", hint) from cause
-    try:
-        yield
-    finally:
-        if file.stat().st_size == 0:
-            file.unlink()
-
-
-def _keep(file: Path, secrets: dict[str, str], output: Output) -> dict[str, str]:
-    """Write the secrets; those that could not be written are given back, to be shown instead."""
-    try:
-        write_file(file, json.dumps({"RecoverySecrets": secrets}, indent=2).encode() + b"\n", mode=PRIVATE)
-    except OSError as cause:
-        output.remark(f"{file}: {cause.strerror}; the recovery secrets are in the result instead")
-        return secrets
-    output.remark(
-        f"recovery secrets written to {file}; give each owner theirs, and keep them where the coordinator is not"
-    )
-    return {}
-
-
 @click.command()
 @endpoint_argument
 @insecure_option
@@ -143,9 +103,7 @@ def get(output: Output, endpoint: str, visit: Visit) -> None:
     else:
         deployment, _ = visit.verified(endpoint)
         say_verified(deployment, output)
-        _require_manifest(deployment)
-        assert deployment.manifest is not None
-        active = deployment.manifest
+        active = manifest_of(deployment)
     document = {
         "fingerprint": active.digest.hex(),
         "verified": not visit.insecure,
@@ -219,11 +177,6 @@ def _line(entry: Mapping[str, Any]) -> str:
 
 def _value(value: object) -> str:
     return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-def _require_manifest(deployment: "VerifiedDeployment") -> None:
-    if deployment.manifest is None:
-        raise Problem("the coordinator has no manifest yet", exit_codes.INVALID, "V136")
 
 
 def _digest(text: str) -> bytes | None:

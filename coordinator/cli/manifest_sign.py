@@ -9,10 +9,11 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
+from coordinator.cli.signatures import read_signature
 from coordinator.cli.signing import Way, public_key, signs, write_signature
 
 if TYPE_CHECKING:
-    from coordinator.manifest.signature import DetachedSignature
+    pass
 
 
 @click.command()
@@ -69,9 +70,9 @@ def verify_signature(output: Output, file: Path, signature_file: Path, certifica
     """
     import hashlib
 
-    from coordinator.manifest.signature import SignatureWrong
+    from coordinator.manifest.signature import SignatureWrong, Subject
 
-    signature, digest = _signature(signature_file), hashlib.sha256(read_input(file)).digest()
+    signature, digest = read_signature(signature_file, Subject.MANIFEST), hashlib.sha256(read_input(file)).digest()
     try:
         signature.verify(public_key(certificate))
     except SignatureWrong as cause:
@@ -81,12 +82,3 @@ def verify_signature(output: Output, file: Path, signature_file: Path, certifica
         raise Problem(message, exit_codes.OTHER_MANIFEST, "E018", "`manifest diff` says what differs")
     document = {"valid": True, "fingerprint": digest.hex(), "key": signature.key.hex()}
     output.result(document, f"OK  {file} is signed by key {signature.key.hex()}")
-
-
-def _signature(path: Path) -> "DetachedSignature":
-    from coordinator.manifest.signature import SignatureFormatError, Subject, parse_signature
-
-    try:
-        return parse_signature(read_input(path), Subject.MANIFEST)
-    except SignatureFormatError as cause:
-        raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause

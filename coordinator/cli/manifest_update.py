@@ -11,9 +11,19 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.group import Group
 from coordinator.cli.manifest_words import change_lines, compatible_option
-from coordinator.cli.output import Output, write_file
+from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
-from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, say_verified, user_options, visits
+from coordinator.cli.recovery_data import kept, recoverydata_option, reserved
+from coordinator.cli.signatures import read_signature
+from coordinator.cli.visit import (
+    Visit,
+    endpoint_argument,
+    insecure_option,
+    manifest_of,
+    say_verified,
+    user_options,
+    visits,
+)
 
 if TYPE_CHECKING:
     from coordinator.client.client import CoordinatorClient, UpdateAnswer
@@ -29,7 +39,6 @@ approval_option = click.option(
     multiple=True,
     help="A detached signature (`manifest sign`) of somebody who approves; several times for several.",
 )
-recoverydata_option = click.option("--recoverydata", "-r", type=FILE, help="Write new recovery secrets to this file.")
 
 
 @click.group(cls=Group)
@@ -59,9 +68,7 @@ def plan(output: Output, file: Path, endpoint: str, compatible: bool, tell: bool
     raw = read_input(file)
     deployment, client = visit.verified(endpoint)
     say_verified(deployment, output)
-    if deployment.manifest is None:
-        raise Problem("the coordinator has no manifest yet", exit_codes.INVALID, "V136")
-    active = _read_active(deployment.manifest.raw, compatible=compatible)
+    active = _read_active(manifest_of(deployment).raw, compatible=compatible)
     raised = raised_versions(prove(deployment.root, client.history()))
     packages = read_package_update(raw, name=str(file), compatible=compatible)
     if packages is not None:
@@ -99,8 +106,8 @@ def apply(
     raw, signatures = _input(file, approvals, visit)
     client = visit.client(endpoint, output)
     _say_what_weakens(output, client, raw)
-    answer = client.update_apply(raw, signatures)
-    _report(output, answer, recoverydata, visit)
+    with reserved(recoverydata):
+        _report(output, client.update_apply(raw, signatures), recoverydata, visit)
 
 
 @update.command()
@@ -124,8 +131,8 @@ def acknowledge(
     raw, signatures = _input(file, approvals, visit)
     client = visit.client(endpoint, output)
     _say_what_weakens(output, client, raw)
-    answer = client.update_acknowledge(raw, signatures)
-    _report(output, answer, recoverydata, visit)
+    with reserved(recoverydata):
+        _report(output, client.update_acknowledge(raw, signatures), recoverydata, visit)
 
 
 @update.command(name="pending")
@@ -219,25 +226,16 @@ def _say_what_weakens(output: Output, client: "CoordinatorClient", raw: bytes) -
 
 def _input(file: Path, approvals: tuple[Path, ...], visit: Visit) -> tuple[bytes, list[dict[str, str]]]:
     """The document, and the signatures of those who approve it.  Raises Problem."""
-    from coordinator.manifest.signature import SignatureFormatError, Subject, parse_signature
+    from coordinator.manifest.signature import Subject
 
-    signatures = []
-    for path in approvals:
-        try:
-            signatures.append(parse_signature(read_input(path), Subject.MANIFEST).as_json())
-        except SignatureFormatError as cause:
-            raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause
+    signatures = [read_signature(path, Subject.MANIFEST).as_json() for path in approvals]
     if visit.user is None and not signatures:
         raise click.UsageError("give --user-cert and --user-key, or --approval")
     return read_input(file), signatures
 
 
 def _report(output: Output, answer: "UpdateAnswer", recoverydata: Path | None, visit: Visit) -> None:
-    secrets = dict(answer.recovery_secrets)
-    if recoverydata is not None and secrets:
-        write_file(recoverydata, json.dumps({"RecoverySecrets": secrets}, indent=2).encode() + b"\n", mode=0o600)
-        output.remark(f"recovery secrets written to {recoverydata}; keep them where the coordinator is not")
-        secrets = {}
+    secrets = kept(recoverydata, dict(answer.recovery_secrets), output)
     if answer.applies_at:
         table = f"approved: the update is in force at {answer.applies_at}"
     elif answer.missing == 0:

@@ -10,6 +10,7 @@ from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import Output
 from coordinator.cli.problems import Problem
+from coordinator.cli.signatures import read_signature
 from coordinator.cli.signing import Way, signs, write_signature
 from coordinator.cli.visit import (
     Visit,
@@ -172,15 +173,9 @@ def sign_request(output: Output, file: Path, way: Way) -> None:
 
 
 def _signatures(paths: tuple[Path, ...]) -> list[dict[str, str]]:
-    from coordinator.manifest.signature import SignatureFormatError, Subject, parse_signature
+    from coordinator.manifest.signature import Subject
 
-    signatures = []
-    for path in paths:
-        try:
-            signatures.append(parse_signature(read_input(path), Subject.READ_REQUEST).as_json())
-        except SignatureFormatError as cause:
-            raise Problem(f"{path}: {cause}", exit_codes.INVALID, "E017") from cause
-    return signatures
+    return [read_signature(path, Subject.READ_REQUEST).as_json() for path in paths]
 
 
 def _named(answers: "tuple[ReadRequestAnswer, ...]", name: str) -> "ReadRequestAnswer":

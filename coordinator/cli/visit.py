@@ -18,7 +18,7 @@ from coordinator.cli.trust import Moment, current_moment, read_anchors, read_end
 
 if TYPE_CHECKING:
     from attestation.claims import ReferenceValues
-    from coordinator.client.client import CoordinatorClient
+    from coordinator.client.client import ActiveManifest, CoordinatorClient
     from coordinator.client.transport import Transport, UserFiles
     from coordinator.client.verify import Expectation, VerifiedDeployment
 
@@ -147,6 +147,13 @@ def say_verified(deployment: "VerifiedDeployment", output: Output) -> None:
     if deployment.simulated:
         output.remark(SIMULATED)
     output.remark(f"verified: {deployment.verdict.platform} evidence, verdict {deployment.verdict.outcome}")
+
+
+def manifest_of(deployment: "VerifiedDeployment") -> "ActiveManifest":
+    """The manifest in force.  Raises Problem if there is none yet."""
+    if deployment.manifest is None:
+        raise Problem("the coordinator has no manifest yet", exit_codes.INVALID, "V136")
+    return deployment.manifest
 
 
 def visits(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -106,6 +106,25 @@ def test_an_update_is_planned_proposed_approved_offline_and_followed(
     assert "widens:   another program may join" in told
 
 
+def test_new_recovery_secrets_never_take_the_place_of_others_and_the_file_is_there_before_anything_is_sent(
+    deployed: Updatable, run: Run, tmp_path: Path
+) -> None:
+    endpoint, file, shares = (
+        deployed.running.client_address,
+        write(tmp_path / "v2.json", second(deployed)),
+        tmp_path / "s",
+    )
+    shares.write_bytes(b"another deployment's")
+    refused = run("manifest", "update", "apply", file, endpoint, "--recoverydata", shares, who="alice")
+    assert (3, True) == (refused.code, "it may hold other recovery secrets" in refused.err), refused.err
+    assert b"another deployment's" == shares.read_bytes()
+    assert "no update is pending" in run("manifest", "update", "pending", endpoint).err
+
+    shares.unlink()
+    waits = run("manifest", "update", "apply", file, endpoint, "--recoverydata", shares, who="alice")
+    assert (0, "waiting: 1 more of bob, carol", False) == (waits.code, waits.text.strip(), shares.exists())
+
+
 def test_who_verified_the_first_version_follows_to_the_third_also_offline(
     deployed: Updatable, run: Run, tmp_path: Path
 ) -> None:
