@@ -5,14 +5,10 @@ import contextlib
 import gc
 import resource
 import signal
-import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
-
-from aiohttp import web
-from OpenSSL import SSL
+from typing import Any, Final, TypeVar
 
 from attestation.errors import AttestationError
 from attestation.issue import Issuer
@@ -25,8 +21,7 @@ from coordinator.config import Address, Config, ConfigInvalid, content
 from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
 from coordinator.doors.listen import listen
-from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
-from coordinator.doors.tls import serve as serve_tls
+from coordinator.entrances import MetricsDoor, open_front_door, open_marble_door
 from coordinator.journal.errors import JournalError
 from coordinator.journal.glimpses import NOTHING_SEEN, Glimpses
 from coordinator.journal.kubernetes import KubernetesStorage, read_meta
@@ -34,13 +29,12 @@ from coordinator.journal.vault import Vault
 from coordinator.machine import Machine, find_machine, make_vault
 from coordinator.observe import Observer, configure_logging
 from coordinator.replica import CLIENT_DOOR, MESH_DOOR, Fitness, Replica
-from coordinator.rest import app, metrics
+from coordinator.rest import app
 from coordinator.rpc import server as rpc
 from coordinator.rpc.unary import RpcLimits, UnaryServer
 from coordinator.service import Coordinator
 from coordinator.setters import Setters, SettersInvalid, parse_setters
 from coordinator.state.events import EventFormatError
-from coordinator.state.model import Authority
 from coordinator.state.replay import ReplayFailed
 from coordinator.successor import Successor
 
@@ -49,8 +43,6 @@ _COLLECT_AFTER: Final = 10_000
 """New objects between two garbage collections.  A connection leaves about 50 that only the collector frees (h2's), so
 this is some 200 connections, a few MB; with Python's 700 the collector takes 4 % of an activation."""
 _T = TypeVar("_T")
-Where: TypeAlias = Address | socket.socket
-"""An address to listen on, or a socket that listens."""
 EXIT_DONE: Final = 0
 EXIT_INPUT: Final = 3
 EXIT_STOPPED: Final = 6
@@ -96,12 +88,12 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(config: Config, environ: Mapping[str, str], observer: Observer) -> int:
-    async with _MetricsDoor(config.prometheus, observer) as metrics_door:
+    async with MetricsDoor(config.prometheus, observer) as metrics_door:
         return await _serve_or_follow(config, environ, observer, metrics_door)
 
 
 async def _serve_or_follow(
-    config: Config, environ: Mapping[str, str], observer: Observer, metrics_door: "_MetricsDoor"
+    config: Config, environ: Mapping[str, str], observer: Observer, metrics_door: MetricsDoor
 ) -> int:
     signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
     machine = find_machine(config, environ, observer)
@@ -131,7 +123,7 @@ async def _run(
     vault: Vault,
     glimpses: Glimpses,
     replica: Replica | None,
-    metrics_door: "_MetricsDoor",
+    metrics_door: MetricsDoor,
     signalled: asyncio.Event,
 ) -> int:
     """Serve.  glimpses: what was seen of the state.  replica: which leads now, and whose doors are used; None for a
@@ -158,9 +150,9 @@ async def _run(
     await startup.set_manifest(config.startup_manifest, coordinator, observer)
     front = await app.open_front_door(coordinator, observer, config.limits)
     doors = replica.doors if replica is not None else {}
-    servers = [await _open_front_door(doors.get(CLIENT_DOOR, config.client), coordinator, front)]
+    servers = [await open_front_door(doors.get(CLIENT_DOOR, config.client), coordinator, front)]
     calls = UnaryServer(rpc.methods(coordinator, observer), RpcLimits())
-    servers.append(await _open_marble_door(doors.get(MESH_DOOR, config.mesh), coordinator, calls))
+    servers.append(await open_marble_door(doors.get(MESH_DOOR, config.mesh), coordinator, calls))
     metrics_door.show(coordinator)
     _announce(config, machine.issuer, coordinator, observer)
     gc.freeze()  # what start-up made lives for ever: the collector need not look at it again
@@ -175,30 +167,6 @@ async def _run(
     await front.runner.cleanup()
     await coordinator.close()
     return code
-
-
-class _MetricsDoor:
-    """Open for as long as the process is there, also while it follows another replica."""
-
-    def __init__(self, address: Address | None, observer: Observer) -> None:
-        self._address, self._observer = address, observer
-        self._coordinator: Coordinator | None = None
-        self._runner = metrics.make_runner(observer, lambda: self._coordinator)
-
-    def show(self, coordinator: Coordinator) -> None:
-        """From now on the metrics are of this one."""
-        self._coordinator = coordinator
-        self._observer.meters.look(coordinator.scene)
-
-    async def __aenter__(self) -> "_MetricsDoor":
-        """Listen, if an address is configured.  Raises OSError."""
-        if self._address is not None:
-            await self._runner.setup()
-            await web.TCPSite(self._runner, self._address.host or None, self._address.port).start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
 
 
 async def _until_stopped(
@@ -283,50 +251,3 @@ def _announce(config: Config, issuer: Issuer, coordinator: Coordinator, observer
         configuration="measured" if config.measured else "not measured: the host's",
         version=VERSION,
     )
-
-
-async def _open_front_door(where: Where, coordinator: Coordinator, front: app.FrontDoor) -> asyncio.Server:
-    chooser = _chooser(
-        coordinator,
-        lambda authority: make_context(
-            (authority.root,),
-            authority.root_key,
-            client_certificate=ClientCertificate.REQUEST,
-            alpn=("http/1.1",),
-        ),
-    )
-    return await _listen(where, front.connection, chooser)
-
-
-async def _open_marble_door(where: Where, coordinator: Coordinator, calls: UnaryServer) -> asyncio.Server:
-    chooser = _chooser(
-        coordinator,
-        lambda authority: make_context(
-            (authority.marble_root,),
-            authority.intermediate_key,
-            client_certificate=ClientCertificate.REQUIRE,
-            alpn=("h2",),
-        ),
-    )
-    return await _listen(where, calls, chooser)
-
-
-async def _listen(
-    where: Where, factory: Callable[[], asyncio.Protocol], chooser: Callable[[], SSL.Context]
-) -> asyncio.Server:
-    if isinstance(where, socket.socket):
-        return await serve_on(where, factory, chooser, limits=TlsLimits())
-    return await serve_tls(factory, chooser, host=where.host or None, port=where.port, limits=TlsLimits())
-
-
-def _chooser(coordinator: Coordinator, make: Callable[[Authority], SSL.Context]) -> Callable[[], SSL.Context]:
-    """The context for a new connection: made anew when the hierarchy has changed."""
-    made: list[tuple[Authority, SSL.Context]] = []
-
-    def choose() -> SSL.Context:
-        authority = coordinator.authority
-        if not made or made[0][0] is not authority:
-            made[:] = [(authority, make(authority))]
-        return made[0][1]
-
-    return choose

@@ -43,61 +43,9 @@ async def open_front_door(coordinator: Coordinator, observer: Observer, limits: 
 
 
 def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimits) -> web.AppRunner:
-    memory = BodyMemory(limits.bodies)
-
-    @web.middleware
-    async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
-        begin = monotonic()
-        route = request.path if (request.method, request.path) in _TABLE else "other"
-        with observer.meters.in_flight(route):
-            response = await handler(request)
-        method = request.method.lower() if route != "other" else "other"
-        sent = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
-        received = request.content.total_bytes
-        observer.meters.request(method, route, response.status, monotonic() - begin, received=received, sent=sent)
-        _expect_next(request, response)
-        return response
-
-    async def answer(request: web.Request) -> web.Response:
-        if "//" in request.path:
-            clean = re.sub("/+", "/", request.path)
-            return web.Response(status=307, headers={"Location": clean})
-        route = _TABLE.get((request.method, request.path))
-        if route is None:
-            return errors.error(405, "")
-        try:
-            async with asyncio.timeout(limits.request_seconds):
-                return await _handle(route, request)
-        except TimeoutError:
-            return errors.error(408, f"request not complete after {limits.request_seconds:g} s")
-
-    async def _handle(route: Route, request: web.Request) -> web.Response:
-        try:
-            marble = coordinator.features.check_marble(_leaf(request)) if route.caller is Caller.MARBLE else NOBODY
-            user = _user(coordinator, route, _leaf(request))
-            if route.caller is Caller.SETTER:
-                coordinator.check_setter(_leaf(request), _bearer(request))
-            if request.content_length is not None and request.content_length > route.body_limit:
-                return _too_large(route, request.content_length)
-            with memory.share() as share:
-                body = await share.read(aiter(request.content.iter_any()), route.body_limit)
-                return await route.handler(coordinator, Call(request.query, body, user, marble))
-        except BodyTooLong as large:
-            return _too_large(route, large.got)
-        except NoRoom:
-            return errors.error(503, "too many large requests at a time; try again")
-        except (Refused, BodyInvalid) as refusal:
-            return errors.refused(refusal, route.version, route.refusal_v1)
-        except (NotServing, TryAgain) as failure:
-            return errors.error(503, str(failure))
-        except (web.RequestPayloadError, ConnectionError):  # broken chunks, or the caller hung up
-            return errors.error(400, "the body is not complete")
-        except Exception:
-            observer.error("request failed", route=route.path, exc_info=True)
-            return errors.error(500, "internal error; the coordinator's log has the details")
-
-    app = web.Application(middlewares=[observed])
-    app.router.add_route("*", "/{path:.*}", answer)
+    answers = _Answers(coordinator, observer, limits)
+    app = web.Application(middlewares=[answers.observed])
+    app.router.add_route("*", "/{path:.*}", answers.answer)
     return web.AppRunner(
         app,
         access_log=None,
@@ -110,6 +58,74 @@ def _make_runner(coordinator: Coordinator, observer: Observer, limits: RestLimit
         max_line_size=limits.header,
         max_field_size=limits.header,
     )
+
+
+class _Answers:
+    """Every request, from its header to its answer."""
+
+    def __init__(self, coordinator: Coordinator, observer: Observer, limits: RestLimits) -> None:
+        self._coordinator, self._observer, self._limits = coordinator, observer, limits
+        self._memory = BodyMemory(limits.bodies)
+
+    @web.middleware
+    async def observed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer and count; then watch for the next request."""
+        begin = monotonic()
+        route = request.path if (request.method, request.path) in _TABLE else "other"
+        meters = self._observer.meters
+        with meters.in_flight(route):
+            response = await handler(request)
+        method = request.method.lower() if route != "other" else "other"
+        sent = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
+        received = request.content.total_bytes
+        meters.request(method, route, response.status, monotonic() - begin, received=received, sent=sent)
+        _expect_next(request, response)
+        return response
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """By the route table, within the time that a request has."""
+        if "//" in request.path:
+            clean = re.sub("/+", "/", request.path)
+            return web.Response(status=307, headers={"Location": clean})
+        route = _TABLE.get((request.method, request.path))
+        if route is None:
+            return errors.error(405, "")
+        try:
+            async with asyncio.timeout(self._limits.request_seconds):
+                return await self._guarded(route, request)
+        except TimeoutError:
+            return errors.error(408, f"request not complete after {self._limits.request_seconds:g} s")
+
+    async def _guarded(self, route: Route, request: web.Request) -> web.Response:
+        """Whatever goes wrong becomes an answer."""
+        try:
+            return await self._handle(route, request)
+        except BodyTooLong as large:
+            return _too_large(route, large.got)
+        except NoRoom:
+            return errors.error(503, "too many large requests at a time; try again")
+        except (Refused, BodyInvalid) as refusal:
+            return errors.refused(refusal, route.version, route.refusal_v1)
+        except (NotServing, TryAgain) as failure:
+            return errors.error(503, str(failure))
+        except (web.RequestPayloadError, ConnectionError):  # broken chunks, or the caller hung up
+            return errors.error(400, "the body is not complete")
+        except Exception:
+            self._observer.error("request failed", route=route.path, exc_info=True)
+            return errors.error(500, "internal error; the coordinator's log has the details")
+
+    async def _handle(self, route: Route, request: web.Request) -> web.Response:
+        """Who asks is looked at before the body is read."""
+        coordinator, leaf = self._coordinator, _leaf(request)
+        marble = coordinator.features.check_marble(leaf) if route.caller is Caller.MARBLE else NOBODY
+        user = _user(coordinator, route, leaf)
+        if route.caller is Caller.SETTER:
+            coordinator.check_setter(leaf, _bearer(request))
+        if request.content_length is not None and request.content_length > route.body_limit:
+            return _too_large(route, request.content_length)
+        with self._memory.share() as share:
+            body = await share.read(aiter(request.content.iter_any()), route.body_limit)
+            return await route.handler(coordinator, Call(request.query, body, user, marble))
 
 
 def _expect_next(request: web.Request, response: web.StreamResponse) -> None:
