@@ -1,0 +1,1 @@
+"""Interfaces of this machine that hand out evidence: which are there, and how each is asked."""

@@ -1,0 +1,1 @@
+"""Evidence of a processor together with that of its GPUs, bound to each other."""

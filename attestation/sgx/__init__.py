@@ -1,0 +1,1 @@
+"""Intel SGX: the report of an enclave in a quote, and the signature structure of its signer."""

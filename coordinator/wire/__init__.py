@@ -1,0 +1,1 @@
+"""The letters: JSON that server and client both read and write.  Pure."""

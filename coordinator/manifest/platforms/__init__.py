@@ -1,0 +1,1 @@
+"""Reference values of each platform, from a package's words."""
