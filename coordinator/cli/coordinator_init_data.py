@@ -14,16 +14,17 @@ from coordinator.cli.problems import Problem
 if TYPE_CHECKING:
     from attestation.init_data import InitData
 
-WRITTEN = click.Path(dir_okay=False, path_type=Path)
+_WRITTEN = click.Path(dir_okay=False, path_type=Path)
 _POLICY: Final = "policy.rego"
+_PRIVATE: Final = "PRIVATE KEY-----"
 
 
 @click.command("init-data")
 @click.argument("config_file", metavar="CONFIG", type=FILE)
 @click.option("--texts", type=FOLDER, help="A folder of files that the document holds too, above all policy.rego.")
-@click.option("--document", type=WRITTEN, help="Write the document here, too.")
+@click.option("--document", type=_WRITTEN, help="Write the document here, too.")
 @click.option(
-    "--annotation", type=WRITTEN, help="Write the pod's annotation here, too: the chart's coordinator.initData."
+    "--annotation", type=_WRITTEN, help="Write the pod's annotation here, too: the chart's coordinator.initData."
 )
 @reports
 def init_data(
@@ -55,7 +56,9 @@ def init_data(
     if annotation is not None:
         annotation.write_text(packed)
     if _POLICY not in made.data:
-        output.remark(f"no {_POLICY} among --texts: Kata's agent then runs what the host says, also in place of this")
+        output.remark(
+            f"no {_POLICY} among --texts: Kata's agent then runs what the host says, also in place of a coordinator"
+        )
     reference = references(made)
     result = {
         "reference": reference,
@@ -94,6 +97,3 @@ def _text(path: Path) -> str:
         message = f"{path}: expected certificates and public keys, got a private key; init-data is not secret"
         raise Problem(message, exit_codes.INVALID, "K692")
     return text
-
-
-_PRIVATE: Final = "PRIVATE KEY-----"

@@ -1,5 +1,7 @@
 """A coordinator with other init-data is another program: for its replicas, and for the state that it finds."""
 
+import json
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -8,9 +10,11 @@ from attestation.kinds import Kind
 from attestation.simulation.device import SimulatedIssuer
 from coordinator.decisions.errors import ConfigurationNotAccepted, ProgramNotAccepted, SelfNotAccepted
 from coordinator.journal.handover import open_sealed
+from coordinator.recovery.gathering import Submission
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
 from coordinator.successor import step_of
+from tests.support.owners import owner
 from tests.support.replica_house import MANIFEST, House, request
 
 A, B = (make_init_data({"enclasp-coordinator.toml": text}).digest(48) for text in ("", "compatible = true\n"))
@@ -38,8 +42,8 @@ async def served(house: House, told: bytes, document: bytes) -> None:
     await coordinator.close()
 
 
-async def goes_on(house: House, told: bytes) -> None:
-    coordinator = Coordinator(house.environment(machine(house, told)))
+async def goes_on(house: House, told: bytes, simulation: str = "simulation") -> None:
+    coordinator = Coordinator(house.environment(machine(house, told, simulation)))
     assert Phase.ACCEPTING_MARBLES is coordinator.phase
     await coordinator.close()
 
@@ -70,6 +74,25 @@ async def test_a_manifest_may_accept_another_configuration(house: House) -> None
         await goes_on(house, told)
     with pytest.raises(SelfNotAccepted):
         Coordinator(house.environment(machine(house, NOTHING)))
+
+
+async def test_owners_may_recover_a_state_under_another_configuration_that_counts_from_then_on(house: House) -> None:
+    """On a machine whose own key does not open it; they have verified what it was told."""
+    ada = owner(house.folder, "ada", kind="ec")
+    document = manifest(house) + f"RecoveryKeys: {{ada: {json.dumps(ada.pem)}}}\n".encode()
+    coordinator = Coordinator(house.environment(machine(house, A)))
+    envelope = (await coordinator.set_manifest(document))["ada"]
+    await coordinator.close()
+    elsewhere = house.another_machine()
+    recovered = Coordinator(house.environment(machine(house, B, elsewhere)))
+    assert Phase.RECOVERY is recovered.phase
+    share = ada.opener.open(envelope)
+    assert 0 == await recovered.recovery.submit(Submission(share, ada.opener.prove(share, share), None))
+    assert Phase.ACCEPTING_MARBLES is recovered.phase
+    await recovered.close()
+    await goes_on(house, B, elsewhere)
+    with pytest.raises(ConfigurationNotAccepted):
+        Coordinator(house.environment(machine(house, A, elsewhere)))
 
 
 @pytest.mark.parametrize("accepted", [False, True])

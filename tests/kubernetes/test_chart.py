@@ -98,6 +98,9 @@ def test_a_coordinator_in_a_virtual_machine_is_told_its_init_data(kubernetes: Ku
         item["fieldRef"]["fieldPath"],
     )
     assert "is for a coordinator.runtimeClassName of Kata" in kubernetes.run(*command, code=1)
+    install = ["helm", "install", "x", "charts/coordinator", "--dry-run=client", *tdx]
+    assert "NOT MEASURED" in kubernetes.run(*install)
+    assert "NOT MEASURED" not in kubernetes.run(*install, *given)
 
 
 def test_the_api_server_takes_the_objects_of_the_page_on_ingress(kubernetes: Kubernetes) -> None:
