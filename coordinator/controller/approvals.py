@@ -9,6 +9,7 @@ from coordinator.client.errors import NotAuthorised, RequestRefused
 from coordinator.controller.objects import ApprovalObject, ManifestObject
 from coordinator.controller.patience import MOST, Patience
 from coordinator.controller.standing import ApprovalStanding, Word
+from coordinator.manifest.approvers import updaters
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.parse import parse
 from coordinator.manifest.signature import DetachedSignature, SignatureFormatError, Subject, parse_signature
@@ -189,7 +190,7 @@ def _approved(pending: PendingAnswer | None) -> frozenset[str]:
 
 
 def _users(active: ActiveManifest) -> Mapping[bytes, str]:
-    """Users of the manifest in force, by the digest of their key; of two with one key the first, whose word it is.
+    """Users of the manifest in force, by the digest of their key; of two with one key the one whose word it is.
 
     Nobody where the manifest is of a newer language.
     """
@@ -197,5 +198,5 @@ def _users(active: ActiveManifest) -> Mapping[bytes, str]:
         manifest = parse(active.raw, name="manifest in force", compatible=active.mode == COMPATIBLE).manifest
     except ManifestInvalid:
         return {}
-    known = reversed(list(manifest.users.values()))
-    return {user.key_digest: user.name for user in known if user.key_digest}
+    users = manifest.users.values()
+    return {user.key_digest: user.name for user in reversed((*updaters(users), *users)) if user.key_digest}

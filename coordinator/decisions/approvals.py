@@ -1,12 +1,12 @@
 """Whose word is this?  A user approves by a connection that proves the certificate, or by a detached signature."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from coordinator.decisions.errors import ApprovalRefused
 from coordinator.decisions.users import find_user, require
-from coordinator.manifest.approvers import key_of
+from coordinator.manifest.approvers import key_of, updaters
 from coordinator.manifest.model import WHOLE_MANIFEST, Action, Manifest, User
 from coordinator.manifest.signature import DetachedSignature, SignatureWrong, Subject
 from coordinator.state.events import Approval
@@ -75,14 +75,14 @@ def milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def signing_user(manifest: Manifest, subject: Subject, digest: bytes, signature: DetachedSignature) -> User:
-    """The user who signed the document of this kind with this SHA-256, whatever the user may do.
+def signing_user(users: Iterable[User], subject: Subject, digest: bytes, signature: DetachedSignature) -> User:
+    """The first of these users who signed the document of this kind with this SHA-256, whatever the user may do.
 
     Raises ApprovalRefused.
     """
     if signature.subject is not subject:
         raise ApprovalRefused(f"expected a signature of format {subject.format}, got {signature.subject.format}")
-    for user in manifest.users.values():
+    for user in users:
         if user.key_digest != signature.key or (key := key_of(user)) is None:
             continue
         if signature.document != digest:
@@ -99,6 +99,8 @@ def signing_user(manifest: Manifest, subject: Subject, digest: bytes, signature:
 
 
 def _signer(manifest: Manifest, digest: bytes, signature: DetachedSignature) -> Approver:
-    user = signing_user(manifest, Subject.MANIFEST, digest, signature)
+    """Of two users with one key it is the one who may: who signed could connect as either."""
+    users = manifest.users.values()
+    user = signing_user((*updaters(users), *users), Subject.MANIFEST, digest, signature)
     require(user, Action.UPDATE_MANIFEST, [WHOLE_MANIFEST])
     return Approver(user, signature.key, signature.signature)

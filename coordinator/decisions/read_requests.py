@@ -129,9 +129,10 @@ def signers(state: State, name: str, signatures: Sequence[DetachedSignature], *,
     """
     deployment = _deployment(state)
     request = _request(deployment, name, now)
-    found = []
+    users = deployment.manifest.users.values()
+    able, found = [user for user in users if _may_approve(user, request.document)], []
     for signature in signatures:
-        user = signing_user(deployment.manifest, Subject.READ_REQUEST, request.digest, signature)
+        user = signing_user((*able, *users), Subject.READ_REQUEST, request.digest, signature)
         found.append(Approver(_approving(user, request), signature.key, signature.signature))
     return tuple(found)
 

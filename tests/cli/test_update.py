@@ -293,6 +293,34 @@ def test_two_users_with_one_key_are_one_person_to_everybody(
     assert (0, True) == (followed.code, "approved by alice, alias, bob" in followed.text), followed.err
 
 
+def test_in_marbleruns_mode_all_people_are_enough_where_the_threshold_wants_more_users(
+    tmp_path: Path, enclasp: Enclasp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENCLASP_COMPATIBLE", "1")
+    deployed = deploy(tmp_path)
+    try:
+        people, endpoint = deployed.people, deployed.running.client_address
+        people["alias"] = same_key(people["alice"], tmp_path, "alias")
+        known = changed(
+            deployed.first,
+            lambda d: d.update(Users={name: people[name].entry("updater") for name in ("alice", "alias")}),
+        )
+        checked = enclasp("manifest", "check", write(tmp_path / "v2.json", known), "--compatible", "-o", "json")
+        assert 0 == checked.code
+        warned = [one["message"] for one in checked.document["findings"] if one["code"] == "E027"]
+        assert ["counted by their keys, 1: alice alias alias" in message for message in warned] == [True]
+        assert 3 == enclasp("manifest", "check", tmp_path / "v2.json").code
+        deployed.pass_update(known)
+        before = tmp_path / "before.pem"
+        assert 0 == enclasp("verify", endpoint, "--out", before, *flags(deployed)).code
+        alone = deployed.update("alias", changed(known, lambda d: d["Marbles"].update(new={"Package": "tdx"})))
+        assert {"missingAcknowledgments": 0, "missingUsers": None} == alone.json()["data"], alone.body
+        followed = enclasp("verify", endpoint, "--follow", before, *flags(deployed))
+        assert (0, True) == (followed.code, "approved by alias" in followed.text), followed.err
+    finally:
+        deployed.running.kill()
+
+
 def test_detached_signatures_alone_update_a_deployment_and_are_used_up_by_it(
     deployed: Updatable, run: Run, enclasp: Enclasp, tmp_path: Path
 ) -> None:

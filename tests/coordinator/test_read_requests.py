@@ -80,9 +80,10 @@ def parts(people: dict[str, Person], **terms: Any) -> dict[str, Any]:
 class Story:
     """A State, and what people do to it."""
 
-    def __init__(self, people: dict[str, Person], **terms: Any) -> None:
+    def __init__(self, people: dict[str, Person], users: dict[str, Any] | None = None, **terms: Any) -> None:
         self.people = people
-        self.state = deployed_state(**parts(people, **terms))
+        base = parts(people, **terms)
+        self.state = deployed_state(**base | {"Users": users or base["Users"]})
         self.drawn = 0
         self.write("alice", master=b"first", other=b"second", now=NOON)
 
@@ -249,6 +250,20 @@ def test_a_signature_over_the_exact_bytes_is_an_approval(story: Story) -> None:
     story.approve_signed(name, story.signed(name, "bob"), story.signed(name, "carol"))
     assert story.standing(name).granted
     assert {True} == {bool(approval.signature) for approval in story.deployment.requests[name].approvals}
+
+
+def test_a_signature_is_the_word_of_the_one_of_two_users_with_its_key_who_may_give_it(
+    people: dict[str, Person],
+) -> None:
+    base = parts(people)
+    users = {
+        "robert": people["robert"].entry(),
+        **{name: one for name, one in base["Users"].items() if name != "robert"},
+    }
+    story = Story(people, users=users)
+    name = story.ask()
+    story.approve_signed(name, story.signed(name, "robert"))
+    assert ["bob"] == [approval.user for approval in story.deployment.requests[name].approvals]
 
 
 def test_a_signature_of_anything_else_is_none(story: Story) -> None:

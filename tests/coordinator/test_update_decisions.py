@@ -2,26 +2,29 @@
 
 import json
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from coordinator.authority import AuthorityKeys, RootContent, issue_authority, retire
-from coordinator.decisions.approvals import Approver, by_connection
+from coordinator.decisions.approvals import Approver, by_connection, signers
 from coordinator.decisions.errors import NoPendingUpdate, NotPermitted, OtherDocument, ReplacesOther, UpdatePending
 from coordinator.decisions.update_manifest import Materials, update_manifest
 from coordinator.decisions.update_request import acknowledge, cancel, propose, waiting
 from coordinator.manifest.approvers import needed
 from coordinator.manifest.errors import ManifestInvalid
 from coordinator.manifest.model import Manifest
+from coordinator.manifest.signature import DetachedSignature, Subject, sign
 from coordinator.state.events import Event, Version
 from coordinator.state.model import State
 from coordinator.state.replay import condense, replay, replay_all
 from coordinator.state.update_replay import HISTORY_BYTES, agreed_manifest, longer
 from coordinator.wire.history import UPDATED, HistoryEntry
-from pki.keys import generate_p384
+from pki.keys import generate_p384, private_of_known_kind
 from tests.support.people import Person, person, same_key
 from tests.support.states import DOCUMENT, NOON, deployed_state
 
@@ -106,6 +109,25 @@ def test_two_users_with_one_key_are_one_person(people: dict[str, Person]) -> Non
     everybody = deployed_state(**with_alias(people, "bob", UpdateThreshold=0))
     waits = propose(everybody, manifest, by(everybody, people, "alias"), compatible=False, now=NOON)
     assert (1, ("bob",)) == (waits.reply.missing, waits.reply.users)
+
+
+def test_a_signature_is_the_word_of_the_one_of_two_users_with_its_key_who_may_give_it(
+    people: dict[str, Person],
+) -> None:
+    base = parts(people)
+    users = {"alias": people["alias"].entry(), "alice": people["alice"].entry("updater"), "eve": people["eve"].entry()}
+    deployment = deployed_state(**base | {"Users": users, "Config": {}}).deployment
+    assert deployment is not None
+    document = b"whatever was signed"
+
+    def signed_by(who: str) -> list[DetachedSignature]:
+        key = private_of_known_kind(load_pem_private_key(people[who].key.read_bytes(), None))
+        return [sign(document, key, Subject.MANIFEST)]
+
+    (approver,) = signers(deployment, sha256(document).digest(), signed_by("alias"))
+    assert "alice" == approver.user.name
+    with pytest.raises(NotPermitted):
+        signers(deployment, sha256(document).digest(), signed_by("eve"))
 
 
 def test_where_marblerun_would_want_more_users_than_there_are_people_all_people_are_enough(
