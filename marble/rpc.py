@@ -10,7 +10,6 @@ import errno
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Final
 from urllib.parse import unquote
 
@@ -22,6 +21,7 @@ import h2.exceptions
 import h2.settings
 
 from marble.contexts import load_identity
+from marble.grpc_status import Status as Status
 from marble.protocol import MAX_MESSAGE_BYTES
 from marble.settings import Address
 
@@ -33,28 +33,6 @@ _WINDOW_BYTES: Final = 1024 * 1024
 _PREFIX_BYTES: Final = 5
 _MAX_REASON: Final = 2000
 _NO_GRPC: Final = "the server speaks no gRPC: expected the coordinator's marble door"
-
-
-class Status(IntEnum):
-    """Outcome of a call.  Source: google.golang.org/grpc/codes, the same in every implementation."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
 
 
 _STATUSES: Final = {status.value: status for status in Status}

@@ -1,35 +1,17 @@
-"""gRPC's status codes, and how an error travels: as trailers, its text percent-encoded.
+"""How an error of a gRPC call travels: as trailers, its text percent-encoded.
 
-Source: gRPC over HTTP/2, "Responses" and "Errors"; statuscodes.md of the same.
+Source: gRPC over HTTP/2, "Responses" and "Errors".
 """
 
-from enum import IntEnum
-from typing import Final
+from typing import Final, TypeAlias
+
+from marble.grpc_status import Status
 
 MAX_ENCODED_MESSAGE: Final = 4096
 """Bytes of `grpc-message`.  Some clients take no more than 8 KiB of headers."""
 
-
-class StatusCode(IntEnum):
-    """`grpc-status`."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
+StatusCode: TypeAlias = Status
+"""`grpc-status`."""
 
 
 class RpcError(Exception):

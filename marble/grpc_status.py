@@ -1,0 +1,28 @@
+"""How does a gRPC call end?  The status codes, the same at both ends and in every implementation.
+
+Source: statuscodes.md of gRPC; google.golang.org/grpc/codes.
+"""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """`grpc-status`."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
