@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.coordinator import CoordinatorFailed
+from bench.document import as_json
 from bench.generator import LoadFailed
 from bench.machine import describe
 from bench.plot import draw
-from bench.report import Run, as_json, as_markdown, verification_table
+from bench.report import Run, as_markdown, verification_table
 from bench.scenarios import FULL, QUICK, measure
 from bench.unit import UnitMeter
 from bench.verifications import measure_verifications

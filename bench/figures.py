@@ -55,10 +55,10 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """From the process's start to its first answer; activations: that it had to remember."""
+    """From the process's start to its first answer, in `ms`."""
 
     what: str
-    milliseconds: float
+    ms: float
     cpu_ms: float
     rss_mb: float
 

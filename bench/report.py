@@ -1,10 +1,10 @@
-"""How are the figures shown?  As JSON (the schema of design.md, 9, and more keys beside it) and as Markdown tables."""
+"""How are the figures shown to people?  As Markdown tables, which also read well on a terminal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import peer
-from bench.figures import Activation, Figures, Growth, Past, Start, Status, Verification
+from bench.figures import Activation, Figures, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,41 +18,51 @@ class Run:
     profiled: bool
 
 
-def as_json(run: Run, figures: Figures) -> dict[str, object]:
-    """The document of `latest.json`."""
-    return {
-        "unit_ms": _round(figures.unit_ms),
-        "activation": [_activation(row) for row in figures.activations],
-        "growth": [_growth(row) for row in figures.growth],
-        "past": [_past(row) for row in figures.pasts],
-        "memory": {
-            "empty_mb": _round(figures.empty_mb),
-            "rest_mb": _round(figures.rest_mb),
-            "after_activations": figures.growth[-1].activations,
-            "after_mb": _round(figures.growth[-1].rss_mb),
-        },
-        "status": [_status(row) for row in figures.statuses],
-        "start": [_start(row) for row in figures.starts],
-        "verification": [_verification(row) for row in figures.verifications],
-        "when": run.when,
-        "machine": dict(run.machine),
-        "commit": run.commit,
-        "quick": run.quick,
-        "profiled": run.profiled,
-        "peer": {
-            "note": peer.NOTE,
-            "activation": [
-                {"marbles": marbles, "secrets": secrets, "limits": limits, "cpu_ms": row.cpu_ms, "units": row.units}
-                for (marbles, secrets, limits), row in peer.ACTIVATION.items()
-            ],
-        },
-    }
-
-
 def as_markdown(run: Run, figures: Figures) -> str:
     """The document of `latest.md`, which is also what the terminal shows."""
-    machine = run.machine
-    activation_rows = [
+    return "\n".join(
+        [
+            "# What an activation costs",
+            "",
+            *(f"{note}\n" for note in _notes(run, figures)),
+            "## Activation",
+            "",
+            _activation_table(figures),
+            "",
+            "## Growth (10 marbles, 100 secrets, no limits)",
+            "",
+            _growth_table(figures),
+            "",
+            "## With a past (1,000 marbles, 1,000 secrets, limits)",
+            "",
+            "The past is written by the coordinator's own desk, journal and snapshots into the state of a stopped "
+            "coordinator, in groups of 100, without network, verification and certificates; its evidence is 5.6 kB of "
+            "random bytes each. Then the coordinator is started with it, and real activations are measured.",
+            "",
+            _past_table(figures),
+            "",
+            "## Verification of evidence",
+            "",
+            "Recorded from real hardware (CCA: Arm's emulator); Intel's new machines are simulated. CPU milliseconds, "
+            "median. Cold: a verifier is made for it. New machine: endorsements read, Intel's collateral verified. "
+            "dcap-qvl verifies the collateral each time.",
+            "",
+            verification_table(figures.verifications),
+            "",
+            "## Everything else",
+            "",
+            _other_table(figures),
+            "",
+        ]
+    )
+
+
+def _activation_table(figures: Figures) -> str:
+    head = (
+        "marbles", "secrets", "limits", "clients", "CPU ms", "U", "per s", "p50 ms", "p99 ms", "client CPU ms",
+        "peer CPU ms",
+    )  # fmt: skip
+    rows = [
         (
             str(row.case.marbles),
             str(row.case.secrets),
@@ -68,7 +78,12 @@ def as_markdown(run: Run, figures: Figures) -> str:
         )
         for row in figures.activations
     ]
-    growth_rows = [
+    return table(head, rows)
+
+
+def _growth_table(figures: Figures) -> str:
+    head = ("after activations", "CPU ms", "U", "RSS MB", "state MB", "peer RSS")
+    rows = [
         (
             str(row.activations),
             f"{row.cpu_ms:.2f}",
@@ -79,7 +94,14 @@ def as_markdown(run: Run, figures: Figures) -> str:
         )
         for row in figures.growth
     ]
-    past_rows = [
+    return table(head, rows)
+
+
+def _past_table(figures: Figures) -> str:
+    head = (
+        "recorded before", "CPU ms", "U", "per s", "RSS MB", "restart ms (CPU)", "journal MB", "kept evidence MB",
+    )  # fmt: skip
+    rows = [
         (
             str(row.recorded),
             f"{row.cpu_ms:.2f}",
@@ -92,7 +114,12 @@ def as_markdown(run: Run, figures: Figures) -> str:
         )
         for row in figures.pasts
     ]
-    other_rows = [
+    return table(head, rows)
+
+
+def _other_table(figures: Figures) -> str:
+    head = ("what", "this run", "peer (published)")
+    rows = [
         *(
             (
                 f"status on a new connection, {row.case.marbles} marbles, {row.case.secrets} secrets",
@@ -104,7 +131,7 @@ def as_markdown(run: Run, figures: Figures) -> str:
         *(
             (
                 row.what,
-                f"{row.milliseconds:.0f} ms, {row.cpu_ms:.0f} ms CPU, {row.rss_mb:.0f} MB",
+                f"{row.ms:.0f} ms, {row.cpu_ms:.0f} ms CPU, {row.rss_mb:.0f} MB",
                 _peer_start(row.what),
             )
             for row in figures.starts
@@ -115,7 +142,13 @@ def as_markdown(run: Run, figures: Figures) -> str:
             f"{peer.REST_MB:g} MB",
         ),
     ]
-    notes = [
+    return table(head, rows)
+
+
+def _notes(run: Run, figures: Figures) -> list[str]:
+    """When, where and how; one paragraph each."""
+    machine = run.machine
+    return [
         f"Run: {run.when}{', quick' if run.quick else ''}"
         f"{', under cProfile: compare nothing with it' if run.profiled else ''}"
         f"{', commit ' + run.commit if run.commit else ''}.",
@@ -127,49 +160,6 @@ def as_markdown(run: Run, figures: Figures) -> str:
         "CPU is the coordinator's, all threads, per activation, with quote verification and a durable journal.",
         f"Peer: {peer.NOTE}. Calmer minutes: {peer.CALM_ACTIVATION_MS} ms for the first row.",
     ]
-    activation_head = (
-        "marbles", "secrets", "limits", "clients", "CPU ms", "U", "per s", "p50 ms", "p99 ms", "client CPU ms",
-        "peer CPU ms",
-    )  # fmt: skip
-    past_head = (
-        "recorded before", "CPU ms", "U", "per s", "RSS MB", "restart ms (CPU)", "journal MB", "kept evidence MB",
-    )  # fmt: skip
-    growth_head = ("after activations", "CPU ms", "U", "RSS MB", "state MB", "peer RSS")
-    return "\n".join(
-        [
-            "# What an activation costs",
-            "",
-            *(f"{note}\n" for note in notes),
-            "## Activation",
-            "",
-            table(activation_head, activation_rows),
-            "",
-            "## Growth (10 marbles, 100 secrets, no limits)",
-            "",
-            table(growth_head, growth_rows),
-            "",
-            "## With a past (1,000 marbles, 1,000 secrets, limits)",
-            "",
-            "The past is written by the coordinator's own desk, journal and snapshots into the state of a stopped "
-            "coordinator, in groups of 100, without network, verification and certificates; its evidence is 5.6 kB of "
-            "random bytes each. Then the coordinator is started with it, and real activations are measured.",
-            "",
-            table(past_head, past_rows),
-            "",
-            "## Verification of evidence",
-            "",
-            "Recorded from real hardware (CCA: Arm's emulator); Intel's new machines are simulated. CPU milliseconds, "
-            "median. Cold: a verifier is made for it. New machine: endorsements read, Intel's collateral verified. "
-            "dcap-qvl verifies the collateral each time.",
-            "",
-            verification_table(figures.verifications),
-            "",
-            "## Everything else",
-            "",
-            table(("what", "this run", "peer (published)"), other_rows),
-            "",
-        ]
-    )
 
 
 def verification_table(verifications: Sequence[Verification]) -> str:
@@ -198,84 +188,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _activation(row: Activation) -> dict[str, object]:
-    return {
-        "marbles": row.case.marbles,
-        "secrets": row.case.secrets,
-        "limits": row.case.limits,
-        "clients": row.clients,
-        "cpu_ms": _round(row.cpu_ms),
-        "units": _round(row.units),
-        "per_second": _round(row.per_second),
-        "p50_ms": _round(row.p50_ms),
-        "p99_ms": _round(row.p99_ms),
-        "activations": row.activations,
-        "client_cpu_ms": _round(row.client_cpu_ms),
-        "rss_mb": _round(row.rss_mb),
-        "cpu_ms_rounds": [_round(cpu) for cpu in row.cpu_ms_rounds],
-    }
-
-
-def _growth(row: Growth) -> dict[str, object]:
-    return {
-        "activations": row.activations,
-        "cpu_ms": _round(row.cpu_ms),
-        "units": _round(row.units),
-        "rss_mb": _round(row.rss_mb),
-        "state_bytes": row.state_bytes,
-    }
-
-
-def _past(row: Past) -> dict[str, object]:
-    return {
-        "marbles": row.case.marbles,
-        "secrets": row.case.secrets,
-        "limits": row.case.limits,
-        "recorded": row.recorded,
-        "restart_ms": _round(row.restart_ms),
-        "restart_cpu_ms": _round(row.restart_cpu_ms),
-        "cpu_ms": _round(row.cpu_ms),
-        "units": _round(row.units),
-        "per_second": _round(row.per_second),
-        "rss_mb": _round(row.rss_mb),
-        "journal_bytes": row.journal_bytes,
-        "evidence_bytes": row.evidence_bytes,
-    }
-
-
-def _status(row: Status) -> dict[str, object]:
-    return {
-        "marbles": row.case.marbles,
-        "secrets": row.case.secrets,
-        "cpu_ms": _round(row.cpu_ms),
-        "units": _round(row.units),
-        "per_second": _round(row.per_second),
-        "p50_ms": _round(row.p50_ms),
-        "p99_ms": _round(row.p99_ms),
-    }
-
-
-def _start(row: Start) -> dict[str, object]:
-    return {
-        "what": row.what,
-        "ms": _round(row.milliseconds),
-        "cpu_ms": _round(row.cpu_ms),
-        "rss_mb": _round(row.rss_mb),
-    }
-
-
-def _verification(row: Verification) -> dict[str, object]:
-    return {
-        "kind": row.kind,
-        "cpu_ms": _round(row.cpu_ms),
-        "units": _round(row.units),
-        "cold_ms": _round(row.cold_ms),
-        "new_machine_ms": _round(row.new_machine_ms),
-        "reference": row.reference,
-        "reference_ms": None if row.reference_ms is None else _round(row.reference_ms),
-    }
-
-
 def _peer_activation(row: Activation) -> str:
     published = peer.ACTIVATION.get((row.case.marbles, row.case.secrets, row.case.limits))
     if published is None or row.clients != 8:
@@ -290,7 +202,3 @@ def _peer_start(what: str) -> str:
         if what == f"restart, {marbles} marbles, {secrets} secrets":
             return f"{milliseconds:g} ms"
     return ""
-
-
-def _round(value: float) -> float:
-    return round(value, 3)

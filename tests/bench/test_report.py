@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 from xml.etree import ElementTree
 
+from bench.document import as_json
 from bench.figures import Figures
 from bench.plot import draw
-from bench.report import Run, as_json, as_markdown, table
+from bench.report import Run, as_markdown, table
 
 
 def test_the_document_has_every_key_that_scripts_rely_on(run: Run, figures: Figures) -> None:
