@@ -188,9 +188,11 @@ def parse_table(raw: bytes) -> tuple[tuple[UUID, bytes], ...]:
     """The entries of a certificate table: (GUID, content), without those that are empty.
 
     Each entry is GUID 16 (as an RFC 4122 little-endian record), offset u32, length u32; offsets count from the
-    table's start; an entry of zeros ends the list.  Raises EvidenceFormatError if it does not end, or points outside.
+    table's start; an entry of zeros ends the list.  Raises EvidenceFormatError if it does not end, points outside, or
+    points at the same bytes more than once, which would make little much.
     """
     entries: list[tuple[UUID, bytes]] = []
+    total = 0
     for index in range(MAX_TABLE_ENTRIES + 1):
         start = index * _ENTRY_BYTES
         header = raw[start : start + _ENTRY_BYTES]
@@ -204,6 +206,9 @@ def parse_table(raw: bytes) -> tuple[tuple[UUID, bytes], ...]:
             raise EvidenceFormatError(
                 f"certificate table: entry {guid} ends at byte {offset + length}, the table at {len(raw)}"
             )
+        total += length
+        if total > len(raw):
+            raise EvidenceFormatError(f"certificate table: expected entries that do not overlap, got {total} bytes of them")
         if length:
             entries.append((guid, raw[offset : offset + length]))
     raise EvidenceFormatError(f"certificate table: expected at most {MAX_TABLE_ENTRIES} entries, got more")

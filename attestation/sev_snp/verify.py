@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from attestation import codes as shared
 from attestation.anchors import Anchor, TrustAnchors, is_crl_of, p384_key
 from attestation.binding import REPORT_DATA_BYTES, Binding, Bound
+from attestation.chain import MAX_CERTIFICATES
 from attestation.checks import Check, Status
 from attestation.claims import Claims
 from attestation.errors import EndorsementFormatError, EvidenceFormatError
@@ -170,6 +171,10 @@ def read_table(raw: bytes) -> _Material:
             crls.append(content)
         elif guid in _CERTIFICATE_ENTRIES:
             certificates += load_certificates(content, f"certificate table, entry {guid}")
+    if len(certificates) > MAX_CERTIFICATES:
+        raise EvidenceFormatError(
+            f"certificate table: expected at most {MAX_CERTIFICATES} certificates, got {len(certificates)}"
+        )
     return _sort(certificates, tuple(crls))
 
 

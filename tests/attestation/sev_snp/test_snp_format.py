@@ -74,6 +74,15 @@ def test_a_table_that_points_outside_or_never_ends_is_refused(table: bytes, word
         parse_table(table)
 
 
+def test_a_table_whose_entries_share_bytes_is_refused() -> None:
+    """Sixteen times the same 60 kB made a request of strangers cost as much as a hundred and fifty others."""
+    apart = encode_table(((TableEntry.ASK, b"a" * 100), (TableEntry.ARK, b"b" * 100)))
+    first, _ = (apart[at : at + 24] for at in (0, 24))
+    with pytest.raises(EvidenceFormatError, match="do not overlap"):
+        parse_table(first + first + first + bytes(24) + bytes(100))
+    assert 2 == len(parse_table(apart))
+
+
 def test_a_report_that_is_cut_short_is_refused(snp_case: Callable) -> None:
     report = snp_case("02").report
     for length in (0, 1, 0x29F, 0x2A0, REPORT_BYTES - 1):

@@ -246,6 +246,17 @@ def test_a_table_without_the_chain_is_completed_by_the_endorsements(
     assert (False, False) == (alone.genuine, alone.complete)
 
 
+@pytest.mark.parametrize(("count", "whole"), [(8, True), (9, False)])
+def test_a_table_has_no_more_certificates_than_any_chain(
+    amd: SimulatedAmd, check_simulated: Callable[..., Verification], count: int, whole: bool
+) -> None:
+    pem = amd.chip.vcek.public_bytes(Encoding.PEM) * count
+    table = encode_table(((TableEntry.VCEK, pem),))
+    found = check_simulated(Evidence(Kind.SEV_SNP, amd.chip.report(GUEST, DATA).raw + table), None, BOUND)
+    assert whole is found.genuine
+    assert whole is ("sev-snp.format" not in problems(found))
+
+
 def test_a_revocation_list_in_the_table_counts_as_one_that_was_given(
     amd: SimulatedAmd, check_simulated: Callable[..., Verification]
 ) -> None:
