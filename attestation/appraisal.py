@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 from attestation import codes
 from attestation.checks import Check, Status, missing, settled
 from attestation.claims import Claims, ReferenceValues, TcbStatus
+from attestation.evidence import Evidence
+from attestation.kinds import Kind
 from attestation.verification import Attested, Verification
 
 _DEFAULT_POLICY = "default policy"
@@ -131,9 +133,22 @@ def _appraise(claims: Claims, alternatives: tuple[ReferenceValues, ...]) -> Appr
                 return Appraisal(True, checks)
             tried += checks
     if not tried:
-        kinds = " or ".join(sorted({a.kind.value for a in alternatives})) or "no kind: no reference values are given"
-        tried.append(settled(False, "evidence.kind", kinds, claims.kind.value, "reference values", codes.KIND))
+        tried.append(_another_kind(claims.kind, alternatives))
     return Appraisal(False, tuple(tried))
+
+
+def wanted_kind(evidence: Evidence, alternatives: tuple[ReferenceValues, ...]) -> Check | None:
+    """None for Evidence that may be wanted; else the check that says which kinds are.
+
+    Asked before Evidence of strangers is verified: what nobody wants costs nothing.
+    """
+    wanted = any(alternative.kind is evidence.kind for alternative in alternatives)
+    return None if wanted else _another_kind(evidence.kind, alternatives)
+
+
+def _another_kind(found: Kind, alternatives: tuple[ReferenceValues, ...]) -> Check:
+    kinds = " or ".join(sorted({a.kind.value for a in alternatives})) or "no kind: no reference values are given"
+    return settled(False, "evidence.kind", kinds, found.value, "reference values", codes.KIND)
 
 
 def _default(verification: Verification) -> Appraisal:

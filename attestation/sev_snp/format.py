@@ -208,7 +208,9 @@ def parse_table(raw: bytes) -> tuple[tuple[UUID, bytes], ...]:
             )
         total += length
         if total > len(raw):
-            raise EvidenceFormatError(f"certificate table: expected entries that do not overlap, got {total} bytes of them")
+            raise EvidenceFormatError(
+                f"certificate table: expected entries that do not overlap, got {total} bytes of them"
+            )
         if length:
             entries.append((guid, raw[offset : offset + length]))
     raise EvidenceFormatError(f"certificate table: expected at most {MAX_TABLE_ENTRIES} entries, got more")

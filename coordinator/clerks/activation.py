@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from attestation.appraisal import wanted_kind
 from attestation.binding import Bound, of_certificate
 from attestation.checks import failed
 from attestation.errors import EvidenceFormatError
@@ -100,6 +101,8 @@ class Activation:
         except EvidenceFormatError as cause:
             check = failed("evidence.format", "an SGX or TDX quote", str(cause), "contract 2.3", code="V101")
             raise NotAttested(marble.type, (check,), genuine=False) from cause
+        if (unwanted := wanted_kind(evidence, deployment.packages[marble.package].alternatives)) is not None:
+            raise NotAttested(marble.type, (unwanted,), genuine=True)
         verification = self._desk.env.verifier.verify(evidence, shown.bound, now=now)
         attested, waived = joins.check_evidence(deployment.packages, marble, verification)
         joins.check_limit(deployment, marble)
