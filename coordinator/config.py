@@ -115,7 +115,8 @@ def load(toml: bytes | None, environ: Mapping[str, str], told: InitData | None =
         raise ConfigInvalid("setting 'witness': expected a TPM in setting 'tpm', got none")
     if config.witness and config.store != "sqlite":
         raise ConfigInvalid(
-            "setting 'witness': a TPM is one machine's, and replicas share a state on several; expected none"
+            "setting 'witness': a TPM is one machine's, and replicas share a state on several; expected none: they "
+            "remember for each other"
         )
     if config.store == "sqlite" and (asked := _asks_for_replicas(environ)):
         raise ConfigInvalid(

@@ -19,13 +19,13 @@ class Objections:
 
     head: its last record.  witness: what those who remember say, empty for nothing.  note: that it was restored, or is
     to be accepted, in the operator's words; None if there is none that the update log has not.
-    number: of its acceptance, if it comes to that; 0: one more than the state itself knows of.
+    known: the highest number of an acceptance that this state and replica know of (State, accepted).
     """
 
     head: Head
     witness: str
     note: Restoration | None
-    number: int = 0
+    known: int = 0
 
     @property
     def text(self) -> str:
@@ -51,12 +51,11 @@ def objections(
     )
     doubt = glimpses.doubt(Glimpse(journal.journal_id, journal.head, deployment.accepted), journal.link_at)
     seen = glimpses.of(journal.journal_id)
-    known = 0 if seen is None else seen.accepted
     return Objections(
         journal.head,
         "; ".join(text for text in (journal.doubt, doubt) if text),
         None if said else note,
-        known + 1 if known > deployment.accepted else 0,
+        max(deployment.accepted, 0 if seen is None else seen.accepted),
     )
 
 
@@ -80,7 +79,7 @@ def accepted(found: Objections, words: Mapping[str, bytes], *, now: datetime, no
     events: list[Event] = []
     if found.witness or words:
         approvals = tuple(OwnersWord(owner, words[owner]) for owner in sorted(words))
-        head, number = found.head, found.number
+        head, number = found.head, found.known + 1 if found.known >= now_ms else 0
         events.append(OlderStateAccepted(now_ms, head.sequence, head.link, found.text, approvals, nonce, number))
     if note is not None:
         events.append(StateRestored(now_ms, note.time_ms, note.sequence, note.reason))

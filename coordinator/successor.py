@@ -134,9 +134,9 @@ class Successor:
 
     def _say(self, say: Callable[..., None], what: str, reason: str) -> None:
         """Once, and not in each round."""
-        if self._said != what + reason:
+        if self._said != what:
             say(what, reason=reason)
-        self._said = what + reason
+        self._said = what
 
     def _take(self, held: Held, now: datetime) -> None:
         self._asked, self._refused = now, False

@@ -79,7 +79,7 @@ class Replicas:
         return Handover(sealed, manifest.config.seal_mode.value, key_source_names(manifest))
 
     def standing(self, sequence: int | None) -> tuple[Standing, int]:
-        """Where the journal stands, and its link at an earlier record; and how often an older state was accepted.
+        """Where the journal stands, its link at an earlier record, and the number of the last accepted older state.
 
         A replica remembers it, to compare what it opens when it leads.  Raises ReplicaRefused, WrongPhase, NotServing.
         """

@@ -270,7 +270,7 @@ class CoordinatorClient:
         raise _unexpected("key", "sealedKey, sealMode and keySources")
 
     def replica_journal(self, sequence: int | None) -> tuple[Standing, int]:
-        """Where the leader's journal stands, and how often an older state was accepted.
+        """Where the leader's journal stands, and the number of the last acceptance of an older state.
 
         sequence: of an earlier record, whose link is asked for.
         """

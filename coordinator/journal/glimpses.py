@@ -14,7 +14,7 @@ from coordinator.journal.witness import Head, doubt
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
-    """Where a journal ended.  accepted: number of the last time that an older state was accepted in it, 0 for never."""
+    """Where a journal ended.  accepted: number of the last acceptance of an older state in it (State), 0 for none."""
 
     journal_id: JournalId
     head: Head

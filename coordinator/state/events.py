@@ -342,7 +342,7 @@ class OlderStateAccepted(_Record, frozen=True, tag="older-state-accepted"):
 
     why: what spoke against it.  words: of its owners; none where the operator's note was enough.  nonce: what they were
     asked with; empty where they gave shares.
-    number: which acceptance this is of all that anybody remembers; 0: one more than this state knows of.
+    number: higher than that of all acceptances that were known; 0: its time is, or one more than this state's last.
     """
 
     time_ms: int

@@ -140,8 +140,8 @@ class Deployment:
     activations: granted so far, by marble type; a type without an entry has none.  by_vendor: the same by `vendor_key`.
     log: the update log, oldest first.
     custody: None where the manifest has no recovery keys.
-    accepted: number of the last time that an older state was accepted, 0 for never: a state that was accepted later
-    than another has a higher one, whatever branch of the history it is on.
+    accepted: when an older state was last accepted, milliseconds, 0 for never.  It is higher than all that were known
+    then, for the clock is the host's: of two branches the one that was accepted later has the higher number.
     counters: monotonic counters of marbles, by `counter_key`.
     requests: to read secrets, by their ids, oldest first; some of them may have expired.
     """

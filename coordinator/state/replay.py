@@ -118,7 +118,8 @@ def replay(state: State, event: Event) -> State:
                 {"reason": event.reason, "sequence": event.sequence, "restored": event.restored_ms},
             )
             deployment = _deployed(state)
-            return replace(state, deployment=_logged(replace(deployment, accepted=deployment.accepted + 1), entry))
+            number = max(event.time_ms, deployment.accepted + 1)
+            return replace(state, deployment=_logged(replace(deployment, accepted=number), entry))
         case OlderStateAccepted():
             owners = ", ".join(word.owner for word in event.words) or "none: by the operator's note"
             entry = LogEntry(
@@ -127,7 +128,7 @@ def replay(state: State, event: Event) -> State:
                 {"why": event.why, "sequence": event.sequence, "link": event.link.hex(), "owners": owners},
             )
             deployment = _deployed(state)
-            number = event.number or deployment.accepted + 1
+            number = event.number or max(event.time_ms, deployment.accepted + 1)
             return replace(state, deployment=_logged(replace(deployment, accepted=number), entry))
         case AcceptancesKept():
             return replace(state, deployment=replace(_deployed(state), accepted=event.number))

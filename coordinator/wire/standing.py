@@ -4,8 +4,8 @@
 stands for the whole history; and the link of record N, if it is known still.  The root key signs it together with the
 nonce; the root key itself is proven by the Coordinator's evidence.
 
-Replicas ask `GET /api/v2/replica/journal?sequence=N`: the same, and how often an older state was accepted.  Nothing
-signs it: they ask over a connection that is pinned to the root key.
+Replicas ask `GET /api/v2/replica/journal?sequence=N`: the same, and the number of the last acceptance of an
+older state.  Nothing signs it: they ask over a connection that is pinned to the root key.
 """
 
 import base64
@@ -61,7 +61,7 @@ def parse(data: Any) -> tuple[Standing, bytes]:
 
 
 def parse_for_replica(data: Any) -> tuple[Standing, int]:
-    """A standing, and how often an older state was accepted.  Raises StandingFormatError."""
+    """A standing, and the number of the last acceptance of an older state.  Raises StandingFormatError."""
     standing, accepted = _parse(data), data.get("accepted")
     if not _is_number(accepted):
         raise StandingFormatError("standing of the journal: accepted: expected a whole number")

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from coordinator.client.errors import Distrusted
 from coordinator.client.standing import Seen, SeenFormatError, decode_seen, encode_seen, follows
 from coordinator.wire import standing as wire
-from coordinator.wire.standing import Standing, StandingFormatError, document, parse, signed_bytes
+from coordinator.wire.standing import (
+    Standing,
+    StandingFormatError,
+    document,
+    parse,
+    parse_for_replica,
+    replica_document,
+    signed_bytes,
+)
 from coordinator.wire.v2 import BodyInvalid
 
 _link = st.binary(min_size=32, max_size=32)
@@ -25,17 +33,34 @@ def test_a_standing_goes_through_json_and_back(standing: Standing, signature: by
     assert (standing, signature) == parse(json.loads(json.dumps(document(standing, signature))))
 
 
+@given(STANDINGS, _number)
+def test_one_for_a_replica_does_too(standing: Standing, accepted: int) -> None:
+    assert (standing, accepted) == parse_for_replica(json.loads(json.dumps(replica_document(standing, accepted))))
+
+
+@pytest.mark.parametrize("accepted", [None, -1, 1.5, True, "1", 2**63])
+def test_a_number_of_acceptances_that_is_none_is_refused(accepted: object) -> None:
+    data = replica_document(Standing(b"j" * 16, 7, b"l" * 32, None, b""), 0)
+    assert 0 == parse_for_replica(data)[1]
+    with pytest.raises(StandingFormatError, match="accepted"):
+        parse_for_replica(data | {"accepted": accepted})
+
+
 @given(STANDINGS, STANDINGS, st.binary(max_size=3), st.binary(max_size=3))
 def test_no_two_answers_have_the_same_signed_bytes(one: Standing, two: Standing, a: bytes, b: bytes) -> None:
     assert ((one, a) == (two, b)) == (signed_bytes(one, a) == signed_bytes(two, b))
 
 
 @given(
-    _json | st.dictionaries(st.sampled_from(["journal", "sequence", "link", "asked", "linkAsked", "signature"]), _json)
+    _json
+    | st.dictionaries(
+        st.sampled_from(["journal", "sequence", "link", "asked", "linkAsked", "signature", "accepted"]), _json
+    )
 )
 def test_nothing_else_is_a_standing(data: object) -> None:
-    with pytest.raises(StandingFormatError):
-        parse(data)
+    for read in (parse, parse_for_replica):
+        with pytest.raises(StandingFormatError):
+            read(data)
 
 
 @given(st.builds(Seen, st.binary(min_size=16, max_size=16), _number, _link))
