@@ -11,6 +11,8 @@ import pytest
 
 from coordinator.decisions.errors import SealingFixed
 from coordinator.desk import NotServing
+from coordinator.journal.key import parse_wrapped
+from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.service import Coordinator
 from coordinator.state.phase import Phase
 from tests.compat.test_recovery_contract import opened, signed, submit
@@ -160,6 +162,12 @@ class Story:
     def open(self) -> Coordinator:
         return self.world.coordinator(self.storage)
 
+    def sealed_for(self) -> str:
+        """The seal mode for which the platform keeps the key that opens what is on the disk."""
+        keyring = read_keyring(self.storage)
+        assert not isinstance(keyring, NoJournal)
+        return parse_wrapped(keyring.wrapped_keys["cce"]).mode
+
     async def update(self, coordinator: Coordinator, raw: bytes) -> None:
         assert 0 == (await coordinator.updates.update(self.alice.der, raw, ())).standing.missing
 
@@ -191,13 +199,15 @@ async def test_power_fails_while_the_state_is_sealed_for_another_seal_mode(
     story.storage.power_on()
     again = story.open()
     assert (Phase.ACCEPTING_MARBLES, key) == (again.phase, again.authority.root_key.private_numbers())
-    assert (second if after else first) == again.manifest().manifest.raw, "all of the update, or nothing of it"
+    found = again.manifest().manifest.raw, story.sealed_for()
+    assert ((second, "UniqueKey") if after else (first, "ProductKey")) == found, "all of the update, or nothing of it"
     if not after:
         await story.update(again, second)
     await world.activate(again, "web")
     await again.close()
     last = story.open()
     assert (Phase.ACCEPTING_MARBLES, second) == (last.phase, last.manifest().manifest.raw)
+    assert "UniqueKey" == story.sealed_for()
     await last.close()
 
 
