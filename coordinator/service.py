@@ -15,6 +15,7 @@ from coordinator.clerks.clockwork import Clockwork
 from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
+from coordinator.clerks.quotes import Quotes
 from coordinator.clerks.readings import Readings
 from coordinator.clerks.recovery import Recovery
 from coordinator.clerks.replicas import Replicas
@@ -45,6 +46,7 @@ class Coordinator:
         self._desk = Desk(environment)
         self._activation = Activation(self._desk)
         self._manifests = Manifests(self._desk)
+        self._quotes = Quotes(self._desk)
         self.people = People(self._desk)
         self.readings = Readings(self._desk)
         self.recovery = Recovery(self._desk)
@@ -132,14 +134,11 @@ class Coordinator:
     async def quote(self, nonce: bytes) -> tuple[str, bytes]:
         """Certificate chain (PEM: intermediate, root) and Evidence over the root and the nonce (contract 1.7).
 
-        Raises WrongPhase, NotServing.
+        Raises WrongPhase, TryAgain, NotServing.
         """
-        desk, authority = self._desk, self._desk.state.authority
-        desk.check_serving()
-        admit(desk.state, Ask.QUOTE)
-        evidence = desk.root_evidence
-        if nonce:
-            evidence = await desk.in_thread(lambda: desk.credentials.evidence_for(authority, nonce))
+        self._desk.check_serving()
+        authority = self._desk.state.authority
+        evidence = await self._quotes.over(nonce)
         chain = pem(authority.intermediate, authority.root).decode()
         raw = with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
         return chain, raw
@@ -198,6 +197,7 @@ class Coordinator:
     async def close(self) -> None:
         """Finish what is being written, then let go of the state."""
         self.clockwork.close()
+        self._quotes.close()
         await self._desk.close()
 
     def _deployment(self, ask: Ask) -> Deployment:
