@@ -174,7 +174,9 @@ def _from_kubernetes(
     try:
         converted = convert(application, platforms=platforms, measured=measured, origin=_called(origin, cluster))
     except NoWorkload as cause:
-        raise Problem(f"{_called(origin, cluster)}: nothing there starts a pod", exit_codes.INVALID, "E062") from cause
+        why = "\n".join(printable(f"  {remark.where}: {remark.text}") for remark in application.remarks[:_SHOWN])
+        message = f"{_called(origin, cluster)}: nothing there starts a pod"
+        raise Problem(message, exit_codes.INVALID, "E062", detail=why) from cause
     text = render(replace(converted.draft, **people))
     _write(output, file, text.encode(), template=None, decisions=decisions(text), ignored=converted.remarks)
 
@@ -281,4 +283,6 @@ def _call(text: str, services: tuple[str, ...]) -> "Call":
     return Call(caller, called, port)
 
 
+_SHOWN: Final = 10
+"""Remarks that say why nothing was found."""
 _SECRET_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,99}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from coordinator.manifest.document import Place, ScalarNode
+from coordinator.manifest.undecided import is_open
 from coordinator.manifest.words import printable
 from coordinator.manifest.yaml_writer import write_entry, write_text
 
@@ -51,9 +52,15 @@ def write(entries: Iterable[Entry], indent: int = 0) -> Iterator[str]:
 
 
 def comments(texts: Iterable[str], indent: int = 0) -> Iterator[str]:
-    """Lines of comments; text of others cannot begin another line."""
+    """Lines of comments; a question goes on indented, so that it is read whole; text of others cannot begin a line."""
     for text in texts:
-        wrapped = textwrap.wrap(printable(text), _WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+        wrapped = textwrap.wrap(
+            printable(text),
+            _WIDTH - indent,
+            subsequent_indent="  " if is_open(text) else "",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         yield from (f"{' ' * indent}# {line}" for line in wrapped)
 
 

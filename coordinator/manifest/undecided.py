@@ -14,7 +14,7 @@ import yaml
 from coordinator.manifest.document import Document, ListNode, MapNode, Node, Place
 
 MARKER: Final = "DECIDE:"
-LONGEST_QUESTION: Final = 160
+LONGEST_QUESTION: Final = 240
 
 
 def is_open(value: object) -> bool:
@@ -49,7 +49,8 @@ def open_comments(document: Document, root: Node) -> Iterator[tuple[Place, str]]
         if not (at and lines[at - 1] == line):
             at += 1
         pointer = places[at - 1].pointer if at <= len(places) else ""
-        yield Place(line, column, match.end() - offset, pointer), match.group("question").strip()
+        question = " ".join(part.strip(" \t#") for part in match.group("question").splitlines())
+        yield Place(line, column, match.end("first") - offset, pointer), question
 
 
 def _places(node: Node) -> Iterator[Place]:
@@ -64,4 +65,9 @@ def _places(node: Node) -> Iterator[Place]:
             yield from _places(item)
 
 
-_COMMENT: Final = re.compile(rf"(?:(?<=[ \t])|^)(?P<hash>#)[ \t]*{MARKER}(?P<question>[^\r\n]*)", re.MULTILINE)
+_COMMENT: Final = re.compile(
+    rf"(?:(?<=[ \t])|^)(?P<hash>#)[ \t]*{MARKER}"
+    rf"(?P<question>(?P<first>[^\r\n]*)(?:\r?\n[ \t]*#   [^\r\n]*)*)",
+    re.MULTILINE,
+)
+"""A question goes on in lines whose comment is indented by three blanks, as the draft wraps it."""

@@ -84,6 +84,7 @@ def test_platforms_and_measurements_of_the_user_count(enclasp: Enclasp, tmp_path
         ({"Chart.yaml": "name: shop\n"}, "E061", "is a Helm chart, not what it makes"),
         ({"kustomization.yaml": "resources: []\n"}, "E061", "kubectl kustomize"),
         ({"a.yaml": "kind: Service\nmetadata: {name: web}\n"}, "E062", "nothing there starts a pod"),
+        ({"compose.yaml": "services:\n  web: {image: nginx}\n"}, "E062", "a compose file, no Kubernetes object"),
         ({}, "E062", "nothing there starts a pod"),
     ],
 )

@@ -71,6 +71,44 @@ def test_plain_variables_are_taken_over() -> None:
     assert {"MODE": "fast", "EMPTY": "", "N": "08"} == parameters(document)["Env"]
 
 
+def test_a_text_with_what_only_the_host_knows_is_a_question() -> None:
+    name = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    document = drafted(environment(name, {"name": "NODE", "value": "rabbit@$(POD).q"}, args=["--node", "$(POD)"]))
+    asked = "DECIDE: only the host knows $(POD), so write what stands for it"
+    assert {"NODE": f"{asked}: rabbit@$(POD).q"} == parameters(document)["Env"]
+    assert ["web", "--node", f"{asked}: $(POD)"] == parameters(document)["Argv"]
+
+
+def test_a_password_beside_what_only_the_host_knows_is_not_copied() -> None:
+    name = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    document = drafted(environment(name, {"name": "URL", "value": "amqp://u:hunter2hunter2@$(POD)/"}))
+    assert "hunter2" not in document["text"]
+    assert "only the host knows $(POD)" in parameters(document)["Env"]["URL"]
+
+
+def test_a_reference_that_kubernetes_leaves_as_text_is_said() -> None:
+    document = drafted(environment({"name": "A", "value": "<$(B)>"}, {"name": "B", "value": "b"}))
+    assert {"A": "<$(B)>", "B": "b"} == parameters(document)["Env"]
+    assert any("$(B) in A stays as it stands" in remark for remark in document["remarks"])
+    in_order = drafted(environment({"name": "B", "value": "b"}, {"name": "A", "value": "<$(B)>"}))
+    assert not any("stays as it stands" in remark for remark in in_order["remarks"])
+
+
+def test_a_long_question_is_found_whole() -> None:
+    result = converted(yaml.safe_dump(pod(image=f"registry.example/{'a' * 60}/{'b' * 30}:latest")))
+    said = check_document(render(result.draft).encode(), name="x", compatible=False, now=NOON, remarks=True)
+    (pin,) = [finding.message for finding in said if "has no digest" in finding.message]
+    assert pin.endswith("so it may be another one tomorrow: pin it, and measure that one")
+
+
+def test_whatever_has_a_template_of_pods_where_deployments_have_it_starts_pods() -> None:
+    template = {key: value for key, value in pod("shop").items() if key != "kind"}
+    rollout = {"kind": "Rollout", "metadata": {"name": "shop"}, "spec": {"replicas": 2, "template": template}}
+    document = drafted(rollout)
+    assert 2 == document["Marbles"]["shop"]["MaxActivations"]
+    assert not any("has no word for it" in remark for remark in document["remarks"])
+
+
 def test_text_with_braces_means_the_same_text() -> None:
     document = drafted(environment({"name": "T", "value": "{{ .x }}"}))
     assert {"Data": "{{ .x }}", "NoTemplates": True} == parameters(document)["Env"]["T"]
@@ -456,6 +494,14 @@ def test_ports_of_a_service_are_told_apart() -> None:
         document["Marbles"]["db"]["TLS"],
     )
     assert {"Incoming": [{"Port": "9001"}]} == document["TLS"]["db-admin"]
+
+
+@pytest.mark.parametrize(("value", "asked"), [("db", True), ("jdbc:postgresql://db/x", True), ("the database", False)])
+def test_which_of_several_ports_is_asked_where_no_text_says_it(value: str, asked: bool) -> None:
+    ports = [{"name": "sql", "port": 5432}, {"name": "admin", "port": 9000}]
+    document = drafted(environment({"name": "A", "value": value}), pod("db"), service("db", ports=ports))
+    assert asked == ("DECIDE: it calls db, which has the ports 5432, 9000: add a TLS tag" in document["text"])
+    assert "TLS" not in document["Marbles"]["web"]
 
 
 @pytest.mark.parametrize("outside", ["LoadBalancer", "Ingress"])

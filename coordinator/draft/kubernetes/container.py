@@ -36,6 +36,7 @@ class Container:
         self._pod = pod
         self._container = container
         self._values: dict[str, Value] = {}
+        self._of_host: set[str] = set()
         self._given = Given()
 
     def read(self) -> Given:
@@ -82,9 +83,14 @@ class Container:
             self._from_config(variable, name, config)
         elif origin.exists:
             kind = next((key for key, _ in origin.entries()), "valueFrom")
+            self._of_host.add(name)
             self._remark(variable, f"variable {name} ({kind}): only the host knows it, so nobody can rely on it")
         else:
             value = variable.at("value")
+            if asked := self._asks_the_host(value.text):
+                self._set(name, plain(asked))
+                return
+            self._say_unresolved(variable, name, value.text)
             self._set(name, self._open(name, value, self._expanded(value.text)))
 
     def _from_config(self, variable: Field, name: str, reference: Field) -> None:
@@ -136,6 +142,20 @@ class Container:
             end = match.end()
         return value + plain(text[end:])
 
+    def _asks_the_host(self, text: str) -> str:
+        """The question that takes the place of a text with a variable that only the host knows; else empty."""
+        asked = next((name for name in _referred(text) if name in self._of_host), None)
+        if asked is None:
+            return ""
+        shown = "" if password_in_url(text) or looks_secret("", text) else f": {text}"
+        return question(f"only the host knows $({asked}), so write what stands for it{shown}")
+
+    def _say_unresolved(self, place: Field, name: str, text: str) -> None:
+        for missing in _referred(text):
+            if missing not in self._values:
+                words = f"$({missing}) in {name} stays as it stands: no variable before it has this name"
+                self._remark(place, words)
+
     # Arguments
 
     def _arguments(self) -> None:
@@ -145,6 +165,8 @@ class Container:
             self._given.notes.append("The command is the image's own; without Argv it is the host that starts it.")
             return
         head = command or [question("the program that the image starts, since Argv replaces its entrypoint too")]
+        for text in (*command, *arguments):
+            self._say_unresolved(self._container, "an argument", text)
         argv = [*head[: len(command) == 0], *(self._argument(text) for text in (*command, *arguments))]
         for index, text in enumerate(argv[1:], 1):
             if looks_secret(argv[index - 1].lstrip("-"), text) and argv[index - 1].startswith("-"):
@@ -152,6 +174,8 @@ class Container:
         self._given.argv = tuple(argv)
 
     def _argument(self, text: str) -> str:
+        if asked := self._asks_the_host(text):
+            return asked
         value = self._expanded(text)
         option, equals, rest = text.partition("=")
         is_secret = bool(equals) and looks_secret(option.lstrip("-"), rest)
@@ -241,6 +265,11 @@ class Container:
 
     def _remark(self, field: Field, text: str) -> None:
         self._given.remarks.append(Remark(field.where, text))
+
+
+def _referred(text: str) -> tuple[str, ...]:
+    """Names of the variables that a text refers to as `$(NAME)`."""
+    return tuple(dict.fromkeys(match.group("name") for match in _REFERENCE.finditer(text) if match.group("name")))
 
 
 def secret_keys(found: Object) -> tuple[str, ...]:

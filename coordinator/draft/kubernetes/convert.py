@@ -127,7 +127,7 @@ def _connected(service: Service, connections: Network) -> Service:
             replace(content, text=content.text.replace(f"{MARBLE_CERTIFICATE}.", f".Secrets.{shown}."))
             for content in service.files
         )
-    return replace(service, tags=tags, files=files)
+    return replace(service, tags=tags, files=files, notes=(*service.notes, *connections.questions[service.name]))
 
 
 def _question(workload: Workload) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from coordinator.draft.kubernetes.objects import Application, Object
 from coordinator.draft.kubernetes.tree import Field
-from coordinator.draft.model import Certificate, Service, Tag
+from coordinator.draft.model import Certificate, Service, Tag, question
 from coordinator.draft.names import secret_name, unused
 
 
@@ -24,11 +24,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """tags: all.  of: names of tags by marble.  certificates: for those that clients outside reach."""
+    """tags: all.  of: names of tags by marble.  certificates: for those that clients outside reach.
+
+    questions: by marble, which port of a Service it calls, where its texts do not say.
+    """
 
     tags: tuple[Tag, ...]
     of: Mapping[str, tuple[str, ...]]
     certificates: tuple[Certificate, ...]
+    questions: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,17 @@ def network(application: Application, members: Sequence[Member], taken: set[str]
                 tags.setdefault(name, Tag(name, door.port, address=address))
                 of[member.service.name].append(name)
     unique = {marble: tuple(dict.fromkeys(names)) for marble, names in of.items()}
-    return Network(tuple(tags.values()), unique, tuple(certificates.values()))
+    questions = {member.service.name: tuple(_questions(member, doors)) for member in members}
+    return Network(tuple(tags.values()), unique, tuple(certificates.values()), questions)
+
+
+def _questions(member: Member, doors: Sequence[_Door]) -> Iterator[str]:
+    """Services that a marble names without a port, and that have several of which none is the usual one."""
+    for service in dict.fromkeys(door.service for door in doors if door.marble != member.service.name):
+        behind = [door for door in doors if door.service is service]
+        if not any(_address(member, door) for door in behind) and any(_named(member, door) for door in behind):
+            ports = ", ".join(dict.fromkeys(door.port for door in behind))
+            yield question(f"it calls {service.name}, which has the ports {ports}: add a TLS tag for the one it uses")
 
 
 def _doors(service: Object, members: Sequence[Member]) -> Iterator[_Door]:
@@ -143,6 +157,12 @@ def _hosts(application: Application) -> Mapping[tuple[str, str], tuple[str, ...]
 
 def _address(member: Member, door: _Door) -> str:
     """How a marble names the Service at this port in its texts; empty where it does not."""
+    host, has_port = _named(member, door) or ("", False)
+    return host if has_port or _is_only_or_usual(member, door) else ""
+
+
+def _named(member: Member, door: _Door) -> tuple[str, bool] | None:
+    """How a marble names a Service in its texts, and whether with this port; with one, where both occur."""
     namespace = door.service.namespace
     domain = rf"(?:\.{re.escape(namespace)}(?:\.svc(?:\.cluster\.local)?)?)?" if namespace else ""
     needed = namespace != member.namespace
@@ -154,12 +174,15 @@ def _address(member: Member, door: _Door) -> str:
         rf"^(?P<host>{host})$",
         rf"(?:host|addr|address|server|endpoint)[\"']?\s*[=:]\s*[\"']?(?P<host>{host})(?![\w.:-])",
     )
+    found = None
     for word in member.words:
         for number, pattern in enumerate(patterns):
             match = re.search(pattern, word, re.IGNORECASE | re.MULTILINE)
-            if match and (number == 0 or _is_only_or_usual(member, door)):
-                return match.group("host")
-    return ""
+            if match and number == 0:
+                return match.group("host"), True
+            if match and found is None:
+                found = match.group("host"), False
+    return found
 
 
 def _is_only_or_usual(member: Member, door: _Door) -> bool:

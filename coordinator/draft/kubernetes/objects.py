@@ -64,7 +64,10 @@ def read_application(sources: Iterable[Source]) -> Application:
     for source in sources:
         for document in read_stream(source):
             for one in _objects(document):
-                if not one.kind or not one.name:
+                if not one.kind and one.body.at("services").exists:
+                    hint = f"kompose convert --stdout -f {source.name} | enclasp manifest init --from-kubernetes -"
+                    remarks.append(Remark(one.where, f"a compose file, no Kubernetes object; convert it: {hint}"))
+                elif not one.kind or not one.name:
                     remarks.append(Remark(one.where, "no Kubernetes object (it has no kind, or no name)"))
                 elif one.kind in _KUSTOMIZE:
                     hint = "build it first: kubectl kustomize DIR | enclasp manifest init --from-kubernetes -"
@@ -76,8 +79,10 @@ def read_application(sources: Iterable[Source]) -> Application:
 
 def workloads(application: Application) -> Iterator[Workload]:
     """What starts pods; pods and jobs that another object started are left out."""
-    for kind, path in _PODS.items():
+    for kind, path in (*_PODS.items(), *((kind, _TEMPLATE) for kind in application.by_kind if kind not in _PODS)):
         for one in application.of(kind):
+            if kind not in _PODS and not starts_pods(one):
+                continue
             owned = any(owner.at("controller").text == "true" for owner in one.body.at(*_OWNERS).items())
             if not owned and not is_test(one):
                 starts, why = _starts(application, one)
@@ -122,6 +127,11 @@ def _object(body: Field, kind: str) -> Object:
     return Object(kind, metadata.at("name").text, metadata.at("namespace").text, body)
 
 
+def starts_pods(one: Object) -> bool:
+    """Whether it has a template of pods where Deployments have theirs, as Argo's Rollouts and others do."""
+    return bool(one.body.at(*_TEMPLATE, "spec", "containers").items())
+
+
 def is_test(one: Object) -> bool:
     """Whether this is a test of a Helm chart, which runs when somebody asks for it (`helm.sh/hook: test`)."""
     hooks = dict(one.body.at("metadata", "annotations").entries()).get("helm.sh/hook")
@@ -145,13 +155,14 @@ PLATFORM_LABELS: Final = ("enclasp/platform",)
 _PROXIES: Final = frozenset({"istio-proxy", "linkerd-proxy", "envoy-sidecar", "consul-dataplane"})
 _OWNERS: Final = ("metadata", "ownerReferences")
 _KUSTOMIZE: Final = frozenset({"Kustomization", "Component"})
+_TEMPLATE: Final = ("spec", "template")
 _PODS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Deployment": ("spec", "template"),
-    "StatefulSet": ("spec", "template"),
-    "DaemonSet": ("spec", "template"),
-    "ReplicaSet": ("spec", "template"),
-    "ReplicationController": ("spec", "template"),
-    "Job": ("spec", "template"),
+    "Deployment": _TEMPLATE,
+    "StatefulSet": _TEMPLATE,
+    "DaemonSet": _TEMPLATE,
+    "ReplicaSet": _TEMPLATE,
+    "ReplicationController": _TEMPLATE,
+    "Job": _TEMPLATE,
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
     "Pod": (),
 }

@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from coordinator.draft.kubernetes.objects import CONTAINER_LABELS, Application, Remark, is_proxy, is_test, label
+from coordinator.draft.kubernetes.objects import (
+    CONTAINER_LABELS,
+    Application,
+    Remark,
+    is_proxy,
+    is_test,
+    label,
+    starts_pods,
+)
 from coordinator.draft.kubernetes.tree import Field
 
 
@@ -15,7 +23,7 @@ def unused_objects(application: Application) -> Iterator[Remark]:
                 yield Remark(one.where, f"{kind} {one.name}: a test of the chart, no part of the application")
             elif kind == "Secret":
                 yield Remark(one.where, f"Secret {one.name}: its values; marbles get new ones, or what a user sets")
-            elif kind not in _USED:
+            elif kind not in _USED and not starts_pods(one):
                 reason = _KINDS.get(kind, "a manifest has no word for it")
                 yield Remark(one.where, f"{kind} {one.name}: {reason}")
             elif kind == "Ingress" and one.body.at("spec", "tls").exists:
