@@ -48,10 +48,10 @@ def redact(rehearsal: Rehearsal, marble: Marble, given: Given, *, entropy: Calla
 def _other(value: SecretValue, entropy: Callable[[int], bytes]) -> SecretValue:
     """The same definition and certificate with another private part, of which no byte is the same.
 
-    Of a password every other one is a password too, since templates take it as text.
+    Of a text it is a text too, since templates take it as one.
     """
     mask = entropy(len(value.private))
-    if value.type == SecretType.PASSWORD:
+    if value.type in (SecretType.PASSWORD, SecretType.PLAIN):
         private = bytes(0x21 + (byte - 0x20 + more % 93) % 94 for byte, more in zip(value.private, mask, strict=True))
     else:
         private = bytes(byte ^ (different or 1) for byte, different in zip(value.private, mask, strict=True))

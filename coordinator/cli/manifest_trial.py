@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,17 +138,24 @@ def _text(marbles: Mapping[str, Any]) -> str:
         if "error" in marble:
             lines.append(f"  error: {printable(marble['error'])}")
             continue
-        lines += [f"  arguments {printable(' '.join(marble['argv']))}"] if marble["argv"] else []
+        lines += [f"  arguments {printable(shlex.join(marble['argv']))}"] if marble["argv"] else []
         for place, label in (("env", "variable"), ("files", "file")):
             for key, value in marble[place].items():
                 kind, text = next(iter(value.items()))
                 mark = "" if kind == "text" else f"({kind}) "
                 lines.append(f"  {label} {printable(key)}")
                 content = text.splitlines() or [""]
-                lines += [f"    | {mark}{printable(line)}" for line in content[:_SHOWN_LINES]]
+                lines += [f"    | {mark}{_cut(printable(line))}" for line in content[:_SHOWN_LINES]]
                 if len(content) > _SHOWN_LINES:
                     lines.append(f"    | … {len(content) - _SHOWN_LINES} more lines (-o json has all)")
     return "\n".join(lines)
 
 
+def _cut(line: str) -> str:
+    if len(line) <= _SHOWN_COLUMNS:
+        return line
+    return f"{line[:_SHOWN_COLUMNS]}… {len(line) - _SHOWN_COLUMNS} more characters (-o json has all)"
+
+
 _SHOWN_LINES = 6
+_SHOWN_COLUMNS = 400

@@ -1,5 +1,6 @@
 """A manifest in words: which programs get what, how they prove themselves, and what a field means."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -125,7 +126,7 @@ def explain_text(words: Mapping[str, Any]) -> str:
         lines += [f"               {'or ' if number else ''}{proof}" for number, proof in enumerate(marble["proof"])]
         lines += ["  fresh      its evidence has to bind a nonce of the coordinator's"] if marble["fresh"] else []
         lines += [f"  starts     {marble['starts']}"]
-        lines += [f"  arguments  {' '.join(marble['argv'])}"] if marble["argv"] else []
+        lines += [f"  arguments  {shlex.join(marble['argv'])}"] if marble["argv"] else []
         for place in ("env", "files"):
             label = "variable" if place == "env" else "file"
             lines += [f"  {label:<10} {key}: {value}" for key, value in marble[place].items()]
@@ -164,7 +165,8 @@ def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
 
 def _content(template: Template) -> str:
     if template.is_plain:
-        return f"{len(template.source)} bytes, as they stand in the manifest"
+        count = len(template.source)
+        return f"{count} byte{'' if count == 1 else 's'}, as they stand in the manifest"
     names = [name for name in sorted(template.secrets) if name.isprintable()]
     used = [f"secret {name}" for name in names]
     if template.secrets and not names:

@@ -103,7 +103,7 @@ class _Ids:
 def _about(secret: Secret) -> str:
     length = secret.password.length if secret.password else secret.size
     size = f" {length}" if length else ""
-    owner = "one for all" if secret.shared else "one for each"
+    owner = "set by a user" if secret.user_defined else "one for all" if secret.shared else "one for each"
     terms = secret.read_approval
     read = f", users read it if {terms.threshold} approve" if terms is not None else ""
     return f"{secret.type.value}{size}, {owner}{read}"

@@ -133,7 +133,7 @@ class _Marble:
             template = Template.parse(data, place, origin)
         except TemplateError as error:
             place_of_error = _inside(origin, error.position, error.width)
-            self._reading.refuse("E030", place_of_error, f"template: {error.message}", error.hint)
+            self._reading.refuse("E030", place_of_error, f"template: {error.message}", error.hint or _GRAMMAR)
             return Template.plain(data, place, origin)
         for name, position in references(template.nodes):
             if name not in self._secrets and name not in ALL_SECRETS:
@@ -191,6 +191,7 @@ DEFAULT_LIFETIME: Final = timedelta(days=365)
 # Clocks differ by minutes, and a marble needs its certificate from the first second.
 MIN_LIFETIME: Final = timedelta(minutes=10)
 MAX_LIFETIME: Final = timedelta(days=36500)
+_GRAMMAR: Final = "docs/manifest.md, Templates, shows what may stand between {{ and }}"
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _ENCODING_HINTS: Final = {"base64": "standard alphabet, with = padding", "hex": "pairs of hex digits, nothing between"}
 _RESERVED: Final = frozenset(

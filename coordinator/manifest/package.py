@@ -5,6 +5,7 @@ ours, alternatives of each other, and accept only what is named.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Final
@@ -12,13 +13,13 @@ from typing import Final
 from attestation.claims import ReferenceValues, TcbStatus
 from attestation.kinds import Kind
 from attestation.sgx.claims import SgxReferenceValues
-from coordinator.manifest.document import Member
-from coordinator.manifest.errors import ManifestInvalid, Severity
+from coordinator.manifest.document import MapNode, Member
+from coordinator.manifest.errors import Finding, ManifestInvalid, Severity
 from coordinator.manifest.model import Package
 from coordinator.manifest.platforms.fields import MAX_COMBINATIONS, lists_are_filled
 from coordinator.manifest.platforms.intel import tcb_policy
 from coordinator.manifest.platforms.readers import reader_of
-from coordinator.manifest.reader import read
+from coordinator.manifest.reader import START, read
 from coordinator.manifest.reading import Reading
 from coordinator.manifest.schema_packages import PACKAGE, PLATFORMS
 from coordinator.manifest.shape import named, shape
@@ -31,11 +32,25 @@ def parse_reference(raw: bytes, *, name: str) -> tuple[ReferenceValues, ...]:
     Raises ManifestInvalid with every finding.
     """
     reading, root = read(raw, name=name, compatible=False)
-    view = View(shape(reading, root, PACKAGE), root.place)
-    package = read_package(reading, "", view, is_used=True)
-    if package is None or any(finding.severity is Severity.ERROR for finding in reading.findings):
-        raise ManifestInvalid(name, tuple(reading.findings))
-    return package.alternatives
+    if isinstance(root, MapNode) and "Packages" in root.by_key():
+        place, hint = root.by_key()["Packages"].place, "write what stands below one name of its Packages"
+        reading.refuse("E021", place, "a whole manifest, where the reference values of one program belong", hint)
+    if not _has_errors(reading):
+        view = View(shape(reading, root, PACKAGE), root.place)
+        package = read_package(reading, "", view, is_used=True)
+        if package is not None and not _has_errors(reading):
+            return package.alternatives
+    raise ManifestInvalid(name, tuple(map(_of_reference, reading.findings)))
+
+
+def _has_errors(reading: Reading) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in reading.findings)
+
+
+def _of_reference(finding: Finding) -> Finding:
+    """The same in words for a document that is no manifest."""
+    hint = "write one as TDX: {MRTD: ...} or SEVSNP: {Measurement: ...}" if finding.hint == START else finding.hint
+    return replace(finding, message=finding.message.replace("the manifest", "the document"), hint=hint)
 
 
 def read_packages(reading: Reading, members: tuple[Member, ...], used: frozenset[str]) -> Mapping[str, Package]:

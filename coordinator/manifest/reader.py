@@ -23,12 +23,18 @@ def read(raw: bytes, *, name: str, compatible: bool) -> tuple[Reading, Node]:
         is_json = text.lstrip(" \t\r\n").startswith("{")
         document = Document(name, text, JSON_LINE_BREAK if is_json else YAML_LINE_BREAK)
         reading.document = document
+        if text.lstrip(" \t\r\n").startswith(("//", "/*")):
+            message = "a comment as JavaScript has it stands in no manifest"
+            line, column = document.place(len(text) - len(text.lstrip(" \t\r\n")))
+            raise Unreadable(
+                reading.error("E001", Place(line, column, 2, ""), message, "remove it; comments of YAML begin with #")
+            )
         if is_json:
             root = JsonReader(reading).whole()
         else:
             root = CompatibleYamlReader(reading).whole() if compatible else YamlReader(reading).whole()
         if isinstance(root, ScalarNode) and root.value is None:
-            raise Unreadable(reading.error("E001", root.place, "the document is empty", _START))
+            raise Unreadable(reading.error("E001", root.place, "the document is empty", START))
     except Unreadable as stop:
         reading.findings.append(stop.finding)
         root = MapNode((), Place(0, 0, 1, ""))
@@ -60,4 +66,5 @@ def decode(raw: bytes, reading: Reading) -> str:
         raise Unreadable(reading.error("E001", place, "the document is not UTF-8 here", "save it as UTF-8")) from None
 
 
-_START: Final = "start from manifests/minimal.yaml"
+START: Final = "`enclasp manifest init` writes one to start from"
+"""The hint where there is nothing to read."""

@@ -5,6 +5,7 @@ Covers the keywords that schema.py uses.  In compatible mode the tree is first r
 """
 
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
@@ -169,7 +170,7 @@ class _Shaper:
             return "E013", f"{named(node.place.pointer)}: {shown} is not one of {', '.join(allowed)}", hint
         if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
             expected = schema.get("x-expected", "the expected form")
-            got = f'"{short(value)}" ({len(value)} characters)'
+            got = f'"{short(value)}" ({len(value)} characters{_first_odd_digit(value, expected)})'
             hint = "copy the measurement as the tool printed it" if "x-expected" in schema else "correct it"
             return "E012", f"{named(node.place.pointer)}: expected {expected}, got {got}", hint
         if isinstance(value, int) and not isinstance(value, bool):
@@ -182,7 +183,7 @@ class _Shaper:
     def _wrong_type(self, node: Node, kinds: Iterable[str], owner: Place) -> None:
         wanted = " or ".join(dict.fromkeys(_PEOPLE[kind] for kind in kinds if kind != "null"))
         got = _PEOPLE[_kind(node)]
-        hint = "see the manifest reference"
+        hint = "docs/manifest.md shows each field with an example"
         if isinstance(node, ScalarNode):
             if isinstance(node.value, int | float):
                 got = f"{got} {str(node.value).lower()}"
@@ -192,9 +193,23 @@ class _Shaper:
             elif node.value is None:
                 hint = 'remove the key, or write ""' if "string" in kinds else "remove the key"
             elif isinstance(node.value, str) and {"integer", "boolean"} & set(kinds):
-                hint = "write it without quotes"
+                hint = _in_place_of_text(node, kinds)
         place = node.place if isinstance(node, ScalarNode) else owner
         self._reading.refuse("E014", place, f"{named(owner.pointer)}: expected {wanted}, got {got}", hint)
+
+
+def _in_place_of_text(node: ScalarNode, kinds: Iterable[str]) -> str:
+    if node.style and _WITHOUT_QUOTES.fullmatch(str(node.value)):
+        return "write it without quotes"
+    return "write true or false" if "boolean" in kinds else "write a number, as 3"
+
+
+def _first_odd_digit(value: str, expected: str) -> str:
+    """Where a measurement of the right length is wrong: nobody finds one letter among 96."""
+    odd = next((index for index, digit in enumerate(value) if digit not in string.hexdigits), None)
+    if odd is None or not expected.endswith("hex digits"):
+        return ""
+    return f', and character {odd + 1} is "{value[odd]}"'
 
 
 def named(pointer: str) -> str:
@@ -252,3 +267,6 @@ _PEOPLE: Final[Mapping[str, str]] = {
     "null": "nothing",
 }
 _OPTIONAL_IN_GO: Final = frozenset({"Package"})
+
+
+_WITHOUT_QUOTES: Final = re.compile(r"-?[0-9]+|true|false")

@@ -86,7 +86,8 @@ class YamlReader:
         elif is_plain(event) and event.tag is None:
             value, problem = resolve_plain(event.value)
             if problem:
-                self._reading.refuse(problem[0], place, problem[1], f'quote it: "{event.value}"')
+                meant = ", or write true or false" if problem[0] == "E004" else ""
+                self._reading.refuse(problem[0], place, problem[1], f'quote it: "{event.value}"{meant}')
             return ScalarNode(value, place, "")
         return ScalarNode(event.value, place, "" if style == "" else style)
 

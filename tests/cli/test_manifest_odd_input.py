@@ -80,6 +80,75 @@ def test_a_document_that_is_none_is_refused_by_every_verb_with_the_same_sentence
             assert "bad.yaml:" in said
 
 
+MISTAKES = {
+    "no blank after a colon": (": tdx", ":tdx", "has no key: write a colon and a blank"),
+    "no colon": ("Package: ", "Package ", "has no key: write a colon and a blank"),
+    "another column": ("    Package:", "   Package:", "does this line begin in the same column as its neighbours"),
+    "a quote that ends too late": ("Package: ", 'Package: "', "a quote opens in line "),
+    "a quote that never ends": ("Packages:", "Packages: '", "close the quote"),
+    "a comment of JavaScript": ("# ", "// ", "remove it; comments of YAML begin with #"),
+    "a word in place of a number": ("Size: 256", "Size: big", "write a number, as 3"),
+    "a number in quotes": ("Size: 256", 'Size: "256"', "write it without quotes"),
+    "yes": ("Shared: true", "Shared: yes", "write true or false"),
+    "true in quotes": ("Shared: true", 'Shared: "true"', "write it without quotes"),
+    "a letter among digits": ("11111111", "1111O111", 'and character 5 is "O"'),
+    "a brace too few": ("{{ hex .Secrets.key }}", "{{ hex .Secrets.key }", "shows what may stand between {{ and }}"),
+}
+PLAIN = f"""# A manifest
+Packages:
+  tdx: {{TDX: {{MRTD: "{"1" * 96}", RTMR1: "{"2" * 96}", RTMR2: "{"3" * 96}"}}}}
+Marbles:
+  web:
+    Package: tdx
+    MaxActivations: 2
+    Parameters:
+      Env:
+        KEY: "{{{{ hex .Secrets.key }}}}"
+  api:
+    Package: tdx
+    MaxActivations: 2
+    Parameters:
+      Env:
+        KEY: "{{{{ hex .Secrets.key }}}}"
+Secrets:
+  key:
+    Type: symmetric-key
+    Size: 256
+    Shared: true
+"""
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_hint_says_what_to_write(enclasp: Enclasp, tmp_path: Path, mistake: str) -> None:
+    right, wrong, hint = MISTAKES[mistake]
+    file = tmp_path / "m.yaml"
+    file.write_text(PLAIN)
+    assert 0 == enclasp("manifest", "check", file).code
+    assert right in PLAIN
+    file.write_text(PLAIN.replace(right, wrong, 1))
+    ended = enclasp("manifest", "check", file)
+    assert (3, True) == (ended.code, hint in ended.text), ended.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (PLAIN, "write what stands below one name of its Packages"),
+        ("", "write one as TDX: {MRTD: ...}"),
+        ("hello\n", "the document: expected a map of fields, got text"),
+        ("{}", "the document has no UniqueID"),
+    ],
+    ids=["a manifest", "empty", "a word", "nothing named"],
+)
+def test_a_file_of_reference_values_is_not_called_a_manifest(
+    enclasp: Enclasp, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "reference.yaml").write_text(text)
+    ended = enclasp("status", "localhost:1", "--reference", tmp_path / "reference.yaml")
+    assert (3, True) == (ended.code, said in ended.err), ended.err
+    assert "the manifest" not in ended.err
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_cannot_be_opened_is_input_and_no_usage(enclasp: Enclasp, tmp_path: Path, good: Path, verb: str) -> None:
     (tmp_path / "folder").mkdir()

@@ -215,3 +215,26 @@ def test_a_marble_of_every_platform_is_tried_on_hardware_of_its_own(
     file.write_text(json.dumps(document))
     ended = enclasp("manifest", "test", file, "--marble", "db", "-o", "json")
     assert (0, "") == (ended.code, ended.document["marbles"]["db"].get("refused", ""))
+
+
+def test_people_see_arguments_as_a_shell_takes_them_and_no_endless_line(enclasp: Enclasp, tmp_path: Path) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    document["Marbles"]["web"]["Parameters"]["Argv"] = ["web", "--save", "", "two words"]
+    document["Marbles"]["web"]["Parameters"]["Env"]["LONG"] = "x" * 1000
+    file = tmp_path / "m.json"
+    file.write_text(json.dumps(document))
+    for command in ("test", "explain"):
+        assert "web --save '' 'two words'" in enclasp("manifest", command, file).text
+    assert f"| {'x' * 400}… 600 more characters (-o json has all)" in enclasp("manifest", "test", file).text
+
+
+def test_a_text_that_a_user_sets_is_shown_by_its_name(enclasp: Enclasp, tmp_path: Path) -> None:
+    document = json.loads(json.dumps(DOCUMENT))
+    document["Secrets"] |= {f"word{number}": {"Type": "plain", "UserDefined": True} for number in range(20)}
+    document["Marbles"]["web"]["Parameters"]["Env"] = {
+        f"W{number}": f"<{{{{ string .Secrets.word{number} }}}}>" for number in range(20)
+    }
+    file = tmp_path / "m.json"
+    file.write_text(json.dumps(document))
+    env = enclasp("manifest", "test", file, "-o", "json").document["marbles"]["web"]["env"]
+    assert {f"<<secret word{number}>>" for number in range(20)} <= {value.get("text") for value in env.values()}

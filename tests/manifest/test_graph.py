@@ -154,3 +154,11 @@ def test_no_name_can_break_out_of_the_picture(name: str, label: str) -> None:
 def test_an_empty_manifest_is_an_empty_picture() -> None:
     assert ElementTree.fromstring(svg(Graph((), ()))).tag.endswith("svg")
     assert json.dumps(mermaid(Graph((), ()))) == '"flowchart LR\\n"'
+
+
+def test_a_secret_that_a_user_sets_says_so(document: dict[str, Any], parsed: Parse) -> None:
+    document["Secrets"]["word"] = {"Type": "plain", "UserDefined": True}
+    labels = {
+        node.lines[0]: node.lines[1] for node in graph(parsed(document).manifest).nodes if node.kind is Kind.SECRET
+    }
+    assert "plain, set by a user" == labels["word"]
