@@ -198,7 +198,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., CoordinatorProcess]]:
     """The coordinator of this test; what ran before is killed."""
     started: list[CoordinatorProcess] = []
 
-    def begin(**environ: str) -> CoordinatorProcess:
+    def begin(**environ: Any) -> CoordinatorProcess:
         if started:
             started[-1].kill()
         started.append(start(tmp_path / "dev", wait=True, **environ))

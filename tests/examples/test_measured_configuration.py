@@ -63,11 +63,12 @@ class House:
         digest = hashlib.sha256(TOKEN.encode()).hexdigest()
         return self.told(name, f"setters = '{self.deployer.certificate}'", f"claim_token_sha256 = '{digest}'")
 
-    def start(self, measured: Told, given: Told | None, platform: str = "tdx", **environ: str) -> CoordinatorProcess:
+    def start(self, measured: Told, given: Told | None, platform: str = "tdx", **environ: Any) -> CoordinatorProcess:
         """A machine that was told `measured`, with the file of `given` in it."""
         told = {"ENCLASP_SIMULATION_HOST_DATA": measured.host_data, "ENCLASP_SIMULATION_KIND": platform}
         file = {} if given is None else {"ENCLASP_INIT_DATA": str(given.file)}
-        return start(self.folder, **told, **file, **environ)
+        machine: dict[str, Any] = {**told, **file, **environ}
+        return start(self.folder, **machine)
 
     def reference(self, told: Told, platform: str = "tdx") -> Path:
         """What `kubernetes reference` writes for a verifier."""
@@ -206,8 +207,8 @@ def test_a_state_is_served_under_the_configuration_that_it_was_served_under(hous
     set_it = ("manifest", "set", manifest, running.client_address, *flags, "--claim-token-file", token)
     assert 0 == enclasp(*set_it).returncode
     running.stop()
-    for environ in ({"ENCLASP_SIMULATION_HOST_DATA": ""}, {}):
-        ended = start(house.folder, **environ) if environ else house.start(laxer, laxer)
+    for told_nothing in (True, False):
+        ended = start(house.folder, ENCLASP_SIMULATION_HOST_DATA="") if told_nothing else house.start(laxer, laxer)
         assert 3 == ended.process.wait(20)
         assert f"was told {told.digest}" in ended.log
     again = house.start(told, told)

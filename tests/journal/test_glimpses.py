@@ -13,6 +13,7 @@ from coordinator.journal.journal import Journal
 from coordinator.journal.key import JournalId
 from coordinator.journal.keyring import NoJournal, read_keyring
 from coordinator.journal.memory import MemoryStorage
+from coordinator.journal.storage import Storage
 from coordinator.journal.witness import Head
 from tests.support.journal_life import ID, KEY, NEW_KEY, ON, Disk, Power, PowerCut, life
 
@@ -23,7 +24,7 @@ MOST = 8
 SEEN = Head(7, b"l" * 32)
 
 
-def opened(disk: MemoryStorage) -> Journal:
+def opened(disk: Storage) -> Journal:
     """As a replica opens it that leads from now on."""
     disk = copy.deepcopy(disk)
     if isinstance(disk, Disk):
