@@ -21,9 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from attestation.anchors import MALFORMED
 from attestation.binding import whole_report_data
-from attestation.errors import EndorsementFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.sev_snp.certificate import CSP_ID, HWID, HWID_BYTES, LEAF_NAMES, PRODUCT_NAME, SVNS
@@ -41,7 +39,7 @@ from attestation.sev_snp.format import (
 from attestation.sev_snp.tcb import LAYOUTS, Product, encode
 from attestation.simulation.der import integer
 from attestation.simulation.intel_pki import MARKER, random_bytes
-from attestation.simulation.private_file import read_private, write_private
+from attestation.simulation.private_file import opened_private, write_private
 
 PRIVATE_FILE: Final = "amd.private.json"
 KEY_BITS: Final = 2048
@@ -220,12 +218,8 @@ def save(folder: Path, vendor: SimulatedAmd) -> None:
 
 def load(folder: Path) -> SimulatedAmd:
     """The vendor that `save` wrote.  Raises EndorsementFormatError if there is none, or it cannot be read."""
-    place = folder / PRIVATE_FILE
-    stored = read_private(place, _PRIVATE_FORMAT)
-    try:
+    with opened_private(folder / PRIVATE_FILE, _PRIVATE_FORMAT) as stored:
         return _decode(stored)
-    except (KeyError, *MALFORMED) as error:
-        raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
 def _new_chip(

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from attestation.anchors import MALFORMED
 from attestation.cbor import encode
 from attestation.cca.endorsements import CcaEndorsements, Cpak
 from attestation.cca.format import (
@@ -33,11 +32,10 @@ from attestation.cca.format import (
     SoftwareComponent,
 )
 from attestation.cose import sign
-from attestation.errors import EndorsementFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.simulation.intel_pki import MARKER, pem
-from attestation.simulation.private_file import key_pem, read_key, read_private, write_private
+from attestation.simulation.private_file import key_pem, opened_private, read_key, write_private
 
 PRIVATE_FILE: Final = "arm.private.json"
 VALIDITY: Final = timedelta(days=3650)
@@ -156,9 +154,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 def load(folder: Path) -> SimulatedArm:
     """The maker that `save` wrote.  Raises EndorsementFormatError if there is none, or it cannot be read."""
-    place = folder / PRIVATE_FILE
-    stored = read_private(place, _FORMAT)
-    try:
+    with opened_private(folder / PRIVATE_FILE, _FORMAT) as stored:
         return SimulatedArm(
             root_key=read_key(stored["root_key"]),
             root=x509.load_pem_x509_certificate(stored["root"].encode()),
@@ -167,8 +163,6 @@ def load(folder: Path) -> SimulatedArm:
             rak=read_key(stored["rak"]),
             made_at=datetime.fromisoformat(stored["made_at"]),
         )
-    except (KeyError, AttributeError, *MALFORMED) as error:
-        raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
 def _component_claims(component: SoftwareComponent) -> dict[int, object]:

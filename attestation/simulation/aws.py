@@ -16,15 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from attestation.anchors import MALFORMED
 from attestation.cbor import encode
 from attestation.cose import sign
-from attestation.errors import EndorsementFormatError
 from attestation.evidence import Evidence
 from attestation.kinds import Kind
 from attestation.nitro.format import MEASURED_AT_START, PCR_BYTES
 from attestation.simulation.intel_pki import MARKER, pem
-from attestation.simulation.private_file import key_pem, read_key, read_private, write_private
+from attestation.simulation.private_file import key_pem, opened_private, read_key, write_private
 
 PRIVATE_FILE: Final = "aws.private.json"
 AUTHORITY_VALIDITY: Final = timedelta(days=3650)
@@ -134,16 +132,12 @@ def save(folder: Path, vendor: SimulatedAws) -> None:
 
 def load(folder: Path) -> SimulatedAws:
     """The vendor that `save` wrote.  Raises EndorsementFormatError if there is none, or it cannot be read."""
-    place = folder / PRIVATE_FILE
-    stored = read_private(place, _FORMAT)
-    try:
+    with opened_private(folder / PRIVATE_FILE, _FORMAT) as stored:
         authorities = tuple(
             Authority(read_key(item["key"]), x509.load_pem_x509_certificate(item["certificate"].encode()))
             for item in stored["authorities"]
         )
         return SimulatedAws(authorities, datetime.fromisoformat(stored["made_at"]))
-    except (KeyError, AttributeError, *MALFORMED) as error:
-        raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
 def issue_certificate(

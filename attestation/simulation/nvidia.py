@@ -19,12 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from attestation.anchors import MALFORMED, common_name
-from attestation.errors import EndorsementFormatError
+from attestation.anchors import common_name
 from attestation.nvidia_gpu.roots import DEVICE_ROOT, GENUINE_ROOTS, RIM_ROOT
 from attestation.simulation.der import integer, object_identifier, octets, sequence
 from attestation.simulation.intel_pki import MARKER, pem
-from attestation.simulation.private_file import key_pem, read_key, read_private, write_private
+from attestation.simulation.private_file import key_pem, opened_private, read_key, write_private
 
 PRIVATE_FILE: Final = "nvidia.private.json"
 VALIDITY: Final = timedelta(days=3650)
@@ -122,14 +121,10 @@ def save(folder: Path, vendor: SimulatedNvidia) -> None:
 
 def load(folder: Path) -> SimulatedNvidia:
     """The vendor that `save` wrote.  Raises EndorsementFormatError if there is none, or it cannot be read."""
-    place = folder / PRIVATE_FILE
-    stored = read_private(place, _PRIVATE_FORMAT)
-    try:
+    with opened_private(folder / PRIVATE_FILE, _PRIVATE_FORMAT) as stored:
         gpu, rim = (tuple(_decode(item) for item in stored[name]) for name in ("gpu", "rim"))
         made_at = datetime.fromisoformat(stored["made_at"])
         return SimulatedNvidia(SimulatedGpu(stored["model"], gpu, bytes.fromhex(stored["fwid"])), rim, made_at)
-    except (KeyError, *MALFORMED) as error:
-        raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
 def _new_gpu(

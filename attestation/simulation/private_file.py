@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from attestation.anchors import MALFORMED
 from attestation.errors import EndorsementFormatError
 
 _OWNER_ONLY: Final = 0o600
@@ -26,6 +28,19 @@ def write_private(place: Path, document: Mapping[str, object]) -> None:
         json.dump(document, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextmanager
+def opened_private(place: Path, expected_format: str) -> Iterator[dict[str, Any]]:
+    """What `write_private` wrote, for a block that makes a vendor of it.
+
+    Raises EndorsementFormatError as `read_private` does, and if a part is missing or cannot be read.
+    """
+    stored = read_private(place, expected_format)
+    try:
+        yield stored
+    except (KeyError, AttributeError, *MALFORMED) as error:
+        raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
 def read_private(place: Path, expected_format: str) -> dict[str, Any]:

@@ -16,11 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attestation.anchors import MALFORMED
 from attestation.claims import TcbStatus
 from attestation.dcap.signature import sign
 from attestation.endorsements import Endorsements, encode_bundle, parse_bundle
-from attestation.errors import EndorsementFormatError
 from attestation.kinds import Kind
 from attestation.simulation.collateral import qe_identity, tcb_info
 from attestation.simulation.intel_pki import (
@@ -36,7 +34,7 @@ from attestation.simulation.intel_pki import (
     pem,
     revocation_list,
 )
-from attestation.simulation.private_file import key_pem, read_key, read_private, write_private
+from attestation.simulation.private_file import key_pem, opened_private, read_key, write_private
 
 PRIVATE_FILE: Final = "intel.private.json"
 VALIDITY: Final = timedelta(days=3650)
@@ -130,12 +128,8 @@ def save(folder: Path, vendor: SimulatedVendor) -> None:
 
 def load(folder: Path) -> SimulatedVendor:
     """The vendor that `save` wrote.  Raises EndorsementFormatError if there is none, or it cannot be read."""
-    place = folder / PRIVATE_FILE
-    stored = read_private(place, _PRIVATE_FORMAT)
-    try:
+    with opened_private(folder / PRIVATE_FILE, _PRIVATE_FORMAT) as stored:
         return _decode(stored)
-    except (KeyError, *MALFORMED) as error:
-        raise EndorsementFormatError(f"simulated vendor: expected '{place}' to be whole, got {error!r:.80}") from error
 
 
 def _encode(vendor: SimulatedVendor) -> dict[str, Any]:

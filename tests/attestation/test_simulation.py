@@ -1,5 +1,6 @@
 """The simulated environment: one vendor for a folder, the same measurement everywhere, keys that stay in it."""
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from attestation.endorsements import parse_bundle
 from attestation.errors import EndorsementFormatError, NoDevice
 from attestation.issue import SIMULATED_KINDS, Issuer, find_issuer
 from attestation.kinds import Kind
+from attestation.simulation import amd, arm, aws, nvidia
+from attestation.simulation import vendor as vendor_of_intel
 from attestation.simulation.folder import SEALING_FILE, create
 from attestation.simulation.issue import QuotingEnclave, TrustDomain
 from attestation.simulation.measure import measure_program
@@ -59,6 +62,22 @@ def test_many_that_create_one_vendor_at_once_get_the_same(tmp_path: Path) -> Non
     trust = TrustAnchors(()).with_simulated((folder / "trust.pem").read_bytes())
     assert load(folder).root in [anchor.certificate for anchor in trust.anchors]
     assert [folder] == list(tmp_path.iterdir())
+
+
+def test_a_vendors_file_with_a_part_of_another_kind_is_refused_in_words_whoevers_it_is(tmp_path: Path) -> None:
+    create(tmp_path / "vendor")
+    for maker in (amd, arm, aws, nvidia, vendor_of_intel):
+        place = tmp_path / "vendor" / maker.PRIVATE_FILE
+        whole = json.loads(place.read_text())
+        assert maker.load(place.parent), "its twin, as it was made"
+        for name in whole.keys() - {"format"}:
+            for other in (None, 7, [7], {"a": 7}):
+                place.write_text(json.dumps(whole | {name: other}))
+                with contextlib.suppress(EndorsementFormatError):
+                    maker.load(place.parent)
+        place.write_text(json.dumps({"format": whole["format"]}))
+        with pytest.raises(EndorsementFormatError, match="to be whole"):
+            maker.load(place.parent)
 
 
 def test_a_folder_without_a_vendor_is_refused_with_the_next_step(tmp_path: Path, program: list[str]) -> None:
