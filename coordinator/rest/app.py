@@ -1,10 +1,12 @@
 """The front door: an aiohttp application over the route table, with limits on headers, bodies and time."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -16,13 +18,15 @@ from coordinator.limits import RestLimits
 from coordinator.observe import Observer
 from coordinator.rest import errors
 from coordinator.rest.call import Call, Caller, Route
-from coordinator.rest.gatekeeper import BodyMemory, BodyTooLong, HeaderGuard, NoRoom
+from coordinator.rest.gatekeeper import BodyMemory, BodyShare, BodyTooLong, HeaderGuard, NoRoom
 from coordinator.rest.logger import server_logger
 from coordinator.rest.routes import ROUTES
 from coordinator.service import Coordinator
 from coordinator.wire.v2 import BodyInvalid
 
 _TABLE = {(route.method, route.path): route for route in ROUTES}
+_SMALL: Final = 64 * 1024
+"""Bytes of an answer that every connection may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +69,27 @@ class _Answers:
 
     def __init__(self, coordinator: Coordinator, observer: Observer, limits: RestLimits) -> None:
         self._coordinator, self._observer, self._limits = coordinator, observer, limits
-        self._memory = BodyMemory(limits.bodies)
+        self._memory, self._answers = BodyMemory(limits.bodies), BodyMemory(limits.answers)
 
     @web.middleware
     async def observed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer and count; then watch for the next request."""
+        """Answer and count; then watch for the next request, and hold the memory of a large answer while it leaves."""
         begin = monotonic()
         route = request.path if (request.method, request.path) in _TABLE else "other"
         meters = self._observer.meters
         with meters.in_flight(route):
             response = await handler(request)
         method = request.method.lower() if route != "other" else "other"
-        sent = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
-        received = request.content.total_bytes
-        meters.request(method, route, response.status, monotonic() - begin, received=received, sent=sent)
-        _expect_next(request, response)
-        return response
+        with self._answers.share() as share:
+            response = _within(share, response)
+            received, sent = request.content.total_bytes, _size(response)
+            meters.request(method, route, response.status, monotonic() - begin, received=received, sent=sent)
+            _expect_next(request, response)
+            if share.held:
+                with contextlib.suppress(ConnectionError):  # who asked is gone
+                    await response.prepare(request)
+                    await response.write_eof()
+            return response
 
     async def answer(self, request: web.Request) -> web.Response:
         """By the route table, within the time that a request has."""
@@ -126,6 +135,21 @@ class _Answers:
         with self._memory.share() as share:
             body = await share.read(aiter(request.content.iter_any()), route.body_limit)
             return await route.handler(coordinator, Call(request.query, body, user, marble))
+
+
+def _within(share: BodyShare, response: web.StreamResponse) -> web.StreamResponse:
+    """The answer, if there is room for it until it is taken; else the one that says so."""
+    if (size := _size(response)) <= _SMALL:
+        return response
+    try:
+        share.take(size)
+    except NoRoom:
+        return errors.error(503, "too many large answers wait to be taken; try again")
+    return response
+
+
+def _size(response: web.StreamResponse) -> int:
+    return len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
 
 
 def _expect_next(request: web.Request, response: web.StreamResponse) -> None:

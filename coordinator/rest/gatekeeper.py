@@ -1,4 +1,5 @@
-"""What aiohttp does not bound: the time and the length of a request's header, and the memory of all bodies together."""
+"""What aiohttp does not bound: the time and the length of a request's header, and the memory of all bodies together, of
+requests and of answers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -94,11 +95,11 @@ class BodyTooLong(Exception):
 
 
 class NoRoom(Exception):
-    """Other requests' bodies fill the memory that there is for them."""
+    """Others' bodies fill the memory that there is for them."""
 
 
 class BodyMemory:
-    """Memory for the bodies of all requests that are not answered yet."""
+    """Memory for the bodies of all requests that are not answered yet, or of all answers that are not taken yet."""
 
     def __init__(self, size: int) -> None:
         self._left = size
@@ -132,10 +133,14 @@ class BodyShare:
         async for piece in pieces:
             if self.held + len(piece) > limit:
                 raise BodyTooLong(self.held + len(piece))
-            self._memory.take(len(piece))
-            self.held += len(piece)
+            self.take(len(piece))
             body.append(piece)
         return b"".join(body)
+
+    def take(self, size: int) -> None:
+        """So much more.  Raises NoRoom."""
+        self._memory.take(size)
+        self.held += size
 
 
 _END: Final = b"\r\n\r\n"

@@ -50,7 +50,7 @@ def test_the_state_may_live_in_the_cluster_by_our_word_or_marbleruns(word: str) 
         (None, {"EDG_DISTRIBUTED_COORDINATOR": "1"}, "got a state in one directory"),
         (None, {"OE_SIMULATION": "1"}, "has simulated hardware that is verified"),
         (b"evidence_days = -1", {}, "expected a whole number from 0, got -1"),
-        (b"[limits]\nheaders = 1", {}, "unknown setting 'limits.headers'; known: answer_seconds, bodies, header"),
+        (b"[limits]\nheaders = 1", {}, "unknown setting 'limits.headers'; known: answer_seconds, answers, bodies"),
         (b"[limits]\nheader = 1.5", {}, "setting 'limits.header': expected int, got float"),
         (b"[limits]\nheader = 0", {}, "setting 'limits.header': expected a number above 0, got 0"),
         (b"[limits]\nidle_seconds = inf", {}, "setting 'limits.idle_seconds': expected a number above 0"),
