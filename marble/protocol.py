@@ -77,11 +77,18 @@ def decode_request(raw: bytes) -> ActivationRequest:
 
 def encode_response(parameters: Parameters) -> bytes:
     """The answer as a protobuf message.  Raises ProtocolFormatError over 4 MiB or for text that is not Unicode."""
+    message = wire.ActivationResp()
+    body = message.Parameters
+    body.SetInParent()
     try:
-        body = wire.Parameters(Files=parameters.files, Env=parameters.env, Argv=parameters.argv)
+        for path, content in parameters.files.items():
+            body.Files[path] = content
+        for name, value in parameters.env.items():
+            body.Env[name] = value
+        body.Argv.extend(parameters.argv)
     except UnicodeEncodeError as cause:
         raise ProtocolFormatError("activation response: expected Unicode text as paths, names and arguments") from cause
-    return _sized(wire.ActivationResp(Parameters=body).SerializeToString(deterministic=True), "response")
+    return _sized(message.SerializeToString(deterministic=True), "response")
 
 
 def decode_response(raw: bytes) -> Parameters:

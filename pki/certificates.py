@@ -5,7 +5,6 @@ Form and order of extensions are those of Go's x509.CreateCertificate, so that c
 """
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntFlag
@@ -206,8 +205,9 @@ def _extensions(
         found.append(_extension(x509.SubjectKeyIdentifier.from_public_key(public_key)))
     if not self_signed:
         found.append(_authority_key_identifier(issuer_key))
-    if names := _names(template):
-        found.append(_extension(x509.SubjectAlternativeName(names), critical=not list(template.subject)))
+    names = (template.dns_names, template.email_addresses, template.ip_addresses, template.uris)
+    if any(names):
+        found.append(_subject_alternative_name(*names, critical=not list(template.subject)))
     found += [_extension(extra.value, critical=extra.critical) for extra in template.extra]
     if len({extension.oid for extension in found}) < len(found):
         raise ValueError("an extension is given twice")
@@ -218,7 +218,12 @@ def _extension(value: x509.ExtensionType, *, critical: bool = False) -> x509.Ext
     return x509.Extension(value.oid, critical, value)
 
 
-# Certificates of one kind have these in common, so each is made once; the caches are small.
+def _encoded(value: x509.ExtensionType, *, critical: bool = False) -> x509.Extension[x509.ExtensionType]:
+    """The same as bytes, which is how the next certificate needs it."""
+    return x509.Extension(value.oid, critical, x509.UnrecognizedExtension(value.oid, value.public_bytes()))
+
+
+# Certificates of one kind have these in common, so each is encoded once; the caches are small.
 
 
 @lru_cache(maxsize=64)
@@ -234,31 +239,40 @@ def _key_usage(usage: KeyUsage) -> x509.Extension[x509.ExtensionType]:
         encipher_only=KeyUsage.ENCIPHER_ONLY in usage,
         decipher_only=KeyUsage.DECIPHER_ONLY in usage,
     )
-    return _extension(value, critical=True)
+    return _encoded(value, critical=True)
 
 
 @lru_cache(maxsize=64)
 def _extended_key_usage(usages: tuple[x509.ObjectIdentifier, ...]) -> x509.Extension[x509.ExtensionType]:
-    return _extension(x509.ExtendedKeyUsage(usages))
+    return _encoded(x509.ExtendedKeyUsage(usages))
 
 
 @lru_cache(maxsize=64)
 def _basic_constraints(is_ca: bool, path_length: int | None) -> x509.Extension[x509.ExtensionType]:
-    return _extension(x509.BasicConstraints(is_ca, path_length), critical=True)
+    return _encoded(x509.BasicConstraints(is_ca, path_length), critical=True)
 
 
 @lru_cache(maxsize=8)
 def _authority_key_identifier(issuer_key: PrivateKey) -> x509.Extension[x509.ExtensionType]:
-    return _extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()))
+    return _encoded(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()))
 
 
-def _names(template: CertificateTemplate) -> Sequence[x509.GeneralName]:
-    return (
-        *(x509.DNSName(name) for name in template.dns_names),
-        *(x509.RFC822Name(address) for address in template.email_addresses),
-        *(x509.IPAddress(address) for address in template.ip_addresses),
-        *(x509.UniformResourceIdentifier(uri) for uri in template.uris),
+@lru_cache(maxsize=64)
+def _subject_alternative_name(
+    dns_names: tuple[str, ...],
+    email_addresses: tuple[str, ...],
+    ip_addresses: tuple[IpAddress, ...],
+    uris: tuple[str, ...],
+    *,
+    critical: bool,
+) -> x509.Extension[x509.ExtensionType]:
+    names = (
+        *(x509.DNSName(name) for name in dns_names),
+        *(x509.RFC822Name(address) for address in email_addresses),
+        *(x509.IPAddress(address) for address in ip_addresses),
+        *(x509.UniformResourceIdentifier(uri) for uri in uris),
     )
+    return _encoded(x509.SubjectAlternativeName(names), critical=critical)
 
 
 def _signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
