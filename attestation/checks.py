@@ -33,6 +33,11 @@ class Check:
     hint: str = ""
     code: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """What was expected and what was found, for people."""
+        return f"{self.name}: expected {self.expected}, found {self.found}"
+
 
 def passed(name: str, expected: str, found: str, source: str) -> Check:
     """A check that holds."""

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from attestation.errors import EndorsementFormatError, EvidenceFormatError
+from attestation.strict_json import parse_json
 
 MAX_TOKEN_BYTES: Final = 256 * 1024
 _MAX_KEYS: Final = 64
@@ -156,19 +157,12 @@ def _key(item: dict[str, Any]) -> Key:
 
 def _object(raw: bytes, what: str) -> dict[str, Any]:
     try:
-        document = json.loads(raw, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(raw)
+    except ValueError as error:
         raise EvidenceFormatError(f"{what}: expected JSON, got {error}") from error
     if not isinstance(document, dict):
         raise EvidenceFormatError(f"{what}: expected an object, got {type(document).__name__}")
     return document
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member that stands twice")
-    return members
 
 
 def _from_base64url(text: str, what: str) -> bytes:

@@ -48,4 +48,4 @@ class NotGenuine(AttestationError):
 
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self.checks = checks
-        super().__init__("; ".join(f"{c.name}: expected {c.expected}, found {c.found}" for c in checks))
+        super().__init__("; ".join(check.sentence for check in checks))

@@ -23,6 +23,6 @@ def own_claims(issuer: Issuer, verifier: Verifier, *, now: datetime) -> Claims:
     verdict = judge(verification, (Alike(verification.claims),))
     if verdict.outcome is not Outcome.AFFIRMING:
         wrong = [check for check in verdict.checks if check.status is not Status.PASSED]
-        text = "; ".join(f"{check.name}: expected {check.expected}, found {check.found}" for check in wrong)
+        text = "; ".join(check.sentence for check in wrong)
         raise OwnEvidenceRefused(f"this coordinator's own evidence cannot be verified here: {text}")
     return verification.claims

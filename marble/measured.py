@@ -91,7 +91,7 @@ def _held_by(issuer: Issuer, environ: Mapping[str, str], now: datetime, challeng
     verification = Verifier(anchors, Endorsements.none()).verify(evidence, bound, now=now)
     claim, may_be_unchecked = _CLAIMS[issuer.kind]
     wrong = [
-        f"{check.name}: expected {check.expected}, found {check.found}"
+        check.sentence
         for check in verification.checks
         if check.status is Status.FAILED or (check.status is Status.NOT_CHECKED and check.name not in may_be_unchecked)
     ]

@@ -7,11 +7,11 @@ JSON is read whole.  Of YAML only `plain_lines.py` is read, which is what a coor
 a YAML reader would be a fourth dependency inside every workload.
 """
 
-import json
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from attestation.claims import ReferenceValues, TcbStatus
 from attestation.sgx.claims import SgxReferenceValues
+from attestation.strict_json import parse_json
 from marble.plain_lines import parse_plain_lines
 from marble.platforms import PLATFORMS, TOGETHER, read_platform, read_together
 from marble.section import ReferenceFormatError, Section
@@ -32,7 +32,7 @@ def parse_reference(raw: bytes, *, name: str) -> tuple[ReferenceValues, ...]:
         raise ReferenceFormatError(f"{name}: expected at most {MAX_DOCUMENT_BYTES} bytes, got {len(raw)}")
     try:
         text = raw.decode("utf-8")
-        document = _json(text) if text.lstrip()[:1] in ("{", "[") else parse_plain_lines(text)
+        document = parse_json(text) if text.lstrip()[:1] in ("{", "[") else parse_plain_lines(text)
     except (ValueError, RecursionError) as cause:
         raise ReferenceFormatError(f"{name}: expected reference values in JSON or plain YAML: {cause}") from cause
     if isinstance(document, dict) and document.keys() & {*PLATFORMS, TOGETHER}:
@@ -63,18 +63,3 @@ def _flat(section: Section) -> SgxReferenceValues:
         tcb=section.tcb_policy(frozenset({TcbStatus.SW_HARDENING_NEEDED})),
         sources=section.sources(fields),
     )
-
-
-def _json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")

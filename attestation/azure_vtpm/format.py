@@ -21,6 +21,7 @@ from attestation.azure_vtpm.tpm import MAX_PCRS, PCR_BYTES, TpmQuote, parse_quot
 from attestation.errors import EvidenceFormatError
 from attestation.kinds import Kind
 from attestation.starts import AZURE_FORMAT, SNP_REPORT_BYTES
+from attestation.strict_json import parse_json
 
 SPECIFICATION: Final = "OpenHCL igvm_attest, attestation report"
 HCL_FILE: Final = "hcl_report.bin"
@@ -192,16 +193,10 @@ def parse_runtime_data(raw: bytes) -> RuntimeClaims:
 
 
 def _json(raw: bytes, place: str) -> object:
-    """JSON without a key twice: two readers must not see two documents."""
-
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len({key for key, _ in pairs}) != len(pairs):
-            raise ValueError("an object has a key twice")
-        return dict(pairs)
-
+    """Two readers must not see two documents."""
     try:
-        document: object = json.loads(raw, object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
+        document: object = parse_json(raw)
+    except ValueError as error:
         raise EvidenceFormatError(f"{place}: expected JSON, got {error}") from error
     return document
 

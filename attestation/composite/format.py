@@ -7,15 +7,15 @@ The names are for people; what a part is, its media type and its bytes say.  Sou
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from attestation.cmw import encode_record, read_record
 from attestation.errors import EvidenceFormatError
 from attestation.evidence import MAX_COMPOSITE_BYTES, Evidence
 from attestation.kinds import Kind
 from attestation.starts import COLLECTION_TYPE
+from attestation.strict_json import parse_json
 from pki.oids import COMPOSITE_EVIDENCE
 
 MAX_DEVICES: Final = 16
@@ -46,8 +46,8 @@ def parse_composite(raw: bytes) -> Parts:
     if len(raw) > MAX_COMPOSITE_BYTES:
         raise EvidenceFormatError(f"composite: expected at most {MAX_COMPOSITE_BYTES} bytes, got {len(raw)}")
     try:
-        document = json.loads(raw, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(raw)
+    except ValueError as error:
         raise EvidenceFormatError(f"composite: expected JSON, got {error}") from error
     if not isinstance(document, dict) or document.get(COLLECTION_TYPE) != COMPOSITE_EVIDENCE.dotted_string:
         raise EvidenceFormatError(
@@ -73,10 +73,3 @@ def _part(name: str, record: object) -> Evidence:
     if part.kind is Kind.COMPOSITE:
         raise EvidenceFormatError(f"composite /{name}: expected a processor's or a GPU's evidence, got a composite")
     return part
-
-
-def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member that stands twice")
-    return members

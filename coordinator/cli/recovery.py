@@ -298,7 +298,7 @@ def _read_waiting(file: Path) -> "tuple[WaitingState, str, bytes]":
 def _document(standing: "RecoveryStanding") -> dict[str, Any]:
     import base64
 
-    from coordinator.client.recovery import state_document
+    from coordinator.wire.recovery import state_document
 
     return {
         "needed": standing.needed,
@@ -307,7 +307,7 @@ def _document(standing: "RecoveryStanding") -> dict[str, Any]:
             for o in standing.owners
         ],
         "remaining": standing.remaining if standing.state is not None else None,
-        "state": None if standing.state is None else dict(state_document(standing.state)),
+        "state": None if standing.state is None else state_document(standing.state),
         "doubt": standing.doubt or None,
         "nonce": base64.b64encode(standing.nonce).decode() if standing.doubt else None,
     }

@@ -19,13 +19,14 @@ from cryptography import x509
 from attestation.anchors import MALFORMED
 from coordinator.client.errors import AnswerInvalid, InRecovery, NotAuthorised, RequestRefused, WrongState
 from coordinator.client.readings import ReadRequestAnswer, read_answer, read_answers
-from coordinator.client.recovery import RecoveryStanding, read_standing, state_document
+from coordinator.client.recovery import RecoveryStanding, read_standing
 from coordinator.client.transport import Exchange, Request
 from coordinator.recovery.statement import WaitingState
 from coordinator.wire.configuration import ConfigurationFormatError
 from coordinator.wire.configuration import parse as parse_configuration
 from coordinator.wire.history import HistoryFormatError, parse_history
 from coordinator.wire.marbles import Marbles, MarblesFormatError, parse_document
+from coordinator.wire.recovery import state_document
 from coordinator.wire.replicas import Handover, KeyRequest, WrappedCopy, encode_copy, encode_key_request
 from coordinator.wire.standing import Standing, StandingFormatError, parse_for_replica
 

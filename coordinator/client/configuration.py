@@ -60,7 +60,7 @@ def with_configuration(deployment: VerifiedDeployment, shown: bytes | None) -> t
     check, document = _compared(told, shown)
     checks = (*deployment.checks, check)
     if document is None:
-        message = f"{check.name}: expected {check.expected}, found {check.found}"
+        message = check.sentence
         raise VerificationRefused(check.code, message, checks, deployment.verdict)
     try:
         configuration = read_configuration(document, told)

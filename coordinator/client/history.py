@@ -98,7 +98,7 @@ def follow(
         later.append(Followed(step, lost))
     failures = tuple(check for check in checks if check.status is Status.FAILED)
     if failures:
-        raise HistoryRefused("U533", _sentence(failures[0]), tuple(checks))
+        raise HistoryRefused("U533", failures[0].sentence, tuple(checks))
     return tuple(later), tuple(checks)
 
 
@@ -184,11 +184,7 @@ def steps_json(steps: Sequence[Followed]) -> Iterator[dict[str, object]]:
 
 
 def _refused(code: str, check: Check) -> HistoryRefused:
-    return HistoryRefused(code, _sentence(check), (check,))
-
-
-def _sentence(check: Check) -> str:
-    return f"{check.name}: expected {check.expected}, found {check.found}"
+    return HistoryRefused(code, check.sentence, (check,))
 
 
 _SOURCE = "design.md, 3"

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +71,6 @@ def read_state(data: Any) -> WaitingState | None:
         case {"journal": str(journal), "sequence": int(sequence), "link": str(link)} if 0 <= sequence < 1 << 64:
             return WaitingState(bytes.fromhex(journal), sequence, bytes.fromhex(link))
     raise ValueError("state")
-
-
-def state_document(state: WaitingState) -> Mapping[str, Any]:
-    """The form in which a state travels."""
-    return {"journal": state.journal.hex(), "sequence": state.sequence, "link": state.link.hex()}
 
 
 def _bytes(text: Any) -> bytes:

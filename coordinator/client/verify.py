@@ -143,7 +143,7 @@ def with_manifest(deployment: VerifiedDeployment, active: ActiveManifest | None)
         check = not_checked("manifest.digest", "in the root certificate", found, _DESIGN, code="V134")
     checks = (*deployment.checks, check)
     if check.status is Status.FAILED:
-        raise VerificationRefused("V134", _sentence(check), checks, deployment.verdict)
+        raise VerificationRefused("V134", check.sentence, checks, deployment.verdict)
     digest = active.digest if active is not None else b""
     return replace(deployment, manifest=active, manifest_digest=digest, checks=checks)
 
@@ -263,11 +263,7 @@ def _reason(checks: tuple[Check, ...]) -> tuple[str, str]:
     """Code and sentence of the check that says best why: a failed one before an open one, details before sums."""
     missed = [check for check in checks if check.status is not Status.PASSED]
     missed.sort(key=lambda check: (check.status is Status.NOT_CHECKED, check.name == "root.evidence"))
-    return missed[0].code or "V135", _sentence(missed[0])
-
-
-def _sentence(check: Check) -> str:
-    return f"{check.name}: expected {check.expected}, found {check.found}"
+    return missed[0].code or "V135", missed[0].sentence
 
 
 def _fingerprint(certificate_der: bytes) -> str:

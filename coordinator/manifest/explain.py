@@ -13,6 +13,7 @@ from coordinator.manifest.diff_updates import who_updates
 from coordinator.manifest.model import KeySource, Manifest, Marble, SealMode, Secret
 from coordinator.manifest.proof import proof
 from coordinator.manifest.schema import MANIFEST, Schema
+from coordinator.manifest.shape import kinds_of
 from coordinator.manifest.template.render import Template
 from coordinator.manifest.words import lasts, printable, starts
 
@@ -229,7 +230,7 @@ def _is_free(schema: Schema) -> bool:
 
 def _words(path: tuple[str, ...], schema: Schema) -> FieldWords:
     alternatives = (schema, *schema.get("anyOf", ()))
-    kinds = [kind for one in alternatives for kind in _kinds(one) if kind != "null"]
+    kinds = [kind for one in alternatives for kind in kinds_of(one) if kind != "null"]
     allowed = [str(value) for one in alternatives for value in one.get("enum", ()) if value != ""]
     described = (str(one["description"]) for one in alternatives if "description" in one)
     below = {name: child for one in alternatives for name, child in one.get("properties", {}).items()}
@@ -246,11 +247,6 @@ def _words(path: tuple[str, ...], schema: Schema) -> FieldWords:
         default=schema.get("default"),
         fields={name: str(child.get("description", "")) for name, child in below.items()},
     )
-
-
-def _kinds(schema: Schema) -> tuple[str, ...]:
-    kinds = schema.get("type", ())
-    return (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
 
 _SHOWN: Final = 80

@@ -34,7 +34,7 @@ class _Shaper:
                 return None
         if "anyOf" in schema:
             return self._any_of(node, schema, owner)
-        kinds = _kinds(schema)
+        kinds = kinds_of(schema)
         kind = _kind(node)
         if kinds and kind not in kinds:
             self._wrong_type(node, kinds, owner)
@@ -58,8 +58,8 @@ class _Shaper:
         alternatives: list[Schema] = [{**schema, **choice} for choice in schema["anyOf"]]
         for alternative in alternatives:
             del alternative["anyOf"]
-        kinds = [kind for alternative in alternatives for kind in _kinds(alternative)]
-        suiting = [a for a in alternatives if _kind(node) in _kinds(a)]
+        kinds = [kind for alternative in alternatives for kind in kinds_of(alternative)]
+        suiting = [a for a in alternatives if _kind(node) in kinds_of(a)]
         if not suiting:
             self._wrong_type(node, kinds, owner)
             return None
@@ -240,15 +240,16 @@ def _kind(node: Node) -> str:
     return "null" if value is None else "number"
 
 
-def _kinds(schema: Schema) -> tuple[str, ...]:
+def kinds_of(schema: Schema) -> tuple[str, ...]:
+    """The JSON types that a schema names; none where it leaves them open."""
     kinds = schema.get("type", ())
     return (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
 
 def _all_kinds(schema: Schema) -> set[str]:
-    kinds = set(_kinds(schema))
+    kinds = set(kinds_of(schema))
     for choice in schema.get("anyOf", ()):
-        kinds |= set(_kinds(choice))
+        kinds |= set(kinds_of(choice))
     return kinds
 
 

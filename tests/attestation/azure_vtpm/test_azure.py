@@ -422,7 +422,7 @@ def test_a_malformed_container_says_where(change: dict[str, object], words: str,
 
 
 def test_a_key_twice_in_json_is_refused(azure_raw: bytes) -> None:
-    with pytest.raises(EvidenceFormatError, match="a key twice"):
+    with pytest.raises(EvidenceFormatError, match="stands twice"):
         parse_evidence(azure_raw[:-1] + b',"td_quote":"","td_quote":""}')
 
 
