@@ -25,6 +25,7 @@ from coordinator.client.codes import CODES as CLIENT
 from coordinator.cluster.codes import CODES as CLUSTER
 from coordinator.controller.codes import CODES as CONTROLLER
 from coordinator.decisions.errors import CODES as DECISIONS
+from coordinator.doors.listen import LISTENING
 from coordinator.draft.codes import CODES as DRAFT
 from coordinator.errors import RoomCodes
 from coordinator.journal.codes import CODES as JOURNAL
@@ -102,11 +103,16 @@ _COMMAND_LINE: Final[RoomCodes] = {
     ),
     "U507": (
         "the configuration is refused",
-        "the text names the setting, what was expected and what was got",
+        "docs/cli.md has every setting with its default, and every variable",
     ),
     "U561": (
         "a PKCS#11 token does not answer",
         "check the library, the labels of token and key, the PIN, and that the token may decrypt and sign",
+    ),
+    LISTENING: (
+        "the coordinator cannot listen on an address",
+        "stop what listens there, or choose another: `client`, `mesh` or `prometheus` in the configuration file, or "
+        "EDG_COORDINATOR_CLIENT_ADDR, EDG_COORDINATOR_MESH_ADDR, EDG_COORDINATOR_PROMETHEUS_ADDR",
     ),
     "U508": (
         "the message code is not known",

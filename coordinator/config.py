@@ -6,8 +6,9 @@ them: there the host can add nothing to what matters for trust, and contradict n
 """
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -90,15 +91,20 @@ class Config:
         return self.told is not None and ENTRY in self.told.data
 
 
-def load(toml: bytes | None, environ: Mapping[str, str], told: InitData | None = None) -> Config:
-    """Read the file's bytes (None: no file), the environment, and what was told at launch.  Raises ConfigInvalid."""
+def load(
+    toml: bytes | None, environ: Mapping[str, str], told: InitData | None = None, *, name: str = "configuration file"
+) -> Config:
+    """Read the file's bytes (None: no file), the environment, and what was told at launch.  name: the file's.
+
+    Raises ConfigInvalid.
+    """
     for variable, (sentence, in_use) in _NOT_HERE.items():
         if environ.get(variable, "") in in_use:
             raise ConfigInvalid(f"{variable}={environ[variable]}: {sentence}")
     config = Config(told=told)
     if folder := environ.get("EDG_CWD", ""):
         config = replace(config, state_dir=f"{folder.rstrip('/')}/{config.state_dir}")
-    given: dict[str, Any] = {} if toml is None else _from_toml(toml, "configuration file")
+    given: dict[str, Any] = {} if toml is None else _from_toml(toml, name)
     for variable, (setting, parse) in _VARIABLES.items():
         if value := environ.get(variable, ""):
             given[setting] = parse(variable, value)
@@ -193,9 +199,18 @@ def _from_toml(raw: bytes, where: str) -> dict[str, Any]:
     settings = {}
     for key, value in document.items():
         if key not in _SETTINGS:
-            raise ConfigInvalid(f"{where}: unknown setting '{key}'; known: {', '.join(sorted(_SETTINGS))}")
-        settings[key] = _setting(key, value)
+            raise ConfigInvalid(f"{where}: {_unknown(key, _SETTINGS)}")
+        try:
+            settings[key] = _setting(key, value)
+        except ConfigInvalid as error:
+            raise ConfigInvalid(f"{where}: {error}") from error
     return settings
+
+
+def _unknown(setting: str, known: Iterable[str]) -> str:
+    near = get_close_matches(setting, known, 1)
+    guess = f"did you mean '{near[0]}'? " if near else ""
+    return f"unknown setting '{setting}'; {guess}known: {', '.join(sorted(known))}"
 
 
 def _setting(key: str, value: object) -> object:
@@ -231,7 +246,7 @@ def _limits(table: Mapping[str, object]) -> RestLimits:
     for key, value in table.items():
         name = f"limits.{key}"
         if key not in known:
-            raise ConfigInvalid(f"configuration file: unknown setting '{name}'; known: {', '.join(sorted(known))}")
+            raise ConfigInvalid(_unknown(name, [f"limits.{other}" for other in known]))
         number = value if known[key] is float and type(value) is float else _expect(name, value, int)
         if not 0 < number < _LARGEST:
             raise ConfigInvalid(f"setting '{name}': expected a number above 0, got {number}")
@@ -241,11 +256,19 @@ def _limits(table: Mapping[str, object]) -> RestLimits:
 
 
 _T = TypeVar("_T")
+_IN_TOML: Final[Mapping[type, str]] = {
+    str: "text in quotes",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 
 
 def _expect(key: str, value: object, kind: type[_T]) -> _T:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigInvalid(f"setting '{key}': expected {kind.__name__}, got {type(value).__name__}")
+        raise ConfigInvalid(f"setting '{key}': expected {_IN_TOML[kind]}, got {_IN_TOML.get(type(value), 'a date')}")
     return value
 
 

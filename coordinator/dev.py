@@ -9,6 +9,8 @@ from attestation.issue import GPUS, SIMULATION, SIMULATION_KIND
 from attestation.kinds import Kind
 from attestation.simulation.folder import COLLATERAL_FILE, TRUST_FILE, create
 from attestation.simulation.measure import measure_program
+from coordinator.config import ConfigInvalid
+from coordinator.journal.sqlite import DATABASE_NAME
 from coordinator.measured import SECTIONS, Section, sections_of, yaml_lines
 from coordinator.program import own_program
 
@@ -20,7 +22,13 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
     The folder gets `simulation/` (simulated vendors of every platform: trust.pem, collateral.json), `reference.yaml`
     (the coordinator's own reference values on its platform, for `enclasp verify --reference`) and `state/`.
+    Raises ConfigInvalid where a state lies beside them, which would be ignored.
     """
+    if (folder / DATABASE_NAME).exists() and not (folder / "state" / DATABASE_NAME).exists():
+        raise ConfigInvalid(
+            f"{folder}: {DATABASE_NAME} is in it, and with --dev the state belongs into {folder / 'state'}: move it "
+            "there with what lies beside it, or start without --dev"
+        )
     simulation = folder / "simulation"
     if not (simulation / TRUST_FILE).exists():
         create(simulation)

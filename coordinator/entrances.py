@@ -9,6 +9,7 @@ from aiohttp import web
 from OpenSSL import SSL
 
 from coordinator.config import Address
+from coordinator.doors.listen import listening_on
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve_on
 from coordinator.doors.tls import serve as serve_tls
 from coordinator.observe import Observer
@@ -22,7 +23,7 @@ Where: TypeAlias = Address | socket.socket
 
 
 async def open_front_door(where: Where, coordinator: Coordinator, front: app.FrontDoor) -> asyncio.Server:
-    """People and programs, over HTTPS: the root certificate is shown, and a client's is asked for.  Raises OSError."""
+    """People and programs, over HTTPS: the root is shown, and a client's certificate asked for.  Raises CannotListen."""
     chooser = _chooser(
         coordinator,
         lambda authority: make_context(
@@ -36,7 +37,7 @@ async def open_front_door(where: Where, coordinator: Coordinator, front: app.Fro
 
 
 async def open_marble_door(where: Where, coordinator: Coordinator, calls: UnaryServer) -> asyncio.Server:
-    """Marbles, over gRPC: the marble root is shown, and each marble shows its own certificate.  Raises OSError."""
+    """Marbles, over gRPC: the marble root is shown, and each marble shows its own certificate.  Raises CannotListen."""
     chooser = _chooser(
         coordinator,
         lambda authority: make_context(
@@ -54,7 +55,8 @@ async def _listen(
 ) -> asyncio.Server:
     if isinstance(where, socket.socket):
         return await serve_on(where, factory, chooser, limits=TlsLimits())
-    return await serve_tls(factory, chooser, host=where.host or None, port=where.port, limits=TlsLimits())
+    with listening_on(where):
+        return await serve_tls(factory, chooser, host=where.host or None, port=where.port, limits=TlsLimits())
 
 
 def _chooser(coordinator: Coordinator, make: Callable[[Authority], SSL.Context]) -> Callable[[], SSL.Context]:
@@ -84,10 +86,11 @@ class MetricsDoor:
         self._observer.meters.look(coordinator.scene)
 
     async def __aenter__(self) -> "MetricsDoor":
-        """Listen, if an address is configured.  Raises OSError."""
+        """Listen, if an address is configured.  Raises CannotListen."""
         if self._address is not None:
             await self._runner.setup()
-            await web.TCPSite(self._runner, self._address.host or None, self._address.port).start()
+            with listening_on(self._address):
+                await web.TCPSite(self._runner, self._address.host or None, self._address.port).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

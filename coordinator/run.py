@@ -1,16 +1,16 @@
 """Composition root: configuration to issuer, verifier, vault, Coordinator and doors.  The only place that wires."""
 
 import asyncio
-import contextlib
 import gc
 import resource
 import signal
-import sys
+import socket
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from attestation.errors import AttestationError
+from attestation.codes import NO_DEVICE
+from attestation.errors import AttestationError, NoDevice
 from attestation.issue import Issuer
 from coordinator import startup
 from coordinator.cluster.account import Account, find_account
@@ -20,7 +20,7 @@ from coordinator.collateral import watch_collateral
 from coordinator.config import Address, Config, ConfigInvalid, content
 from coordinator.decisions.errors import Refused
 from coordinator.desk import Environment, TryAgain
-from coordinator.doors.listen import listen
+from coordinator.doors.listen import CannotListen, listen, listening_on
 from coordinator.entrances import MetricsDoor, open_front_door, open_marble_door
 from coordinator.journal.errors import JournalError
 from coordinator.journal.glimpses import NOTHING_SEEN, Glimpses
@@ -44,13 +44,26 @@ _COLLECT_AFTER: Final = 10_000
 this is some 200 connections, a few MB; with Python's 700 the collector takes 4 % of an activation."""
 _T = TypeVar("_T")
 EXIT_DONE: Final = 0
-EXIT_INPUT: Final = 3
 EXIT_STOPPED: Final = 6
 """The journal failed, or another replica leads: the stored state is intact, this process's memory is not to be used."""
 
 
+class CannotStart(Exception):
+    """The text says why.  code: of `enclasp explain`, or empty."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.code, text = str(getattr(cause, "code", "")), str(cause)
+        if isinstance(cause, NoDevice):
+            self.code = NO_DEVICE
+        elif isinstance(cause, OSError) and cause.filename is not None:
+            self.code, text = "U501", f"{cause.filename}: {cause.strerror}"
+        elif isinstance(cause, ConfigInvalid):
+            self.code = "U507"
+        super().__init__(text)
+
+
 def serve(config: Config, environ: Mapping[str, str]) -> int:
-    """Run a coordinator until a signal or a failure; returns the exit code."""
+    """Run a coordinator until a signal or a failure; returns the exit code.  Raises CannotStart, which is logged."""
     configure_logging(config.log_level, http=config.http_log_level)
     _allow_many_connections()
     observer = Observer(VERSION)
@@ -58,6 +71,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         return asyncio.run(_serve(config, environ, observer))
     except (
         AttestationError,
+        CannotListen,
         ClusterError,
         ConfigInvalid,
         JournalError,
@@ -67,10 +81,9 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         TryAgain,
         OSError,
     ) as cause:
-        observer.error("the coordinator cannot start", reason=str(cause))
-        with contextlib.suppress(OSError):
-            print(f"error: the coordinator cannot start: {cause}", file=sys.stderr)
-        return EXIT_INPUT
+        failure = CannotStart(cause)
+        observer.error("the coordinator cannot start", code=failure.code, reason=str(failure))
+        raise failure from cause
 
 
 def _setters(config: Config) -> Setters:
@@ -203,13 +216,18 @@ def _replica(config: Config, account: Account, successor: Successor) -> Replica:
     return Replica(
         account,
         config.state_name,
-        {door: listen(address.host, address.port) for door, address in _shared_doors(config).items()},
+        {door: _listening(address) for door, address in _shared_doors(config).items()},
         learn=lambda leader: successor.learn(*leader),
         fit=lambda api: _fitness(api, config.state_name, successor),
         observer=machine.observer,
         wall=machine.clock,
         entropy=machine.entropy,
     )
+
+
+def _listening(address: Address) -> socket.socket:
+    with listening_on(address):
+        return listen(address.host, address.port)
 
 
 def _shared_doors(config: Config) -> Mapping[str, Address]:

@@ -2,10 +2,11 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import click
@@ -65,34 +66,44 @@ def _serve(config_file: Path | None, dev: bool, platform: str | None, state_dir:
         if not dev:
             raise click.UsageError("--platform is for --dev; real hardware is found where it is")
         environ = {**environ, "ENCLASP_SIMULATION_KIND": platform}
-    if dev:
-        from coordinator.dev import DEFAULT_FOLDER, prepare
-
-        environ = prepare(Path(DEFAULT_FOLDER) if state_dir is None else state_dir, environ)
     try:
-        config = load(toml, environ, told_at_launch(environ))
+        if dev:
+            from coordinator.dev import DEFAULT_FOLDER, prepare
+
+            environ = prepare(Path(DEFAULT_FOLDER) if state_dir is None else state_dir, environ)
+        config = load(toml, environ, told_at_launch(environ), name=str(config_file))
     except ConfigInvalid as cause:
         raise Problem(str(cause), exit_codes.INVALID, "U507") from cause
     if state_dir is not None and not dev:
         config = replace(config, state_dir=str(state_dir))
     gc.disable()  # start-up makes no garbage worth a search; the server enables it when it is ready
     try:
-        return _import_server()(config, environ)
+        return _run(config, environ)
     finally:
         gc.enable()
 
 
-def _import_server() -> Callable[["Config", Mapping[str, str]], int]:
-    """The server; it needs packages that a visitor does not.  Raises Problem if one is missing."""
+def _run(config: "Config", environ: Mapping[str, str]) -> int:
+    server = _import_server()
+    try:
+        return int(server.serve(config, environ))
+    except server.CannotStart as cause:
+        message, _, rest = str(cause).partition("\n")
+        said = f"the coordinator cannot start: {message}"
+        raise Problem(said, exit_codes.INVALID, cause.code, detail=rest.rstrip()) from cause
+
+
+def _import_server() -> ModuleType:
+    """The server's module; it needs packages that a visitor does not.  Raises Problem if one is missing."""
     try:
         with _without_system_certificates():
-            from coordinator.run import serve
+            from coordinator import run as server
     except ModuleNotFoundError as cause:
         if cause.name is None or cause.name.partition(".")[0] in ("coordinator", "attestation", "pki", "marble"):
             raise
         hint = "install the server's part: pip install 'enclasp[coordinator]'"
         raise Problem(f"the Python package '{cause.name}' is missing", exit_codes.USAGE, "U505", hint) from cause
-    return serve
+    return server
 
 
 @contextmanager

@@ -1,7 +1,28 @@
 """A listening socket for an address of the configuration."""
 
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
+
+LISTENING: Final = "N320"
+
+
+class CannotListen(Exception):
+    """Nobody can listen on this address here."""
+
+    code = LISTENING
+
+
+@contextmanager
+def listening_on(address: object) -> Iterator[None]:
+    """Name the address in an error.  Raises CannotListen in the place of OSError."""
+    try:
+        yield
+    except OSError as cause:
+        reason = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or str(cause)
+        raise CannotListen(f"{address}: expected an address on which to listen, got: {reason}") from cause
 
 
 def listen(host: str, port: int) -> socket.socket:
