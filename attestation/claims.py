@@ -91,7 +91,8 @@ class TcbPolicy:
             return (settled(True, "tcb.status", words, found, source, codes.TCB_STATUS),)
         waiver = self._waiver(found)
         if waiver is None:
-            return (settled(False, "tcb.status", words, found, source, codes.TCB_STATUS),)
+            code = codes.TCB_STATUS if claims.tcb_status else codes.NO_ENDORSEMENTS
+            return (settled(False, "tcb.status", words, found, source, code),)
         holds, expected = waiver.holds(claims.as_of), f"{words} (or {found}, by a waiver)"
         return (
             settled(holds, "tcb.status", expected, found, source, codes.TCB_STATUS),

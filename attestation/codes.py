@@ -149,7 +149,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     NO_DEVICE: (
         "no confidential computing environment was found",
-        "start inside one; for a trial `enclasp coordinator run --dev`, or ENCLASP_SIMULATION with a simulated vendor's "
-        "folder",
+        "start inside one; for a trial `enclasp coordinator run --dev`, or ENCLASP_SIMULATION with the folder of a "
+        "simulated vendor",
     ),
 }

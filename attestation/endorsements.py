@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from attestation.anchors import MALFORMED, common_name
-from attestation.errors import EndorsementFormatError
+from attestation.errors import EndorsementFormatError, in_words
 from attestation.kinds import Kind
 
 BUNDLE_FORMAT: Final = "enclasp-collateral/1"
@@ -105,11 +105,11 @@ def read_section(items: object, section: str, keys: tuple[str, ...]) -> Iterator
     Raises EndorsementFormatError.
     """
     if not isinstance(items, list):
-        raise EndorsementFormatError(f"collateral /{section}: expected a list, got {type(items).__name__}")
+        raise EndorsementFormatError(f"collateral /{section}: expected a list, got {in_words(items)}")
     for index, item in enumerate(items):
         place = f"collateral /{section}/{index}"
         if not isinstance(item, dict) or len(item) != 1:
-            raise EndorsementFormatError(f"{place}: expected an object with one key, got {type(item).__name__}")
+            raise EndorsementFormatError(f"{place}: expected an object with one key, got {in_words(item)}")
         [(key, text)] = item.items()
         if key not in keys:
             wanted = " or ".join(f"'{name}'" for name in keys)
@@ -120,7 +120,7 @@ def read_section(items: object, section: str, keys: tuple[str, ...]) -> Iterator
 def from_base64(text: object, place: str) -> bytes:
     """The bytes of a text in base64, with padding and nothing else.  Raises EndorsementFormatError."""
     if not isinstance(text, str):
-        raise EndorsementFormatError(f"{place}: expected base64 text, got {type(text).__name__}")
+        raise EndorsementFormatError(f"{place}: expected base64 text, got {in_words(text)}")
     try:
         return b64decode(text, validate=True)
     except ValueError as error:
@@ -130,13 +130,13 @@ def from_base64(text: object, place: str) -> bytes:
 def _items(document: Mapping[str, object], name: str) -> tuple[object, ...]:
     items = document.get(name, [])
     if not isinstance(items, list):
-        raise EndorsementFormatError(f"collateral /{name}: expected a list, got {type(items).__name__}")
+        raise EndorsementFormatError(f"collateral /{name}: expected a list, got {in_words(items)}")
     return tuple(items)
 
 
 def _collateral(item: object, place: str) -> DcapCollateral:
     if not isinstance(item, dict):
-        raise EndorsementFormatError(f"{place}: expected an object, got {type(item).__name__}")
+        raise EndorsementFormatError(f"{place}: expected an object, got {in_words(item)}")
     texts = {name: _text(item, name, place) for name in (*_CHAINS, *_DOCUMENTS, *_BINARIES)}
     binaries = {name: _hex(texts[name], f"{place}/{name}") for name in _BINARIES}
     raw = {name: texts[name].encode() for name in (*_CHAINS, *_DOCUMENTS)} | binaries
@@ -161,16 +161,17 @@ def _json_object(raw: bytes, place: str) -> dict[str, object]:
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise EndorsementFormatError(f"{place}: expected JSON, got {error}") from error
+        got = f"{error.msg} (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise EndorsementFormatError(f"{place}: expected JSON, got: {got}") from error
     if not isinstance(document, dict):
-        raise EndorsementFormatError(f"{place}: expected an object, got {type(document).__name__}")
+        raise EndorsementFormatError(f"{place}: expected an object, got {in_words(document)}")
     return document
 
 
 def _text(item: dict[object, object], name: str, place: str) -> str:
     value = item.get(name)
     if not isinstance(value, str):
-        raise EndorsementFormatError(f"{place}/{name}: expected a string, got {type(value).__name__}")
+        raise EndorsementFormatError(f"{place}/{name}: expected a string, got {in_words(value)}")
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -1,5 +1,8 @@
 """What can go wrong before there is a verdict."""
 
+from collections.abc import Mapping
+from typing import Final
+
 
 class AttestationError(Exception):
     """Base of this package's errors."""
@@ -27,3 +30,19 @@ def foreign_package(error: ModuleNotFoundError) -> str:
     if package in ("", "attestation", "pki"):
         raise error
     return package
+
+
+def in_words(value: object) -> str:
+    """What kind of JSON value was found, as people call it."""
+    return _JSON_KINDS.get(type(value), type(value).__name__)
+
+
+_JSON_KINDS: Final[Mapping[type, str]] = {
+    type(None): "nothing",
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+}

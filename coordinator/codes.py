@@ -120,7 +120,7 @@ _COMMAND_LINE: Final[RoomCodes] = {
     ),
     "U509": (
         "evidence, endorsements or a trust anchor cannot be used",
-        "the text names the field, what was expected and what was got",
+        "take the file as its maker wrote it; `enclasp evidence show` and `enclasp collateral show` read such files",
     ),
     "U510": (
         "the command line is wrong",

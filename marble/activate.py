@@ -93,10 +93,11 @@ async def activate(
         raise CoordinatorUnreachable(
             "A270",
             f"no activation at {settings.coordinator} within {settings.timeout_seconds:g} s: {waiting.reason}",
-            _FIX,
+            waiting.advice,
         ) from cause
     except asyncio.CancelledError:
-        _log.error("stopped before the activation at %s: %s\n  hint: %s", settings.coordinator, waiting.reason, _FIX)
+        place, reason, advice = settings.coordinator, waiting.reason, waiting.advice
+        _log.error("stopped before the activation at %s: %s\n  hint: %s", place, reason, advice)
         raise
 
 
@@ -142,12 +143,15 @@ class _Waiting:
         self._longest = FIRST_DELAY_SECONDS
         self._silent_seconds = SILENCE_SECONDS
         self.reason = "no answer yet"
+        self.advice = _FIX
 
     async def after(self, reason: str) -> None:
         """Wait between half and all of the present pause, then double it up to MAX_DELAY_SECONDS.
 
-        Of the reason the first line is told; further ones are hints for a refusal.
+        Of the reason the first line is told; a hint of the coordinator's is what to do in the end.
         """
+        reason, _, hint = reason.partition("\n  hint: ")
+        self.advice = hint or _FIX
         reason = reason.partition("\n")[0]
         delay = self._longest * (0.5 + self._world.chance() / 2)
         if self._longest < MAX_DELAY_SECONDS or reason != self.reason or self._silent_seconds >= SILENCE_SECONDS:

@@ -22,7 +22,9 @@ _DEVICES: Final[Mapping[str, str]] = {
     "/dev/sgx_enclave": "sgx",
     "/dev/attestation/quote": "sgx (Gramine)",
     "/dev/tdx_guest": "tdx",
-    "/sys/kernel/config/tsm/report": "tdx (configfs-tsm)",
+    "/sys/kernel/config/tsm/report": "tdx, sev-snp, cca (configfs-tsm)",
+    "/dev/sev-guest": "sev-snp",
+    "/dev/nsm": "nitro",
 }
 
 

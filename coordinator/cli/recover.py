@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from coordinator.cli import exit_codes
 from coordinator.cli.command import FILE, read_input, reports
 from coordinator.cli.output import Output
 from coordinator.cli.owner import OwnerOptions, open_share, owner_options, share_argument
+from coordinator.cli.problems import Problem
 from coordinator.cli.visit import Visit, endpoint_argument, insecure_option, visits
 
 
@@ -26,7 +28,6 @@ def recover(output: Output, file: Path, endpoint: str, owner: OwnerOptions, visi
     enclasp recover shares.json localhost:4433 --key alice.key --reference reference.yaml
     enclasp recover shares.json localhost:4433 --key alice.key --reference reference.yaml -o json
     """
-    from coordinator.client.errors import WrongState
     from coordinator.recovery.statement import describe, statement
 
     opener = owner.opener()
@@ -34,7 +35,8 @@ def recover(output: Output, file: Path, endpoint: str, owner: OwnerOptions, visi
     client = visit.client_in_any_state(endpoint, output)
     state = client.recovery_standing().state
     if state is None:
-        raise WrongState("N306", "recover: the coordinator does not wait for recovery")
+        hint = "its state is open; `enclasp recovery rehearse` shows that your share still is one of its own"
+        raise Problem("the coordinator does not wait for recovery", exit_codes.INVALID, "N306", hint)
     output.remark(f"signing for {describe(state)}")
     _say(output, client.recover(share, opener.prove(statement(state, share), share), state), visit)
 

@@ -71,9 +71,11 @@ def read_anchors(*trust: Path | None) -> "TrustAnchors":
         if path is None:
             continue
         raw = read_input(path)
-        with _of_file(path):
+        with _of_file(path, _WHOM_TO_TRUST):
             if raw.lstrip().startswith(b"{"):
-                parse_keys(raw)  # refused here, and not when a token comes
+                if not parse_keys(raw):  # refused here, and not when a token comes
+                    message = f"{path}: expected root certificates in PEM or EC keys in a JWKS, got JSON with neither"
+                    raise Problem(message, exit_codes.INVALID, "U509", _WHOM_TO_TRUST)
                 anchors = anchors.with_nras_keys(raw)
             else:
                 anchors = anchors.with_simulated(raw)
@@ -87,19 +89,19 @@ def read_endorsements(collateral: Path | None) -> "Endorsements":
     if collateral is None:
         return Endorsements.none()
     raw = read_input(collateral)
-    with _of_file(collateral):
+    with _of_file(collateral, "`enclasp collateral fetch` writes bundles, `enclasp collateral show` reads them"):
         return parse_bundle(raw)
 
 
 @contextlib.contextmanager
-def _of_file(path: Path) -> Iterator[None]:
+def _of_file(path: Path, hint: str) -> Iterator[None]:
     """Say of what cannot be read in which file it stands."""
     from attestation.errors import AttestationError
 
     try:
         yield
     except AttestationError as cause:
-        raise Problem(f"{path}: {cause}", exit_codes.INVALID, "U509") from cause
+        raise Problem(f"{path}: {cause}", exit_codes.INVALID, "U509", hint) from cause
 
 
 def read_reference(reference: Path) -> "tuple[ReferenceValues, ...]":
@@ -123,4 +125,5 @@ def _without_client_options(raw: bytes, reference: Path) -> bytes:
     return json.dumps({key: value for key, value in document.items() if key not in _CLIENT_OPTIONS}).encode()
 
 
+_WHOM_TO_TRUST: Final = "the vendors' roots are built in; for simulated hardware name its vendor's trust.pem"
 _CLIENT_OPTIONS: Final = frozenset({"InsecureSkipVerify", "Nonce"})

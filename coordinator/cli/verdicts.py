@@ -1,6 +1,7 @@
 """How a verdict looks to people.  The data is `Verdict.as_json`; here are only marks, columns and words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from attestation.appraisal import Verdict
 from attestation.checks import Check, Status
@@ -25,10 +26,20 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         f"{'verdict':<26}{paint(str(verdict.outcome), colour)}",
         f"{'genuine':<26}{_yes(verdict.genuine)}",
         f"{'platform':<26}{verdict.platform}",
+        *_reasons(verdict.checks),
         *claim_lines(claims),
         "checks",
         *check_lines(verdict.checks),
     ]
+
+
+def _reasons(checks: Iterable[Check]) -> Iterator[str]:
+    """What failed and what was not checked, by name: the reasons of a verdict, told before everything that passed."""
+    for status in (Status.FAILED, Status.NOT_CHECKED):
+        names = list(dict.fromkeys(check.name for check in checks if check.status is status))
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            yield f"{status:<26}{', '.join(names[:_NAMED])}{more}"
 
 
 def claim_lines(claims: Mapping[str, object]) -> list[str]:
@@ -39,7 +50,7 @@ def claim_lines(claims: Mapping[str, object]) -> list[str]:
             lines.append(name)
             lines.extend(f"  {key:<24}{text}" for key, text in value.items())
         elif value is not None:
-            lines.append(f"{name:<26}{_text(value)}")
+            lines.append(f"{name:<25} {_text(value)}")
     return lines
 
 
@@ -86,6 +97,9 @@ def check_json(check: Check) -> dict[str, str]:
         "hint": check.hint,
         "code": check.code,
     }
+
+
+_NAMED: Final = 4
 
 
 def _needs_words(check: Check) -> bool:

@@ -142,7 +142,7 @@ def manifest_problem(cause: "ManifestDiffers") -> Problem:
     """The refusal of a manifest that is not the expected one: its first differing line, then all of them."""
     detail, data = "", {}
     if cause.difference is not None:
-        detail = "\n".join([*_first_line(cause.difference), *(f"  {line}" for line in cause.difference.unified)])
+        detail = "\n".join(_difference_lines(cause.difference))
         data = {"difference": _difference_json(cause.difference)}
     return Problem(str(cause), exit_codes.OTHER_MANIFEST, cause.code, detail=detail, data=data)
 
@@ -216,6 +216,12 @@ def _coordinator_lines(named: tuple[str, ...], serving: tuple[str, ...]) -> list
 
 def _difference_json(difference: "Difference") -> dict[str, Any]:
     return {"line": difference.line, "yours": difference.yours, "active": difference.active}
+
+
+def _difference_lines(difference: "Difference") -> list[str]:
+    if difference.only_line_ends:
+        return ["  only the ends of lines differ (LF, CRLF, or none after the last); the fingerprint is of exact bytes"]
+    return [*_first_line(difference), *(f"  {line}" for line in difference.unified)]
 
 
 def _first_line(difference: "Difference") -> list[str]:

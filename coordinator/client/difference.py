@@ -9,12 +9,14 @@ class Difference:
     """line: from 1, of the first line that differs; yours, active: its text, None where the document has ended.
 
     unified: the whole difference, line by line, in the form of `diff -u`.
+    only_line_ends: the lines are the same, and end otherwise (LF, CRLF, or nothing in the last one).
     """
 
     line: int
     yours: str | None
     active: str | None
     unified: tuple[str, ...]
+    only_line_ends: bool = False
 
 
 def differing_lines(yours: bytes, active: bytes, *, name: str) -> Difference | None:
@@ -27,7 +29,11 @@ def differing_lines(yours: bytes, active: bytes, *, name: str) -> Difference | N
     left, right = [_line_text(line) for line in ours], [_line_text(line) for line in theirs]
     unified = tuple(difflib.unified_diff(left, right, f"yours: {name}", "active", lineterm=""))
     return Difference(
-        index + 1, left[index] if index < len(left) else None, right[index] if index < len(right) else None, unified
+        index + 1,
+        left[index] if index < len(left) else None,
+        right[index] if index < len(right) else None,
+        unified,
+        yours.splitlines() == active.splitlines(),
     )
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from attestation.anchors import MALFORMED
 from coordinator.client.endpoint import Endpoint
@@ -101,7 +101,8 @@ class Transport:
                 "N303", f"{self.endpoint}: expected HTTP, got {type(cause).__name__}: {str(cause)[:200]}"
             ) from cause
         except ssl.SSLError as cause:
-            raise AnswerInvalid("N303", f"{self.endpoint}: expected TLS, got {cause.reason or cause}") from cause
+            got = _TLS_WORDS.get(cause.reason or "", cause.reason or str(cause))
+            raise AnswerInvalid("N303", f"{self.endpoint}: expected TLS, got {got}") from cause
         except OSError as cause:
             raise Unreachable("N301", f"{self.endpoint}: {cause.strerror or cause}") from cause
 
@@ -188,3 +189,10 @@ class _HurriedSocket(ssl.SSLSocket):
         if remaining <= 0:
             raise TimeoutError
         self.settimeout(remaining)
+
+
+_TLS_WORDS: Final = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "a door that demands a certificate, as that for marbles (port 2001) does",
+    "WRONG_VERSION_NUMBER": "an answer without TLS",
+}
+"""What OpenSSL's reasons mean where somebody has typed the wrong port."""

@@ -68,3 +68,14 @@ def test_the_example_needs_no_other_library_of_ours(alone: Path) -> None:
     program = f"import importlib.util as u; print([n for n in {forbidden!r} if u.find_spec(n)])"
     ended = subprocess.run([alone, "-I", "-c", program], capture_output=True, text=True, check=True)
     assert "[]" == ended.stdout.strip()
+
+
+def test_who_uses_it_has_its_types(alone: Path) -> None:
+    """PEP 561: without the marker a type checker takes every name of a library for `Any`."""
+    program = (
+        "import pathlib, importlib.util as u; "
+        "print([n for n in ('attestation', 'marble', 'pki') "
+        "if not (pathlib.Path(u.find_spec(n).origin).parent / 'py.typed').is_file()])"
+    )
+    ended = subprocess.run([alone, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert "[]" == ended.stdout.strip()

@@ -90,6 +90,24 @@ def test_a_changed_manifest_is_shown_by_its_line(
     assert "first difference in line 9" in ended.err
 
 
+def test_another_end_of_lines_is_told_in_a_sentence(
+    enclasp: Enclasp, address: str, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "crlf.yaml").write_bytes(MANIFEST.replace(b"\n", b"\r\n"))
+    ended = enclasp("verify", address, *flags, "--manifest", tmp_path / "crlf.yaml")
+    assert 5 == ended.code
+    assert "only the ends of lines differ" in ended.err
+    assert "@@" not in ended.err
+
+
+def test_the_door_for_marbles_is_told_to_people(
+    enclasp: Enclasp, dev_coordinator: CoordinatorProcess, flags: tuple[str, ...]
+) -> None:
+    ended = enclasp("verify", dev_coordinator.mesh_address, *flags)
+    assert 6 == ended.code
+    assert "got a door that demands a certificate, as that for marbles (port 2001) does" in ended.err
+
+
 def test_another_program_is_refused(enclasp: Enclasp, address: str, flags: tuple[str, ...], tmp_path: Path) -> None:
     other = tmp_path / "reference.yaml"
     other.write_text(f"TDX:\n  MRTD: '{'cd' * 48}'\n")

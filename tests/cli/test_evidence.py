@@ -1,6 +1,7 @@
 """`enclasp evidence show|verify`: verdicts, exit codes, and the document that scripts rely on."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,42 @@ def test_a_genuine_root_cannot_be_given_as_a_simulated_one(enclasp: Enclasp, fol
     ended = verify(enclasp, folder, "--trust", folder / "not_a_root.pem")
     assert ended.code == 3
     assert "trust anchor" in ended.err
+
+
+def test_json_that_holds_no_keys_is_no_trust(enclasp: Enclasp, folder: Path) -> None:
+    ended = verify(enclasp, folder, "--trust", folder / "collateral.json")
+    assert ended.code == 3
+    assert "expected root certificates in PEM or EC keys in a JWKS, got JSON with neither" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not JSON", "collateral: expected JSON, got: Expecting value (line 1)"),
+        ('{"dcap": [{}]}', "expected a string, got nothing"),
+        ("[]", "collateral: expected an object, got a list"),
+    ],
+)
+def test_collateral_that_is_none_is_told_in_words(enclasp: Enclasp, folder: Path, text: str, said: str) -> None:
+    (folder / "other.json").write_text(text)
+    ended = verify(enclasp, folder, "--collateral", folder / "other.json")
+    assert (3, True) == (ended.code, said in ended.err), ended.err
+    assert "`enclasp collateral fetch` writes bundles" in ended.err
+
+
+def test_the_reasons_of_a_verdict_stand_before_what_passed(enclasp: Enclasp, folder: Path) -> None:
+    trust = ("--trust", folder.parent / "trust.pem")
+    good = enclasp("evidence", "verify", folder, *trust, *AT).text.splitlines()
+    assert not [line for line in good if line.startswith("failed ")]
+    bad = enclasp("evidence", "verify", folder, *trust, "--at", "2065-01-01T00:00:00Z").text.splitlines()
+    (reasons,) = [line for line in bad if line.startswith("failed ")]
+    assert bad.index(reasons) < bad.index("measurements")
+    assert re.match(r"failed                    pck\.validity, \S+, \S+, \S+ and \d+ more$", reasons)
+
+
+def test_a_long_name_of_a_claim_does_not_run_into_its_value(enclasp: Enclasp, folder: Path) -> None:
+    text = enclasp("evidence", "verify", folder, *AT).text
+    assert re.search(r"^tcb_evaluation_data_number \d+$", text, re.MULTILINE)
 
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "dcap"

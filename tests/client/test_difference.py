@@ -35,3 +35,13 @@ def test_bytes_that_differ_have_lines_that_differ(yours: bytes, active: bytes) -
     else:
         assert difference is not None
         assert difference.yours != difference.active
+
+
+@pytest.mark.parametrize(
+    ("yours", "active", "only"),
+    [(b"a\r\nb\r\n", b"a\nb\n", True), (b"a\nb", b"a\nb\n", True), (b"a\r\nb\n", b"a\nc\n", False)],
+)
+def test_other_ends_of_lines_alone_are_told_as_such(yours: bytes, active: bytes, only: bool) -> None:
+    difference = differing_lines(yours, active, name="x")
+    assert difference is not None
+    assert only == difference.only_line_ends

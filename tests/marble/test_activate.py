@@ -213,6 +213,14 @@ async def test_waiting_ends_with_the_time_out_and_tells_the_last_reason(
     assert "hint: check EDG_MARBLE_COORDINATOR_ADDR" in str(ended.value)
 
 
+async def test_who_waited_in_vain_is_told_what_the_coordinator_advised(pki: MarblePki, sleeper: Sleeper) -> None:
+    refusals = [(StatusCode.FAILED_PRECONDITION, "A210 not now\n  hint: recover its state")] * 1000
+    async with FakeCoordinator(pki, refusals=refusals).running() as coordinator:
+        with pytest.raises(CoordinatorUnreachable) as ended:
+            await join(coordinator, sleeper, settings=replace(SETTINGS, timeout_seconds=0.5))
+    assert str(ended.value).endswith("A210 not now\n  hint: recover its state")
+
+
 async def test_the_time_out_also_ends_a_call_that_hangs(sleeper: Sleeper, pki: MarblePki) -> None:
     async with FakeCoordinator(pki, hold=asyncio.Event()).running() as coordinator:
         with pytest.raises(CoordinatorUnreachable, match="no answer yet"):

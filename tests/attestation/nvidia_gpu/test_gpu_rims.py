@@ -211,9 +211,9 @@ def test_endorsements_go_into_a_bundle_and_out_again(gpu_case: Callable) -> None
 @pytest.mark.parametrize(
     ("items", "sentence"),
     [
-        ({}, "expected a list, got dict"),
+        ({}, "expected a list, got an object"),
         ([[]], "/0: expected an object with one key"),
-        ([{"rim": 1}], "/0: expected base64 text, got int"),
+        ([{"rim": 1}], "/0: expected base64 text, got a number"),
         ([{"rim": "!"}], "/0: expected base64 text"),
         ([{"rim": "PGE+"}], "/0: XML: expected a well-formed document"),
         ([{"ocsp": "AAAA"}], "/0: OCSP response: expected a successful one"),

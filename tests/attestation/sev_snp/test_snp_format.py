@@ -162,11 +162,11 @@ def test_endorsements_read_back_from_the_bundle(amd: SimulatedAmd) -> None:
 @pytest.mark.parametrize(
     ("items", "words"),
     [
-        ({}, "expected a list, got dict"),
-        (["x"], "expected an object with one key, got str"),
+        ({}, "expected a list, got an object"),
+        (["x"], "expected an object with one key, got text"),
         ([{"certificate": "AA==", "crl": "AA=="}], "expected an object with one key"),
         ([{"other": "AA=="}], "expected the key 'certificate' or 'crl', got 'other'"),
-        ([{"certificate": 1}], "expected base64 text, got int"),
+        ([{"certificate": 1}], "expected base64 text, got a number"),
         ([{"certificate": "!"}], "expected base64 text"),
         ([{"certificate": "AAAA"}], "expected X.509 certificates"),
         ([{"crl": "AAAA"}], "expected a revocation list"),
