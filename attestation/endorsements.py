@@ -81,6 +81,8 @@ def parse_bundle(raw: bytes) -> Endorsements:
     if len(raw) > MAX_BUNDLE_BYTES:
         raise EndorsementFormatError(f"collateral: expected at most {MAX_BUNDLE_BYTES} bytes, got {len(raw)}")
     document = _json_object(raw, "collateral")
+    if "format" not in document and not any(name in document for name in (*_CHAINS, *_DOCUMENTS, *_BINARIES)):
+        raise EndorsementFormatError(f"collateral: expected format '{BUNDLE_FORMAT}' or Intel's fields, got neither")
     if "format" not in document:
         return Endorsements((_collateral(document, "collateral"),))
     if document["format"] != BUNDLE_FORMAT:

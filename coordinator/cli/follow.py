@@ -1,9 +1,10 @@
 """`enclasp verify --follow`: from what a visitor verified before to what it has become."""
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from coordinator.cli import exit_codes
 from coordinator.cli.command import read_input
@@ -40,6 +41,9 @@ def read_known(text: str) -> Known:
             return Known(bytes.fromhex(text))
         except ValueError:
             pass
+    if _HEX.fullmatch(text) and not Path(text).exists():
+        message = f"--follow {text}: expected a file, or a fingerprint of 64 hex digits, got {len(text)} digits"
+        raise Problem(message, exit_codes.INVALID, "U501", "sha256sum of the manifest is its fingerprint")
     raw = read_input(Path(text))
     if not raw.lstrip().startswith(b"-----BEGIN CERTIFICATE-----"):
         return Known(hashlib.sha256(raw).digest(), document=raw)
@@ -96,3 +100,6 @@ def step_lines(followed: "Followed") -> list[str]:
     if followed.weakenings is None:
         found = ["what it weakened is not known: a document that it needs is not kept any more"]
     return [printable(f"{label:<26}{entry.kind}: {what}, approved by {by}"), *(f"{'':<26}{line}" for line in found)]
+
+
+_HEX: Final = re.compile("[0-9a-fA-F]{8,}")

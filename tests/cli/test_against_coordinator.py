@@ -100,6 +100,11 @@ def test_another_end_of_lines_is_told_in_a_sentence(
     assert "@@" not in ended.err
 
 
+def test_a_fingerprint_that_was_cut_is_no_missing_file(enclasp: Enclasp) -> None:
+    ended = enclasp("verify", "localhost:1", "--follow", "deadbeef")
+    assert (3, True) == (ended.code, "expected a file, or a fingerprint of 64 hex digits" in ended.err)
+
+
 def test_the_door_for_marbles_is_told_to_people(
     enclasp: Enclasp, dev_coordinator: CoordinatorProcess, flags: tuple[str, ...]
 ) -> None:

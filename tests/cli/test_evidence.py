@@ -245,7 +245,8 @@ def test_json_that_holds_no_keys_is_no_trust(enclasp: Enclasp, folder: Path) -> 
     ("text", "said"),
     [
         ("not JSON", "collateral: expected JSON, got: Expecting value (line 1)"),
-        ('{"dcap": [{}]}', "expected a string, got nothing"),
+        ('{"dcap": [{}]}', "expected format 'enclasp-collateral/1' or Intel's fields, got neither"),
+        ('{"format": "enclasp-collateral/1", "dcap": [{}]}', "expected a string, got nothing"),
         ("[]", "collateral: expected an object, got a list"),
     ],
 )
