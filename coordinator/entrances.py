@@ -23,7 +23,7 @@ Where: TypeAlias = Address | socket.socket
 
 
 async def open_front_door(where: Where, coordinator: Coordinator, front: app.FrontDoor) -> asyncio.Server:
-    """People and programs, over HTTPS: the root is shown, and a client's certificate asked for.  Raises CannotListen."""
+    """People and programs, over HTTPS: the root is shown, a client's certificate asked for.  Raises CannotListen."""
     chooser = _chooser(
         coordinator,
         lambda authority: make_context(

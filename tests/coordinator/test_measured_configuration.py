@@ -106,7 +106,7 @@ def test_a_host_that_says_the_same_is_not(toml: str, environ: dict[str, str], me
         ("= 1", f"init-data: {ENTRY}: expected TOML"),
         ("trust = '/etc/trust.pem'", "'trust': expected the name of another text of the init-data, got '/etc"),
         ("witness = 'tpm'", "expected a TPM in setting 'tpm', got none"),
-        ("witness = 1", "setting 'witness': expected str, got int"),
+        ("witness = 1", "setting 'witness': expected text in quotes, got a whole number"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_it_is_named(measured: str, words: str) -> None:
