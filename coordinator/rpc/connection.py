@@ -26,6 +26,8 @@ from coordinator.rpc.status import RpcError, StatusCode
 _log = logging.getLogger(__name__)
 _CONTROL_FRAMES_EARNED_BY_A_CALL = 10
 _CARRIERS = frozenset({DATA, HEADERS, CONTINUATION})
+_SMALL = 128
+"""Bytes of data below which a frame costs us more than it carries; an honest call has one or two such."""
 
 
 class UnaryProtocol(asyncio.Protocol):
@@ -164,8 +166,8 @@ class UnaryProtocol(asyncio.Protocol):
             self._begin(call)
 
     def _on_data(self, event: DataCame) -> None:
-        if not event.data and not self._control_frames.spend():
-            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many empty frames")
+        if len(event.data) < _SMALL and not self._control_frames.spend():
+            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many small frames")
         call = self._calls.get(event.stream_id)
         if call is None or call.request is None:
             return

@@ -177,6 +177,7 @@ class Http2Server:
         if not frame.flags & frames.END_HEADERS:
             return None
         self._block = None
+        _check_updates(block.raw)
         try:
             fields = cast(Fields, self._decoder.decode(block.raw, raw=True))
         except (HPACKError, IndexError, TypeError) as cause:
@@ -322,6 +323,19 @@ def encode_fields(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return Encoder().encode([(name, value, True) for name, value in fields], huffman=False)
 
 
+def _check_updates(block: bytes) -> None:
+    """At most two changes of the table's size stand before the fields (RFC 7541, 4.2); `hpack` takes any number."""
+    at = 0
+    for _ in range(_MOST_UPDATES):
+        if at >= len(block) or block[at] & 0xE0 != _UPDATE:
+            return
+        longer, at = block[at] & 0x1F == 0x1F, at + 1
+        while longer and at < len(block):
+            longer, at = bool(block[at] & 0x80), at + 1
+    if at < len(block) and block[at] & 0xE0 == _UPDATE:
+        raise Http2Error(ErrorCode.COMPRESSION_ERROR, f"header block: expected at most {_MOST_UPDATES} table sizes")
+
+
 def _unpadded(frame: Frame) -> bytes:
     if not frame.flags & frames.PADDED:
         return frame.payload
@@ -363,6 +377,8 @@ _FRAME_COST: Final = 9
 _BLOCK_FACTOR: Final = 4
 """No field is so much longer in a header block than by itself."""
 _GIVEN_UP: Final = 1_000
+_UPDATE: Final = 0x20
+_MOST_UPDATES: Final = 2
 _TABLE_SIZE_ZERO: Final = b"\x20"
 """Said once, before all fields that we send: whatever the client's setting, our table is not larger (RFC 7541, 4.2)."""
 _SETTINGS_ACK: Final = encode_frame(frames.SETTINGS, frames.ACK, 0, b"")

@@ -8,7 +8,7 @@ class RpcLimits:
     """Bounds of one server.  Times in seconds, sizes in bytes.  Source: design.md, 10.
 
     message: of a request.  streams: calls at a time on one connection.
-    resets, control_frames: so many resets by the client (or frames that carry no call) are borne on one connection;
+    resets, control_frames: so many resets by the client (or frames with little or nothing of a call) are borne each;
     each call that is answered earns some back, so that long-lived honest connections do not run out.
     buffered, buffered_total: of requests that are not complete and answers that are not taken, on one connection and on
     all together.

@@ -158,7 +158,9 @@ async def test_a_header_list_that_unpacks_to_more_than_the_limit_is_cut_off(surv
         await cut_off(client)
 
 
-@pytest.mark.parametrize("kind", ["ping", "settings", "priority", "window update", "unknown", "empty data"])
+@pytest.mark.parametrize(
+    "kind", ["ping", "settings", "priority", "window update", "unknown", "empty data", "small data"]
+)
 async def test_a_flood_of_frames_that_carry_no_call_is_cut_off(survives: Any, kind: str) -> None:
     async with survives(Counting()) as client:
         stream_id = client.open()
@@ -170,6 +172,7 @@ async def test_a_flood_of_frames_that_carry_no_call_is_cut_off(survives: Any, ki
             "window update": frame.WindowUpdateFrame(0, 1),
             "unknown": frame.ExtensionFrame(0xBB, 0),
             "empty data": frame.DataFrame(stream_id, b""),
+            "small data": frame.DataFrame(stream_id, b"x"),
         }
         await client.send(frames[kind].serialize() * 2000)
         assert (await cut_off(client)).error_code == 11

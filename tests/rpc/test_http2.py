@@ -204,6 +204,18 @@ def test_what_breaks_a_rule_ends_the_connection_and_its_neighbour_does_not(name:
     assert error.value.code is code
 
 
+@pytest.mark.parametrize("update", [b"\x20", b"\x3f\xe1\x1f"], ids=["0", "4096"])
+def test_a_header_block_changes_the_size_of_its_table_twice_at_most(update: bytes) -> None:
+    """RFC 7541, 4.2.  65,000 such bytes, which `hpack` takes, cost as much as ten activations."""
+    for count, fine in ((0, True), (2, True), (3, False), (4_000, False)):
+        block = (1, 5, 1, update * count + BLOCK)
+        if fine:
+            assert [RequestBegan(1, REQUEST, True)] == _say(block)
+        else:
+            with pytest.raises(Http2Error, match="at most 2 table sizes"):
+                _say(block)
+
+
 def test_settings_come_first() -> None:
     server = Http2Server(10, 4096)
     for frame in FrameReader().read(PREFACE + encode_frame(6, 0, 0, bytes(8))):
