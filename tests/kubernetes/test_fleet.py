@@ -28,10 +28,10 @@ from tests.support.marble_client import Join
 from tests.support.people import Person, person
 from tests.support.versions import another_version, mrtd
 
-_FIELDS = "    until_ms: int = 0\n\n\nclass ActivationsCounted"
+_BEHIND = "\n\n\nclass ActivationsCounted"
 _VALUES = "        package=marble.package,\n"
 MOOD = (
-    ("state/events.py", _FIELDS, _FIELDS.replace("\n", '\n    mood: str = ""\n', 1)),
+    ("state/events.py", _BEHIND, f'\n    mood: str = ""{_BEHIND}'),
     ("decisions/activate_marble.py", _VALUES, _VALUES + '        mood="glad",\n'),
 )
 """What a version does that records one thing more of each marble."""
