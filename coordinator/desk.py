@@ -23,7 +23,7 @@ from coordinator.decisions.errors import Refused
 from coordinator.decisions.succession import check_goes_on, check_keeper, check_program
 from coordinator.journal.archive import Kept
 from coordinator.journal.codes import OLDER_STATE
-from coordinator.journal.errors import JournalError, KeySourceFailed
+from coordinator.journal.errors import JournalError, JournalGone, KeySourceFailed
 from coordinator.journal.glimpses import NOTHING_SEEN, Glimpses
 from coordinator.journal.handover import Held
 from coordinator.journal.journal import Journal
@@ -297,6 +297,9 @@ class Desk:
         return objections(state, opened.journal, self.env.vault.restoration(), self.env.glimpses)
 
     def _start(self, found: Opened | Locked | NoJournal) -> State:
+        if isinstance(found, NoJournal) and self.env.glimpses.seen:
+            last = self.env.glimpses.seen[-1]
+            raise JournalGone(last.journal_id.hex(), last.head.sequence)
         if isinstance(found, Opened):
             state = self.read(found)
             against = self.objections(found, state)

@@ -52,7 +52,7 @@ class Replica:
 
     doors: listening sockets by name, its own from now on.  learn: called with the leader's client door now and then
     while this replica follows; it blocks, and says whether leader and follower accept each other.  fit: what this
-    replica could do with the state now; it blocks, and may raise ClusterError.
+    replica could do with the state now; it is told whether nobody has led yet, blocks, and may raise ClusterError.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Replica:
         doors: Mapping[str, socket.socket],
         *,
         learn: Callable[[Target], bool],
-        fit: Callable[[ClusterApi], Fitness],
+        fit: Callable[[ClusterApi, bool], Fitness],
         observer: Observer,
         wall: Callable[[], datetime],
         entropy: Callable[[int], bytes],
@@ -170,9 +170,9 @@ class Replica:
         for forwarder, listening in zip(self._forwarders, self.doors.values(), strict=True):
             await forwarder.listen(listening)
 
-    def _hesitation(self) -> float:
+    def _hesitation(self, first: bool) -> float:
         """Seconds for which others go first; in the lease's thread."""
-        fitness = Fitness.CANNOT_OPEN if self._accepted is False else self._fit(self._api)
+        fitness = Fitness.CANNOT_OPEN if self._accepted is False else self._fit(self._api, first)
         seconds = fitness.value
         if fitness is Fitness.CANNOT_OPEN:
             self._observer.warning("this replica could not open the state: others may lead first", seconds=seconds)

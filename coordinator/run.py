@@ -1,6 +1,7 @@
 """Composition root: configuration to issuer, verifier, vault, Coordinator and doors.  The only place that wires."""
 
 import asyncio
+import contextlib
 import gc
 import resource
 import signal
@@ -16,6 +17,7 @@ from coordinator import startup
 from coordinator.cluster.account import Account, find_account
 from coordinator.cluster.api import ClusterApi
 from coordinator.cluster.errors import ClusterError
+from coordinator.cluster.lease import RENEW_EVERY
 from coordinator.collateral import watch_collateral
 from coordinator.config import Address, Config, ConfigInvalid, content
 from coordinator.decisions.errors import Refused
@@ -116,49 +118,76 @@ async def _serve_or_follow(
         if opened is None:
             return EXIT_DONE
         vault = make_vault(config, machine, opened.result(), None)
-        return await _run(config, machine, vault, NOTHING_SEEN, None, metrics_door, signalled)
-    account = find_account(environ)
-    successor = Successor(machine)
-    replica = _replica(config, account, successor)
-    try:
-        if await _before(signalled, replica.lead()) is None:
+        coordinator = _coordinator(config, machine, vault, NOTHING_SEEN)
+        return await _run(config, machine, coordinator, None, metrics_door, signalled)
+    account, successor = find_account(environ), Successor(machine)
+    while True:
+        replica = _replica(config, account, successor)
+        try:
+            if await _before(signalled, replica.lead()) is None:
+                return EXIT_DONE
+            if (led := _open_shared(config, machine, account, successor)) is not None:
+                return await _run(config, machine, led, replica, metrics_door, signalled)
+        finally:
+            await replica.leave()
+        if await _before(signalled, asyncio.sleep(RENEW_EVERY / 2)) is None:  # before one that remembers nothing leads
             return EXIT_DONE
-        storage = KubernetesStorage(ClusterApi(account), config.state_name, machine.entropy)
-        vault = make_vault(config, machine, storage, successor.held)
-        return await _run(config, machine, vault, successor.glimpses, replica, metrics_door, signalled)
-    finally:
-        await replica.leave()
 
 
-async def _run(
-    config: Config,
-    machine: Machine,
-    vault: Vault,
-    glimpses: Glimpses,
-    replica: Replica | None,
-    metrics_door: MetricsDoor,
-    signalled: asyncio.Event,
-) -> int:
-    """Serve.  glimpses: what was seen of the state.  replica: which leads now, and whose doors are used; None for a
-    state of one's own."""
-    observer = machine.observer
-    coordinator = Coordinator(
+def _open_shared(config: Config, machine: Machine, account: Account, successor: Successor) -> Coordinator | None:
+    """The coordinator that leads from now on.
+
+    None where the state is no longer there as it was seen: this process goes on, for what it remembers ends with it.
+    Raises JournalError, Refused where it remembers nothing.
+    """
+    try:
+        with contextlib.ExitStack() as undo:
+            storage = KubernetesStorage(ClusterApi(account), config.state_name, machine.entropy)
+            undo.callback(storage.close)
+            vault = make_vault(config, machine, storage, successor.held)
+            coordinator = _coordinator(config, machine, vault, successor.glimpses, shared=True)
+            undo.pop_all()
+            return coordinator
+    except (JournalError, Refused) as failure:
+        if not successor.glimpses.seen:
+            raise
+        machine.observer.error("the state cannot be served, and this replica goes on following", reason=str(failure))
+        return None
+
+
+def _coordinator(
+    config: Config, machine: Machine, vault: Vault, glimpses: Glimpses, *, shared: bool = False
+) -> Coordinator:
+    """glimpses: what was seen of the state.  shared: by replicas."""
+    return Coordinator(
         Environment(
             issuer=machine.issuer,
             verifier=machine.verifier,
             vault=vault,
-            observer=observer,
+            observer=machine.observer,
             clock=machine.clock,
             entropy=machine.entropy,
             names=config.dns_names,
             compatible=config.compatible,
             snapshot_every=config.snapshot_every,
             setters=_setters(config),
-            replicas=replica is not None,
+            replicas=shared,
             glimpses=glimpses,
             told=config.told,
         )
     )
+
+
+async def _run(
+    config: Config,
+    machine: Machine,
+    coordinator: Coordinator,
+    replica: Replica | None,
+    metrics_door: MetricsDoor,
+    signalled: asyncio.Event,
+) -> int:
+    """Serve.  replica: which leads now, and whose doors are used; None for a state of one's own."""
+    observer = machine.observer
     startup.say_what_is_not_read(Path(config.state_dir), observer)
     await startup.set_manifest(config.startup_manifest, coordinator, observer)
     front = await app.open_front_door(coordinator, observer, config.limits)
@@ -218,7 +247,7 @@ def _replica(config: Config, account: Account, successor: Successor) -> Replica:
         config.state_name,
         {door: _listening(address) for door, address in _shared_doors(config).items()},
         learn=lambda leader: successor.learn(*leader),
-        fit=lambda api: _fitness(api, config.state_name, successor),
+        fit=lambda api, first: _fitness(api, config.state_name, successor, first=first),
         observer=machine.observer,
         wall=machine.clock,
         entropy=machine.entropy,
@@ -234,12 +263,15 @@ def _shared_doors(config: Config) -> Mapping[str, Address]:
     return {CLIENT_DOOR: config.client, MESH_DOOR: config.mesh}
 
 
-def _fitness(api: ClusterApi, name: str, successor: Successor) -> Fitness:
-    """What this replica could do with the state now.  Raises ClusterError."""
+def _fitness(api: ClusterApi, name: str, successor: Successor, *, first: bool) -> Fitness:
+    """What this replica could do with the state now.  first: nobody has led yet.  Raises ClusterError."""
+    remembers = bool(successor.glimpses.seen)
     try:
         meta = read_meta(api, name)
-    except JournalError:
-        return Fitness.REMEMBERS  # whoever opens it says what is wrong
+    except JournalError:  # it is damaged: who remembers says so, and stays
+        return Fitness.REMEMBERS if remembers else Fitness.CANNOT_OPEN
+    if not meta:
+        return Fitness.REMEMBERS if remembers or first else Fitness.OPENS
     if not successor.opens(meta):
         return Fitness.CANNOT_OPEN
     return Fitness.REMEMBERS if successor.has_seen(meta) else Fitness.OPENS

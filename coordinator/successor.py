@@ -124,9 +124,7 @@ class Successor:
             self.glimpses, self._said = self.glimpses.plus(found), ""
 
     def has_seen(self, meta: Mapping[str, bytes]) -> bool:
-        """Whether it would know an older state.  meta: as of `opens`; there is none older than none."""
-        if not meta:
-            return True
+        """Whether it would know an older state.  meta: as of `opens`."""
         try:
             return self.glimpses.of(keyring_of(meta).journal_id) is not None
         except JournalError:

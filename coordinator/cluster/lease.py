@@ -47,7 +47,8 @@ class Candidate:
 class Election:
     """Tries for one lease.
 
-    hesitation: asked when the lease may be taken, for how many seconds others go first; it may raise ClusterError.
+    hesitation: asked when the lease may be taken, for how many seconds others go first; it may raise ClusterError.  It
+    is told whether there is no lease at all yet.
     monotonic: seconds; wall: the time that people read in the object.
     """
 
@@ -59,7 +60,7 @@ class Election:
         *,
         monotonic: Callable[[], float],
         wall: Callable[[], datetime],
-        hesitation: Callable[[], float] = lambda: 0,
+        hesitation: Callable[[bool], float] = lambda _first: 0,
     ) -> None:
         self._api, self._name, self._candidate = api, name, candidate
         self._hesitation, self._monotonic, self._wall = hesitation, monotonic, wall
@@ -98,7 +99,7 @@ class Election:
         held = _duration(found) if found is not None and holder else 0
         if found is not None and unchanged < held:
             return Following(holder, _notes(found))
-        if unchanged < held + self._hesitation():
+        if unchanged < held + self._hesitation(found is None):
             return Following("", {})
         if found is None:
             self._api.create(self._leases, self._lease(None, self._candidate.identity, 0))

@@ -68,6 +68,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "find out who restored or changed the Secrets (a restore of etcd does that); bring the newest state back, or "
         "approve the one that is there as `enclasp explain R490` says",
     ),
+    "R499": (
+        "the state that this replica has seen is gone",
+        "bring it back; to begin anew without it end all replicas at once (scale to none), then start them again",
+    ),
     "R450": (
         "kept evidence is missing or was changed",
         "restore the evidence folder from a backup; the journal itself, and what it decides, is not touched by this",

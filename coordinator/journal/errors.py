@@ -161,6 +161,18 @@ class Exchanged(JournalError):
 
 
 @dataclass(eq=False)
+class JournalGone(JournalError):
+    """There is no state where there was one.  journal: its id; sequence: the last record that was seen."""
+
+    code = "R499"
+    journal: str
+    sequence: int
+
+    def __str__(self) -> str:
+        return self._with_hint(f"expected journal {self.journal}, seen up to record {self.sequence}, got none")
+
+
+@dataclass(eq=False)
 class WitnessFailed(JournalError):
     """Who remembers the last record does not answer, or remembers another one."""
 

@@ -90,6 +90,30 @@ def test_a_state_that_the_api_server_put_back_is_named_by_its_leader_and_approve
     assert "R497" not in third.log
 
 
+@pytest.mark.parametrize("gone", [False, True], ids=["damaged", "removed"])
+def test_a_replica_that_remembers_outlives_a_state_that_nobody_can_open_and_what_is_put_back_then_is_no_news_to_it(
+    cluster: tuple[Begin, ApiServer], program: Path, gone: bool
+) -> None:
+    """Else whoever can write the Secrets would make all that remember end, and put an older state before a new one."""
+    begin, server = cluster
+    first = begin()
+    assert 200 == ask(first.client_address, "/manifest", document(program))[0]
+    older = server.secrets()
+    activate(first, program)
+    newest = server.secrets()
+    second = begin()
+    assert says(second, REMEMBERS), second.log
+    server.put_back({} if gone else {path: one | {"data": {}} for path, one in newest.items()})
+    assert grpc.StatusCode.OK is not outcome(first.mesh_address, marbles_of(first, program)("limited"))[0]
+    assert STOPPED == first.process.wait(TAKEOVER_SECONDS)
+    assert says(second, "the state cannot be served, and this replica goes on following"), second.log
+    assert gone is ("got none" in second.log)
+    begin()
+    server.put_back(older)
+    assert says(second, "R490 the state is not served"), second.log
+    assert 0 == second.stop()
+
+
 def test_what_was_written_after_the_last_look_locks_nobody_out_and_who_was_not_there_can_tell_nothing(
     cluster: tuple[Begin, ApiServer], program: Path, enclasp: Enclasp
 ) -> None:

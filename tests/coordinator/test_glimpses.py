@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.journal.errors import JournalGone
 from coordinator.journal.glimpses import NOTHING_SEEN, Glimpse
 from coordinator.journal.restoration import RESTORED, Restoration, encode_restoration
 from coordinator.journal.sqlite import SqliteStorage
@@ -91,6 +92,18 @@ async def test_a_state_that_goes_on_is_served_and_the_status_says_what_was_known
     coordinator = cluster.lead(cluster.follower)
     assert Phase.ACCEPTING_MARBLES is coordinator.phase, "a record after the last look is no other state"
     assert cluster.follower.glimpses.seen[-1].head.sequence == coordinator.known
+    await coordinator.close()
+
+
+async def test_where_a_state_was_seen_none_is_no_new_beginning(house: House) -> None:
+    cluster = await begun(house)
+    shutil.rmtree(house.folder / "state")
+    with pytest.raises(JournalGone, match="seen up to record 3, got none") as refused:
+        cluster.lead(cluster.follower)
+    assert ("R499", True) == (refused.value.code, "scale to none" in str(refused.value))
+    shutil.rmtree(house.folder / "state")
+    coordinator = cluster.lead()
+    assert Phase.ACCEPTING_MANIFEST is coordinator.phase, "who saw none begins anew"
     await coordinator.close()
 
 
