@@ -256,6 +256,8 @@ class Http2Server:
         _demand_size(len(frame.payload) % 6 == 0 and not (frame.flags & frames.ACK and frame.payload), frame)
         if frame.flags & frames.ACK:
             return
+        if len(frame.payload) > 6 * _MOST_SETTINGS:
+            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, f"settings: expected at most {_MOST_SETTINGS} in a frame")
         self._greeted = True
         for at in range(0, len(frame.payload), 6):
             key, value = int.from_bytes(frame.payload[at : at + 2], "big"), frame.payload[at + 2 : at + 6]
@@ -379,6 +381,8 @@ _BLOCK_FACTOR: Final = 4
 _GIVEN_UP: Final = 1_000
 _UPDATE: Final = 0x20
 _MOST_UPDATES: Final = 2
+_MOST_SETTINGS: Final = 64
+"""One of them concerns every stream."""
 _TABLE_SIZE_ZERO: Final = b"\x20"
 """Said once, before all fields that we send: whatever the client's setting, our table is not larger (RFC 7541, 4.2)."""
 _SETTINGS_ACK: Final = encode_frame(frames.SETTINGS, frames.ACK, 0, b"")

@@ -204,6 +204,14 @@ def test_what_breaks_a_rule_ends_the_connection_and_its_neighbour_does_not(name:
     assert error.value.code is code
 
 
+def test_a_frame_has_a_bounded_number_of_settings() -> None:
+    """2,730 windows of 100 streams took 14 ms for 16 kB."""
+    window = b"\x00\x04\x00\x00\x01\x00"
+    assert [RequestBegan(1, REQUEST, True)] == [event for event in _say((4, 0, 0, window * 64), ENDED) if event]
+    with pytest.raises(Http2Error, match="at most 64 in a frame"):
+        _say((4, 0, 0, window * 65), ENDED)
+
+
 @pytest.mark.parametrize("update", [b"\x20", b"\x3f\xe1\x1f"], ids=["0", "4096"])
 def test_a_header_block_changes_the_size_of_its_table_twice_at_most(update: bytes) -> None:
     """RFC 7541, 4.2.  65,000 such bytes, which `hpack` takes, cost as much as ten activations."""
