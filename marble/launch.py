@@ -96,6 +96,8 @@ def _issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer | None
     try:
         issuer = find_issuer(environ, program=program)
     except NoDevice as absent:
+        if asked := next((name for name in (SIMULATION, GPUS) if environ.get(name)), None):
+            raise SettingsInvalid("A258", f"no evidence can be made, though {asked} asks for it: {absent}") from absent
         _log.warning("no evidence will be sent: %s\n  hint: %s", absent, _NO_HARDWARE)
         return None
     except (AttestationError, OSError) as cause:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -70,7 +71,9 @@ def _serve(config_file: Path | None, dev: bool, platform: str | None, state_dir:
         if dev:
             from coordinator.dev import DEFAULT_FOLDER, prepare
 
-            environ = prepare(Path(DEFAULT_FOLDER) if state_dir is None else state_dir, environ)
+            folder = Path(DEFAULT_FOLDER) if state_dir is None else state_dir
+            environ = prepare(folder, environ)
+            _say_how_to_reach_it(folder, environ)
         config = load(toml, environ, told_at_launch(environ), name=str(config_file))
     except ConfigInvalid as cause:
         raise Problem(str(cause), exit_codes.INVALID, "U507") from cause
@@ -81,6 +84,21 @@ def _serve(config_file: Path | None, dev: bool, platform: str | None, state_dir:
         return _run(config, environ)
     finally:
         gc.enable()
+
+
+def _say_how_to_reach_it(folder: Path, environ: Mapping[str, str]) -> None:
+    """For a person at a terminal, who wants to talk to it from another one."""
+    if not sys.stderr.isatty():
+        return
+    words = {
+        "ENCLASP_COORDINATOR": environ["EDG_COORDINATOR_CLIENT_ADDR"],
+        "ENCLASP_COORDINATOR_REFERENCE": folder / "reference.yaml",
+        "ENCLASP_COORDINATOR_TRUST": environ["ENCLASP_TRUST"],
+        "ENCLASP_COORDINATOR_COLLATERAL": environ["ENCLASP_COLLATERAL"],
+        "ENCLASP_SIMULATION": environ["ENCLASP_SIMULATION"],
+    }
+    lines = ("in another terminal, in this folder:", *(f"  export {name}={value}" for name, value in words.items()))
+    print("\n".join((*lines, "  enclasp status")), file=sys.stderr)
 
 
 def _run(config: "Config", environ: Mapping[str, str]) -> int:

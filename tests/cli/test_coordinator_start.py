@@ -1,12 +1,20 @@
 """A coordinator that cannot start says why, with a code and what to do, and ends with 3."""
 
+import importlib.util
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Enclasp
 from tests.faults.clients import run_to_its_end
 from tests.support.coordinator_process import start
+from tests.support.ports import free_ports
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_an_address_that_is_taken_is_named_with_the_settings_that_choose_another(tmp_path: Path) -> None:
@@ -68,3 +76,29 @@ def test_a_state_that_would_be_ignored_is_no_start(tmp_path: Path) -> None:
     assert ["journal.db"] == [path.name for path in (tmp_path / "other").iterdir()]
     (tmp_path / "dev" / "state" / "journal.db").write_bytes((tmp_path / "other" / "journal.db").read_bytes())
     start(tmp_path / "dev").kill()
+
+
+def test_at_a_terminal_it_says_how_to_reach_it(tmp_path: Path) -> None:
+    """What it prints can be typed: `enclasp status` then verifies it."""
+    ours, theirs = os.openpty()
+    client, mesh = (f"127.0.0.1:{port}" for port in free_ports(2))
+    environ = {**os.environ, "EDG_COORDINATOR_CLIENT_ADDR": client, "EDG_COORDINATOR_MESH_ADDR": mesh}
+    command = [sys.executable, "-m", "coordinator", "coordinator", "run", "--dev", "--state-dir", str(tmp_path / "dev")]
+    with subprocess.Popen(command, env=environ, stderr=theirs) as running:
+        said = b""
+        while b"coordinator ready" not in said:
+            said += os.read(ours, 4096)
+        exports = "\n".join(line for line in said.decode().splitlines() if line.startswith("  export "))
+        status = f"{exports}\n{sys.executable} -m coordinator status"
+        asked = subprocess.run(["sh", "-c", status], cwd=ROOT, capture_output=True, text=True, check=False)
+        running.terminate()
+    os.close(ours)
+    os.close(theirs)
+    assert (0, True) == (asked.returncode, "verified: tdx evidence" in asked.stderr), asked.stderr
+
+
+def test_a_demo_without_its_packages_is_no_bug(enclasp: Enclasp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    ended = enclasp("demo")
+    assert (2, b"") == (ended.code, ended.out)
+    assert "error[U505]: Python packages are missing: aiohttp, OpenSSL, prometheus_client, grpc" in ended.err
