@@ -32,7 +32,7 @@ def collateral() -> None:
     "paths",
     multiple=True,
     required=True,
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="EVIDENCE",
     help="Evidence of a machine that the bundle shall be about; may be given again.",
 )

@@ -16,8 +16,8 @@ from coordinator.cli.problems import Problem, bug, say, translate
 P = ParamSpec("P")
 
 FORMS = ("table", "json", "yaml")
-FILE = click.Path(path_type=Path)
-"""A file that a command reads; that it exists, and is one, is asked when it is read, so that one text says it."""
+FILE = click.Path(path_type=Path, readable=False)
+"""A file that a command reads; that it is there and may be read is asked when it is read, so that one text says it."""
 
 
 def program_argument(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

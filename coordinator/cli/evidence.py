@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from attestation.appraisal import Verdict
     from attestation.binding import Binding
 
-_PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+_PATHS = click.argument("paths", nargs=-1, required=True, type=FILE, metavar="PATH...")
 
 
 @click.group(cls=Group)

@@ -163,6 +163,8 @@ def test_what_cannot_be_opened_is_input_and_no_usage(enclasp: Enclasp, tmp_path:
 def test_a_file_without_permission_is_said(enclasp: Enclasp, good: Path) -> None:
     good.chmod(0)
     assert (3, True) == ((ended := enclasp("manifest", "check", good)).code, "Permission denied" in ended.err)
+    ended = enclasp("status", "localhost:1", "--reference", good)
+    assert (3, True) == (ended.code, "error[U501]" in ended.err), ended.err
 
 
 @pytest.mark.parametrize(
