@@ -89,7 +89,11 @@ class Http2Server:
         self._room = self._first_room = _DEFAULT_WINDOW
         self._owed = 0
         self._table = _TABLE_SIZE_ZERO
-        settings = ((0x3, streams), (0x4, _WINDOW), (0x6, header_list))
+        settings = (
+            (_MAX_CONCURRENT_STREAMS, streams),
+            (_INITIAL_WINDOW_SIZE, _WINDOW),
+            (_MAX_HEADER_LIST_SIZE, header_list),
+        )
         said = b"".join(key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings)
         self._output = bytearray(encode_frame(frames.SETTINGS, 0, 0, said))
         self._grant(0, _WINDOW)
@@ -265,13 +269,13 @@ class Http2Server:
         self._output += _SETTINGS_ACK
 
     def _apply(self, key: int, value: int) -> None:
-        if key == 0x2 and value > 1:
+        if key == _ENABLE_PUSH and value > 1:
             raise _wrong("SETTINGS_ENABLE_PUSH: expected 0 or 1")
-        if key == 0x4:
+        if key == _INITIAL_WINDOW_SIZE:
             for stream in self._streams.values():
                 stream.room = _widened(stream.room, value - self._first_room)
             self._first_room = _widened(0, value)
-        if key == 0x5 and not frames.MAX_FRAME <= value < 1 << 24:
+        if key == _MAX_FRAME_SIZE and not frames.MAX_FRAME <= value < 1 << 24:
             raise _wrong("SETTINGS_MAX_FRAME_SIZE: expected 2^14 to 2^24-1")
 
     def _take_window_update(self, frame: Frame) -> Event | None:
@@ -371,6 +375,11 @@ def _wrong(problem: str) -> Http2Error:
     return Http2Error(ErrorCode.PROTOCOL_ERROR, problem)
 
 
+_ENABLE_PUSH: Final = 0x2
+_MAX_CONCURRENT_STREAMS: Final = 0x3
+_INITIAL_WINDOW_SIZE: Final = 0x4
+_MAX_FRAME_SIZE: Final = 0x5
+_MAX_HEADER_LIST_SIZE: Final = 0x6
 _WINDOW: Final = 1024 * 1024
 _DEFAULT_WINDOW: Final = 65_535
 _MOST_31_BITS: Final = 0x7FFFFFFF
