@@ -85,7 +85,7 @@ class Transport:
         """
         deadline = self.clock() + self.limits.whole
         try:
-            with self._connect() as connected:
+            with self._connected() as connected:
                 connected.limit_to(deadline, self.clock)
                 peer = connected.getpeercert(binary_form=True)
                 if peer is None:
@@ -105,6 +105,13 @@ class Transport:
             raise AnswerInvalid("N303", f"{self.endpoint}: expected TLS, got {got}") from cause
         except OSError as cause:
             raise Unreachable("N301", f"{self.endpoint}: {cause.strerror or cause}") from cause
+
+    def _connected(self) -> "_HurriedSocket":
+        try:
+            return self._connect()
+        except TimeoutError as cause:
+            message = f"{self.endpoint}: no connection over TLS within {self.limits.connect:g} s"
+            raise Unreachable("N302", message) from cause
 
     def _connect(self) -> "_HurriedSocket":
         plain = socket.create_connection((self.endpoint.host, self.endpoint.port), timeout=self.limits.connect)

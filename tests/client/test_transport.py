@@ -197,3 +197,15 @@ def test_an_answer_that_drips_ends_at_the_deadline(pki: MarblePki) -> None:
             Transport(endpoint, Limits(whole=0.5)).exchange(STATUS, pin=None)
         stop.set()
     assert time.monotonic() - began < 3
+
+
+def test_who_takes_the_connection_and_says_nothing_is_told_by_the_time_that_was_waited() -> None:
+    def silent(connection: socket.socket) -> None:
+        connection.recv(10_000)  # the greeting
+        connection.recv(1)  # until the visitor goes
+
+    with (
+        plain_server(silent) as endpoint,
+        pytest.raises(Unreachable, match=r"no connection over TLS within 0\.2 s"),
+    ):
+        Transport(endpoint, Limits(connect=0.2, whole=5)).exchange(STATUS, pin=None)
