@@ -71,6 +71,8 @@ def _long_quote(text: str, place: Place) -> int | None:
     last = None
     try:
         for token in yaml.scan(text, Loader=yaml.CSafeLoader):
+            if (token.start_mark.line, token.start_mark.column) > (place.line, place.column):
+                break
             if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"') and token.end_mark.line <= place.line:
                 last = token
     except yaml.YAMLError:
