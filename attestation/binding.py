@@ -114,3 +114,14 @@ def of_join(
     parts = (nonce, certificate_der, sealing_key, marble_type.encode(), uuid.encode(), root_spki_der)
     digest = hashlib.sha512(b"enclasp join v1" + b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
     return Bound(digest, "SHA-512 of label, nonce, certificate, sealing key, type, UUID and coordinator's root key")
+
+
+def of_renewal(*, nonce: bytes, certificate_der: bytes, sealing_key: bytes, root_spki_der: bytes) -> Bound:
+    """Binding of a marble that asks for new certificates.
+
+    SHA-512(label || SHA-256 of each: nonce, the certificate that it was given, sealing key, the key of the
+    coordinator's root).  The certificate says type and UUID.  Source: docs/decisions/0021.
+    """
+    parts = (nonce, certificate_der, sealing_key, root_spki_der)
+    digest = hashlib.sha512(b"enclasp renewal v1" + b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+    return Bound(digest, "SHA-512 of label, nonce, the marble's certificate, sealing key and coordinator's root key")

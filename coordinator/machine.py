@@ -38,7 +38,14 @@ class Machine:
     entropy: Callable[[int], bytes]
 
 
-def find_machine(config: Config, environ: Mapping[str, str], observer: Observer) -> Machine:
+def read_clock() -> datetime:
+    """This machine's time, UTC."""
+    return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
+
+
+def find_machine(
+    config: Config, environ: Mapping[str, str], observer: Observer, clock: Callable[[], datetime]
+) -> Machine:
     """The environment that we run in.
 
     Raises ToldOtherwise if it was not started with the configuration's init-data; AttestationError, ConfigInvalid,
@@ -53,7 +60,7 @@ def find_machine(config: Config, environ: Mapping[str, str], observer: Observer)
         sources=key_sources(config, issuer, entropy),
         name="" if config.store == "sqlite" else name_of_machine(issuer),
         observer=observer,
-        clock=lambda: datetime.now(UTC),  # noqa: TID251 - shell: reads the clock
+        clock=clock,
         entropy=entropy,
     )
 

@@ -25,12 +25,15 @@ _CALL_LABELS: Final = ("grpc_method", "grpc_service", "grpc_type")
 
 @dataclass(frozen=True, slots=True)
 class OfType:
-    """Marbles of one type.  alive: whose certificate has not ended.  activated, until: of the certificate that ends
-    last, seconds since 1970."""
+    """Marbles of one type.  alive: whose certificate has not ended.
+
+    activated: when the marble started whose certificate ends last; issued, until: of it.  Seconds since 1970.
+    """
 
     marble: str
     alive: int
     activated: float
+    issued: float
     until: float
 
 
@@ -60,6 +63,8 @@ class Meters:
         self._activations = counter("coordinator_marble_activations", "Activation requests", "type")
         self._activated = counter("coordinator_marble_activations_success", "Granted activations", "type")
         self._refused = counter("coordinator_marble_activations_refused", "Refused activations", "type", "code")
+        self._renewed = counter("coordinator_marble_renewals_success", "Renewals of certificates", "type")
+        self._not_renewed = counter("coordinator_marble_renewals_refused", "Refused renewals", "code")
         self._collateral = Gauge(
             "coordinator_collateral_next_update_timestamp_seconds",
             "When the first part of the collateral is to be replaced; 0 without collateral",
@@ -116,6 +121,14 @@ class Meters:
         self._activations.labels(marble).inc()
         self._refused.labels(marble, code).inc()
 
+    def renewed(self, marble: str) -> None:
+        """marble: a type of the manifest."""
+        self._renewed.labels(marble).inc()
+
+    def renewal_refused(self, code: str) -> None:
+        """code: of the refusal."""
+        self._not_renewed.labels(code).inc()
+
     @contextmanager
     def in_flight(self, route: str) -> Iterator[None]:
         """A REST request is being answered.  route: one of the route table's paths, or "other"."""
@@ -166,6 +179,11 @@ class _Looks(Collector):
             "When the marble started whose certificate ends last",
             labels=labels,
         )
+        issued = GaugeMetricFamily(
+            "coordinator_marble_certificate_issued_timestamp_seconds",
+            "When the certificate was given that ends last of this type",
+            labels=labels,
+        )
         until = GaugeMetricFamily(
             "coordinator_marble_certificate_not_after_timestamp_seconds",
             "The end of the certificate of this type that ends last",
@@ -174,8 +192,9 @@ class _Looks(Collector):
         for one in scene.marbles:
             alive.add_metric([one.marble], one.alive)
             activated.add_metric([one.marble], one.activated)
+            issued.add_metric([one.marble], one.issued)
             until.add_metric([one.marble], one.until)
-        yield from (alive, activated, until)
+        yield from (alive, activated, issued, until)
 
 
 def _go_name(status: str) -> str:

@@ -94,11 +94,41 @@ class Observer:
             evidence_sha256=evidence,
             hardware="SIMULATED" if simulated else "genuine",
         )
-        for waiver in waived:
-            say = self.info if waiver.code == WAIVED else self.warning
-            say("waiver in use", marble=marble, waiver=waiver.expected, today=waiver.found, stands=waiver.source)
+        self._waivers(marble, waived)
+
+    def renewed(
+        self,
+        marble: str,
+        uuid: str,
+        *,
+        simulated: bool,
+        evidence: str,
+        until: str,
+        waived: tuple[Check, ...],
+    ) -> None:
+        """A marble that runs was given new certificates.  until: the end of its own; the others: as for `activated`."""
+        self.meters.renewed(marble)
+        self.info(
+            "marble renewed",
+            marble=marble,
+            uuid=uuid,
+            until=until,
+            evidence_sha256=evidence,
+            hardware="SIMULATED" if simulated else "genuine",
+        )
+        self._waivers(marble, waived)
 
     def refused(self, marble: str, code: str, reason: str) -> None:
         """A marble was refused.  marble: a type of the manifest, or "unknown"; reason: the whole verdict."""
         self.meters.refused(marble, code)
         self.warning("marble refused", marble=marble, code=code, reason=reason)
+
+    def renewal_refused(self, code: str, reason: str) -> None:
+        """A marble was given no new certificates.  reason: the whole verdict."""
+        self.meters.renewal_refused(code)
+        self.warning("renewal refused", code=code, reason=reason)
+
+    def _waivers(self, marble: str, waived: tuple[Check, ...]) -> None:
+        for waiver in waived:
+            say = self.info if waiver.code == WAIVED else self.warning
+            say("waiver in use", marble=marble, waiver=waiver.expected, today=waiver.found, stands=waiver.source)

@@ -6,7 +6,8 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,7 +29,7 @@ from coordinator.journal.errors import JournalError
 from coordinator.journal.glimpses import NOTHING_SEEN, Glimpses
 from coordinator.journal.kubernetes import KubernetesStorage, read_meta
 from coordinator.journal.vault import Vault
-from coordinator.machine import Machine, find_machine, make_vault
+from coordinator.machine import Machine, find_machine, make_vault, read_clock
 from coordinator.observe import Observer, configure_logging
 from coordinator.replica import CLIENT_DOOR, MESH_DOOR, Fitness, Replica
 from coordinator.rest import app
@@ -64,13 +65,13 @@ class CannotStart(Exception):
         super().__init__(text)
 
 
-def serve(config: Config, environ: Mapping[str, str]) -> int:
+def serve(config: Config, environ: Mapping[str, str], clock: Callable[[], datetime] = read_clock) -> int:
     """Run a coordinator until a signal or a failure; returns the exit code.  Raises CannotStart, which is logged."""
     configure_logging(config.log_level, http=config.http_log_level)
     _allow_many_connections()
     observer = Observer(VERSION)
     try:
-        return asyncio.run(_serve(config, environ, observer))
+        return asyncio.run(_serve(config, environ, observer, clock))
     except (
         AttestationError,
         CannotListen,
@@ -102,19 +103,23 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(config: Config, environ: Mapping[str, str], observer: Observer) -> int:
+async def _serve(config: Config, environ: Mapping[str, str], observer: Observer, clock: Callable[[], datetime]) -> int:
     async with MetricsDoor(config.prometheus, observer) as metrics_door:
-        return await _serve_or_follow(config, environ, observer, metrics_door)
+        signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
+        machine = find_machine(config, environ, observer, clock)
+        return await _serve_or_follow(config, environ, machine, metrics_door, signalled)
 
 
 async def _serve_or_follow(
-    config: Config, environ: Mapping[str, str], observer: Observer, metrics_door: MetricsDoor
+    config: Config,
+    environ: Mapping[str, str],
+    machine: Machine,
+    metrics_door: MetricsDoor,
+    signalled: asyncio.Event,
 ) -> int:
-    signalled = _on_signal()  # first: process 1 of a container ignores what it does not handle
-    machine = find_machine(config, environ, observer)
-    startup.say_who_keeps_the_key(config, machine.issuer, observer)
+    startup.say_who_keeps_the_key(config, machine.issuer, machine.observer)
     if config.store == "sqlite":
-        opened = await _before(signalled, startup.open_own_state(Path(config.state_dir), observer))
+        opened = await _before(signalled, startup.open_own_state(Path(config.state_dir), machine.observer))
         if opened is None:
             return EXIT_DONE
         vault = make_vault(config, machine, opened.result(), None)

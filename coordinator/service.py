@@ -15,9 +15,11 @@ from coordinator.clerks.clockwork import Clockwork
 from coordinator.clerks.features import Features
 from coordinator.clerks.manifests import Manifests
 from coordinator.clerks.people import People
+from coordinator.clerks.proofs import Proofs
 from coordinator.clerks.quotes import Quotes
 from coordinator.clerks.readings import Readings
 from coordinator.clerks.recovery import Recovery
+from coordinator.clerks.renewals import Renewals
 from coordinator.clerks.replicas import Replicas
 from coordinator.clerks.updates import Updates
 from coordinator.decisions.decision import admit
@@ -33,7 +35,7 @@ from coordinator.state.model import Authority, Deployment, History
 from coordinator.state.phase import Ask, Phase
 from coordinator.wire.marbles import Marbles
 from coordinator.wire.standing import Standing, signed_bytes
-from marble.join_protocol import Challenge, JoinRequest
+from marble.join_protocol import Challenge, JoinRequest, RenewalRequest, Sealed
 from marble.protocol import ActivationRequest, Parameters
 from pki.certificates import pem
 
@@ -44,7 +46,9 @@ class Coordinator:
     def __init__(self, environment: Environment) -> None:
         """Open the sealed state, or begin anew.  Raises JournalError, EventFormatError, ReplayFailed."""
         self._desk = Desk(environment)
-        self._activation = Activation(self._desk)
+        self._proofs = Proofs(self._desk)
+        self._activation = Activation(self._desk, self._proofs)
+        self._renewals = Renewals(self._desk, self._proofs)
         self._manifests = Manifests(self._desk)
         self._quotes = Quotes(self._desk)
         self.people = People(self._desk)
@@ -53,7 +57,7 @@ class Coordinator:
         self.replicas = Replicas(self._desk)
         self.features = Features(self._desk)
         self.updates = Updates(self._desk, self._manifests)
-        self.clockwork = Clockwork(self._desk, self.updates)
+        self.clockwork = Clockwork(self._desk, self.updates, self._renewals)
 
     @property
     def authority(self) -> Authority:
@@ -164,15 +168,22 @@ class Coordinator:
         return await self._activation.activate(request, leaf)
 
     def challenge(self, leaf: bytes | None) -> Challenge:
-        """What a marble needs for a join with a nonce.  leaf: as for `activate`.  Raises Refused, NotServing."""
-        return self._activation.challenge(leaf)
+        """What a marble needs to join or to renew.  leaf: as for `activate`.  Raises Refused, NotServing."""
+        return self._proofs.challenge(leaf)
 
-    async def join(self, request: JoinRequest, leaf: bytes | None) -> bytes:
+    async def join(self, request: JoinRequest, leaf: bytes | None) -> Sealed:
         """Admit a marble whose Evidence binds a nonce; the answer is sealed for it.
 
         Raises Refused, NotServing, ProtocolFormatError.
         """
         return await self._activation.join(request, leaf)
+
+    async def renew(self, request: RenewalRequest, leaf: bytes | None) -> Sealed:
+        """New certificates for a marble that runs; the answer is sealed for it.  leaf: the one that it has of us.
+
+        Raises Refused, NotServing, ProtocolFormatError.
+        """
+        return await self._renewals.renew(request, leaf)
 
     def journal_standing(self, nonce: bytes, sequence: int | None) -> tuple[Standing, bytes]:
         """Where the journal stands, and its link at an earlier record, signed together with the nonce by the root key.
@@ -198,6 +209,7 @@ class Coordinator:
         """Finish what is being written, then let go of the state."""
         self.clockwork.close()
         self._quotes.close()
+        await self._renewals.write()
         await self._desk.close()
 
     def _deployment(self, ask: Ask) -> Deployment:

@@ -5,11 +5,7 @@ Each attempt has its own key, certificate and Evidence, since a coordinator may 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from random import SystemRandom
 from typing import Final
 from uuid import UUID
 
@@ -20,9 +16,9 @@ from attestation.issue import Issuer
 from attestation.verify import Verifier
 from marble import rpc
 from marble.errors import ActivationRefused, CoordinatorUnreachable, SettingsInvalid
+from marble.exchange import Exchange, Granted, NoEvidence
 from marble.identity import make_identity
-from marble.join import Join, NoEvidence
-from marble.protocol import Parameters
+from marble.join import Join
 from marble.reference import parse_reference
 from marble.section import ReferenceFormatError
 from marble.settings import (
@@ -35,10 +31,9 @@ from marble.settings import (
     Settings,
 )
 from marble.trust import Expectation
+from marble.waiting import Waiting, World
 
-FIRST_DELAY_SECONDS: Final = 0.5
 MAX_DELAY_SECONDS: Final = 15.0
-SILENCE_SECONDS: Final = 60.0
 _TRY_AGAIN: Final = frozenset({rpc.Status.UNAVAILABLE, rpc.Status.FAILED_PRECONDITION, rpc.Status.DEADLINE_EXCEEDED})
 _HINTS: Final = {
     rpc.Status.PERMISSION_DENIED: "the coordinator's log has every check with expected and found",
@@ -54,34 +49,21 @@ _FIX: Final = (
 _log = logging.getLogger("marble")
 
 
-def _read_clock() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - shell: reads the clock
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the shell reads from outside: the time (UTC), waiting (seconds), and chance (0 up to 1)."""
-
-    now: Callable[[], datetime] = _read_clock
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    chance: Callable[[], float] = SystemRandom().random
-
-
 async def activate(
     settings: Settings, uuid: UUID, issuer: Issuer | None, expected: Expectation | None, world: World
-) -> Parameters:
+) -> Granted:
     """Join, and return what the coordinator gave.
 
     issuer: None sends no Evidence.  expected: None joins any coordinator, as MarbleRun's marbles do.
     Raises ActivationRefused, CoordinatorNotTrusted, or after `settings.timeout_seconds` CoordinatorUnreachable.
     """
-    waiting = _Waiting(settings, world)
+    waiting = Waiting(f"waiting for the coordinator at {settings.coordinator}", world, MAX_DELAY_SECONDS)
     _log.info("joining the coordinator at %s as '%s'", settings.coordinator, settings.marble_type)
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             while True:
                 try:
-                    return await _attempt(settings, uuid, issuer, expected, world)
+                    return await attempt(settings, uuid, issuer, expected, world, pinned=None)
                 except rpc.RpcFailed as failure:
                     if failure.status not in _TRY_AGAIN:
                         hint = "" if "hint:" in failure.reason else _HINTS.get(failure.status, "")
@@ -93,10 +75,10 @@ async def activate(
         raise CoordinatorUnreachable(
             "A270",
             f"no activation at {settings.coordinator} within {settings.timeout_seconds:g} s: {waiting.reason}",
-            waiting.advice,
+            waiting.advice or _FIX,
         ) from cause
     except asyncio.CancelledError:
-        place, reason, advice = settings.coordinator, waiting.reason, waiting.advice
+        place, reason, advice = settings.coordinator, waiting.reason, waiting.advice or _FIX
         _log.error("stopped before the activation at %s: %s\n  hint: %s", place, reason, advice)
         raise
 
@@ -123,42 +105,17 @@ def _content(source: PurePath | Given) -> bytes:
     return source.content if isinstance(source, Given) else Path(source).read_bytes()
 
 
-async def _attempt(
-    settings: Settings, uuid: UUID, issuer: Issuer | None, expected: Expectation | None, world: World
-) -> Parameters:
+async def attempt(
+    settings: Settings,
+    uuid: UUID,
+    issuer: Issuer | None,
+    expected: Expectation | None,
+    world: World,
+    *,
+    pinned: bytes | None,
+) -> Granted:
+    """Try once.  pinned: see `Exchange`.  Raises RpcFailed, NoEvidence, CoordinatorNotTrusted."""
     identity = make_identity(settings.dns_names, settings.ip_addresses, now=world.now())
     async with rpc.connect(settings.coordinator, identity.certificate_pem, identity.key_pem) as channel:
-        return await Join(channel, identity, settings.marble_type, str(uuid), issuer, expected, world.now).run()
-
-
-class _Waiting:
-    """Longer and longer pauses with jitter: a line for each; when they grow no more, for a new reason or each minute.
-
-    A marble may wait for days until somebody sets the manifest.
-    """
-
-    def __init__(self, settings: Settings, world: World) -> None:
-        self._settings = settings
-        self._world = world
-        self._longest = FIRST_DELAY_SECONDS
-        self._silent_seconds = SILENCE_SECONDS
-        self.reason = "no answer yet"
-        self.advice = _FIX
-
-    async def after(self, reason: str) -> None:
-        """Wait between half and all of the present pause, then double it up to MAX_DELAY_SECONDS.
-
-        Of the reason the first line is told; a hint of the coordinator's is what to do in the end.
-        """
-        reason, _, hint = reason.partition("\n  hint: ")
-        self.advice = hint or _FIX
-        reason = reason.partition("\n")[0]
-        delay = self._longest * (0.5 + self._world.chance() / 2)
-        if self._longest < MAX_DELAY_SECONDS or reason != self.reason or self._silent_seconds >= SILENCE_SECONDS:
-            place = self._settings.coordinator
-            _log.info("waiting for the coordinator at %s: %s, next try in %.1f s", place, reason, delay)
-            self._silent_seconds = 0.0
-        self.reason = reason
-        self._silent_seconds += delay
-        self._longest = min(self._longest * 2, MAX_DELAY_SECONDS)
-        await self._world.sleep(delay)
+        exchange = Exchange(channel, settings.marble_type, str(uuid), issuer, expected, pinned, world.now)
+        return await Join(exchange, identity).run()

@@ -26,6 +26,10 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
         "compare ENCLASP_COORDINATOR_REFERENCE with what the coordinator runs",
     ),
     "A263": ("identity of a marble is missing", "start the program with `marble run -- COMMAND`"),
+    "A264": (
+        "another coordinator answers than the marble joined",
+        "start the marble anew, if it shall belong to the other deployment",
+    ),
     "A270": ("no activation within the time-out", "check that the coordinator runs and has a manifest"),
     "A280": (
         "file of the manifest cannot be written",

@@ -4,104 +4,47 @@ With a nonce, the coordinator is verified before anything is shown to it, and it
 that the Evidence binds.  A marble that expects a certain coordinator joins in no other way.
 """
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TypeVar
 
 from cryptography import x509
 
-from attestation.binding import Bound, of_certificate
-from attestation.errors import AttestationError
-from attestation.evidence import with_open_enclave_header
-from attestation.issue import Issuer
-from attestation.kinds import Kind
+from attestation.binding import of_certificate
 from marble import rpc
 from marble.errors import CoordinatorNotTrusted
+from marble.exchange import Exchange, Granted, read
 from marble.identity import Identity
-from marble.join_protocol import (
-    CHALLENGE,
-    JOIN,
-    Challenge,
-    JoinRequest,
-    decode_challenge,
-    decode_sealed,
-    encode_join,
-)
-from marble.protocol import (
-    METHOD,
-    ActivationRequest,
-    Parameters,
-    ProtocolFormatError,
-    decode_response,
-    encode_request,
-)
-from marble.sealing import SealingFailed, SealingKey
-from marble.trust import (
-    Expectation,
-    GivenIdentity,
-    check_connection,
-    check_same_root,
-    read_identity,
-    read_root,
-    root_spki,
-    verify_root,
-)
-
-T = TypeVar("T")
-_log = logging.getLogger("marble")
-
-
-class NoEvidence(Exception):
-    """The device could not make Evidence now; it may later (a quoting service that starts, say)."""
+from marble.join_protocol import CHALLENGE, JOIN, Challenge, JoinRequest, encode_join
+from marble.protocol import METHOD, ActivationRequest, decode_response, encode_request
+from marble.sealing import SealingKey
+from marble.trust import read_root, root_spki
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """identity: that the connection showed.  issuer: None sends no Evidence.  expected: None joins any coordinator."""
+    """identity: that the connection showed."""
 
-    channel: rpc.Channel
+    exchange: Exchange
     identity: Identity
-    marble_type: str
-    uuid: str
-    issuer: Issuer | None
-    expected: Expectation | None
-    now: Callable[[], datetime]
 
-    async def run(self) -> Parameters:
+    async def run(self) -> Granted:
         """What the coordinator gave.  Raises RpcFailed, NoEvidence, CoordinatorNotTrusted."""
-        challenge = await self._challenge()
-        if challenge is None:
-            self._check_may_show()
-            parameters = await self._compatible()
-            given = self._identity_in(parameters)
-        else:
-            root = read_root(challenge.root)
-            self._verify(root)
-            parameters = await self._native(challenge, root)
-            given = self._identity_in(parameters)
-            check_same_root(given, root)
-        if self.expected is not None:
-            check_connection(given, self.channel.server_der)
-        return parameters
-
-    async def _challenge(self) -> Challenge | None:
-        """None where the coordinator knows no join with a nonce, as MarbleRun's."""
         try:
-            answer = await self.channel.call(CHALLENGE, b"")
+            challenge = await self.exchange.challenge()
         except rpc.RpcFailed as failure:
-            if failure.status is rpc.Status.UNIMPLEMENTED:
-                return None
-            raise
-        return _read(decode_challenge, answer)
+            if failure.status is not rpc.Status.UNIMPLEMENTED:
+                raise
+            self._check_may_show()
+            return await self._compatible()
+        root = read_root(challenge.root)
+        self.exchange.verify(root)
+        return await self._native(challenge, root)
 
     def _check_may_show(self) -> None:
         """Whoever stands between may deny that there are challenges, to have Evidence and answer in MarbleRun's way.
 
         Raises CoordinatorNotTrusted where a certain coordinator is expected.
         """
-        if self.expected is not None:
+        if self.exchange.expected is not None or self.exchange.pinned is not None:
             raise CoordinatorNotTrusted(
                 "A262",
                 "it gives no challenge, so nothing is shown to it",
@@ -109,39 +52,17 @@ class Join:
                 "a coordinator of MarbleRun has none: unset the reference values to join it unverified",
             )
 
-    async def _compatible(self) -> Parameters:
-        quote = self._evidence(of_certificate(self.identity.certificate_der))
-        request = ActivationRequest(quote, self.identity.csr_der, self.marble_type, self.uuid)
-        return _read(decode_response, await self.channel.call(METHOD, encode_request(request)))
+    async def _compatible(self) -> Granted:
+        """The coordinator knows no join with a nonce, as MarbleRun's."""
+        exchange = self.exchange
+        quote = exchange.evidence(of_certificate(self.identity.certificate_der))
+        request = ActivationRequest(quote, self.identity.csr_der, exchange.marble_type, exchange.uuid)
+        parameters = read(decode_response, await exchange.channel.call(METHOD, encode_request(request)))
+        return Granted(parameters, exchange.judge(parameters, None), None)
 
-    async def _native(self, challenge: Challenge, root: x509.Certificate) -> Parameters:
-        key = SealingKey.generate()
-        request = JoinRequest(challenge.nonce, b"", self.identity.csr_der, key.public, self.marble_type, self.uuid)
-        bound = request.bound(self.identity.certificate_der, root_spki(root))
-        answer = await self.channel.call(JOIN, encode_join(replace(request, evidence=self._evidence(bound))))
-        return _read(lambda raw: decode_response(key.open(decode_sealed(raw), bound)), answer)
-
-    def _evidence(self, bound: Bound) -> bytes:
-        if self.issuer is None:
-            return b""
-        try:
-            evidence = self.issuer.issue(bound.report_data)
-        except (AttestationError, OSError) as cause:
-            raise NoEvidence(f"no evidence can be made: {cause}") from cause
-        return with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
-
-    def _identity_in(self, parameters: Parameters) -> GivenIdentity:
-        return read_identity(parameters.env, self.marble_type, self.uuid, now=self.now())
-
-    def _verify(self, root: x509.Certificate) -> None:
-        if self.expected is not None:
-            attested = verify_root(root, self.expected, now=self.now())
-            simulated = "SIMULATED " if attested.simulated else ""
-            _log.info("the coordinator is verified: %s%s", simulated, attested.evidence.kind)
-
-
-def _read(decode: Callable[[bytes], T], answer: bytes) -> T:
-    try:
-        return decode(answer)
-    except (ProtocolFormatError, SealingFailed) as cause:
-        raise CoordinatorNotTrusted("A261", "its answer cannot be read", [str(cause)]) from cause
+    async def _native(self, challenge: Challenge, root: x509.Certificate) -> Granted:
+        exchange, identity, key = self.exchange, self.identity, SealingKey.generate()
+        asked = JoinRequest(challenge.nonce, b"", identity.csr_der, key.public, exchange.marble_type, exchange.uuid)
+        bound = asked.bound(identity.certificate_der, root_spki(root))
+        request = encode_join(replace(asked, evidence=exchange.evidence(bound)))
+        return exchange.open(await exchange.channel.call(JOIN, request), key, bound, root)

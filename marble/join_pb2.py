@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11marble/join.proto\x12\x07\x65nclasp\"\x0e\n\x0c\x43hallengeReq\",\n\rChallengeResp\x12\r\n\x05Nonce\x18\x01 \x01(\x0c\x12\x0c\n\x04Root\x18\x02 \x01(\x0c\"m\n\x07JoinReq\x12\r\n\x05Nonce\x18\x01 \x01(\x0c\x12\x10\n\x08\x45vidence\x18\x02 \x01(\x0c\x12\x0b\n\x03\x43SR\x18\x03 \x01(\x0c\x12\x12\n\nSealingKey\x18\x04 \x01(\x0c\x12\x12\n\nMarbleType\x18\x05 \x01(\t\x12\x0c\n\x04UUID\x18\x06 \x01(\t\"\x1a\n\x08JoinResp\x12\x0e\n\x06Sealed\x18\x01 \x01(\x0c\x32q\n\x06Marble\x12:\n\tChallenge\x12\x15.enclasp.ChallengeReq\x1a\x16.enclasp.ChallengeResp\x12+\n\x04Join\x12\x10.enclasp.JoinReq\x1a\x11.enclasp.JoinRespb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11marble/join.proto\x12\x07\x65nclasp\"\x0e\n\x0c\x43hallengeReq\",\n\rChallengeResp\x12\r\n\x05Nonce\x18\x01 \x01(\x0c\x12\x0c\n\x04Root\x18\x02 \x01(\x0c\"m\n\x07JoinReq\x12\r\n\x05Nonce\x18\x01 \x01(\x0c\x12\x10\n\x08\x45vidence\x18\x02 \x01(\x0c\x12\x0b\n\x03\x43SR\x18\x03 \x01(\x0c\x12\x12\n\nSealingKey\x18\x04 \x01(\x0c\x12\x12\n\nMarbleType\x18\x05 \x01(\t\x12\x0c\n\x04UUID\x18\x06 \x01(\t\"A\n\x08JoinResp\x12\x0e\n\x06Sealed\x18\x01 \x01(\x0c\x12%\n\tRenewable\x18\x02 \x01(\x0b\x32\x12.enclasp.Renewable\"*\n\tRenewable\x12\r\n\x05\x46iles\x18\x01 \x03(\t\x12\x0e\n\x06Signal\x18\x02 \x01(\t\"U\n\x08RenewReq\x12\r\n\x05Nonce\x18\x01 \x01(\x0c\x12\x10\n\x08\x45vidence\x18\x02 \x01(\x0c\x12\x12\n\nSealingKey\x18\x03 \x01(\x0c\x12\x14\n\x0cIntermediate\x18\x04 \x01(\x0c\x32\xa0\x01\n\x06Marble\x12:\n\tChallenge\x12\x15.enclasp.ChallengeReq\x1a\x16.enclasp.ChallengeResp\x12+\n\x04Join\x12\x10.enclasp.JoinReq\x1a\x11.enclasp.JoinResp\x12-\n\x05Renew\x12\x11.enclasp.RenewReq\x1a\x11.enclasp.JoinRespb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOINREQ']._serialized_start=92
   _globals['_JOINREQ']._serialized_end=201
   _globals['_JOINRESP']._serialized_start=203
-  _globals['_JOINRESP']._serialized_end=229
-  _globals['_MARBLE']._serialized_start=231
-  _globals['_MARBLE']._serialized_end=344
+  _globals['_JOINRESP']._serialized_end=268
+  _globals['_RENEWABLE']._serialized_start=270
+  _globals['_RENEWABLE']._serialized_end=312
+  _globals['_RENEWREQ']._serialized_start=314
+  _globals['_RENEWREQ']._serialized_end=399
+  _globals['_MARBLE']._serialized_start=402
+  _globals['_MARBLE']._serialized_end=562
 # @@protoc_insertion_point(module_scope)

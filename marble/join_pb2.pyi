@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 
@@ -29,6 +31,23 @@ class JoinReq(Message):
         UUID: str = ...,
     ) -> None: ...
 
+class Renewable(Message):
+    Files: Sequence[str]
+    Signal: str
+    def __init__(self, *, Files: Sequence[str] = ..., Signal: str = ...) -> None: ...
+
+_Renewable = Renewable
+
 class JoinResp(Message):
     Sealed: bytes
-    def __init__(self, *, Sealed: bytes = ...) -> None: ...
+    Renewable: _Renewable
+    def __init__(self, *, Sealed: bytes = ..., Renewable: _Renewable | None = ...) -> None: ...
+
+class RenewReq(Message):
+    Nonce: bytes
+    Evidence: bytes
+    SealingKey: bytes
+    Intermediate: bytes
+    def __init__(
+        self, *, Nonce: bytes = ..., Evidence: bytes = ..., SealingKey: bytes = ..., Intermediate: bytes = ...
+    ) -> None: ...

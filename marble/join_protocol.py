@@ -1,8 +1,9 @@
 """What do a marble and a coordinator say to each other in a join with a nonce?  The messages, as frozen values.
 
 Challenge: the coordinator gives a nonce and its root certificate.  Join: the marble's Evidence binds that nonce, that
-root's key, its client certificate, type, UUID and a sealing key, for which the answer is encrypted.
-Source: design.md, 5; the layout is in join.proto.
+root's key, its client certificate, type, UUID and a sealing key, for which the answer is encrypted.  Renew: the same of
+a marble that runs; its client certificate is the one that it was given, which says type and UUID.
+Source: design.md, 5; docs/decisions/0021; the layout is in join.proto.
 """
 
 from dataclasses import dataclass
@@ -10,15 +11,19 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from attestation.binding import Bound, of_join
+from attestation.binding import Bound, of_join, of_renewal
 from marble import join_pb2 as wire
 from marble.protocol import MAX_MESSAGE_BYTES, ProtocolFormatError
 from marble.sealing import SEALING_KEY_BYTES
 
 CHALLENGE: Final = "/enclasp.Marble/Challenge"
 JOIN: Final = "/enclasp.Marble/Join"
+RENEW: Final = "/enclasp.Marble/Renew"
+SIGNALS: Final = ("SIGHUP", "SIGUSR1", "SIGUSR2")
+"""What a program may be sent when its certificates have changed."""
 _MOST_NONCE_BYTES: Final = 64
 _MOST_ROOT_BYTES: Final = 1024 * 1024
+_MOST_INTERMEDIATE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,41 @@ class JoinRequest:
             uuid=self.uuid,
             root_spki_der=root_spki,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalRequest:
+    """What a marble asks with that was given a certificate before.  Nothing in it is trusted yet.
+
+    nonce, evidence, sealing_key: as in JoinRequest.  intermediate: which signed its certificate, DER.
+    """
+
+    nonce: bytes
+    evidence: bytes
+    sealing_key: bytes
+    intermediate: bytes
+
+    def bound(self, certificate: bytes, root_spki: bytes) -> Bound:
+        """What the Evidence has to bind.  certificate: the marble's, DER; root_spki: the coordinator's root key."""
+        return of_renewal(
+            nonce=self.nonce, certificate_der=certificate, sealing_key=self.sealing_key, root_spki_der=root_spki
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Renewable:
+    """What of a marble's parameters a renewal gives anew.  files: their paths.  signal: of SIGNALS, or empty."""
+
+    files: tuple[str, ...]
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An answer, still encrypted.  renewable: None where nothing of it can be renewed."""
+
+    content: bytes
+    renewable: Renewable | None
 
 
 def encode_challenge(challenge: Challenge) -> bytes:
@@ -94,26 +134,60 @@ def decode_join(raw: bytes) -> JoinRequest:
     except DecodeError as cause:
         raise ProtocolFormatError(f"join request: expected a protobuf message, got {len(raw)} bytes") from cause
     _at_most("join request: nonce", message.Nonce, _MOST_NONCE_BYTES)
-    if len(message.SealingKey) != SEALING_KEY_BYTES:
-        raise ProtocolFormatError(
-            f"join request: sealing key: expected {SEALING_KEY_BYTES} bytes, got {len(message.SealingKey)}"
-        )
+    _check_sealing_key("join request", message.SealingKey)
     return JoinRequest(
         message.Nonce, message.Evidence, message.CSR, message.SealingKey, message.MarbleType, message.UUID
     )
 
 
-def encode_sealed(sealed: bytes) -> bytes:
-    """The answer to a call of Join.  Raises ProtocolFormatError over 4 MiB."""
-    return _sized(wire.JoinResp(Sealed=sealed).SerializeToString(deterministic=True), "join response")
+def encode_renewal(request: RenewalRequest) -> bytes:
+    """The request as a protobuf message.  Raises ProtocolFormatError over 4 MiB."""
+    message = wire.RenewReq(
+        Nonce=request.nonce,
+        Evidence=request.evidence,
+        SealingKey=request.sealing_key,
+        Intermediate=request.intermediate,
+    )
+    return _sized(message.SerializeToString(deterministic=True), "renewal request")
 
 
-def decode_sealed(raw: bytes) -> bytes:
-    """What the answer holds, still encrypted.  Raises ProtocolFormatError."""
+def decode_renewal(raw: bytes) -> RenewalRequest:
+    """Read a request.  Raises ProtocolFormatError for what is none, or has a field of another length than it may."""
     try:
-        return wire.JoinResp.FromString(_sized(raw, "join response")).Sealed
+        message = wire.RenewReq.FromString(_sized(raw, "renewal request"))
+    except DecodeError as cause:
+        raise ProtocolFormatError(f"renewal request: expected a protobuf message, got {len(raw)} bytes") from cause
+    _at_most("renewal request: nonce", message.Nonce, _MOST_NONCE_BYTES)
+    _at_most("renewal request: intermediate certificate", message.Intermediate, _MOST_INTERMEDIATE_BYTES)
+    _check_sealing_key("renewal request", message.SealingKey)
+    return RenewalRequest(message.Nonce, message.Evidence, message.SealingKey, message.Intermediate)
+
+
+def encode_sealed(sealed: Sealed) -> bytes:
+    """The answer to a call of Join or Renew.  Raises ProtocolFormatError over 4 MiB."""
+    again = sealed.renewable
+    renewable = None if again is None else wire.Renewable(Files=again.files, Signal=again.signal)
+    message = wire.JoinResp(Sealed=sealed.content, Renewable=renewable)
+    return _sized(message.SerializeToString(deterministic=True), "join response")
+
+
+def decode_sealed(raw: bytes) -> Sealed:
+    """Read the answer.  Raises ProtocolFormatError, also for a signal that is not of SIGNALS."""
+    try:
+        message = wire.JoinResp.FromString(_sized(raw, "join response"))
     except DecodeError as cause:
         raise ProtocolFormatError(f"join response: expected a protobuf message, got {len(raw)} bytes") from cause
+    if not message.HasField("Renewable"):
+        return Sealed(message.Sealed, None)
+    again = message.Renewable
+    if again.Signal and again.Signal not in SIGNALS:
+        raise ProtocolFormatError(f"join response: signal: expected one of {', '.join(SIGNALS)}, got {again.Signal!a}")
+    return Sealed(message.Sealed, Renewable(tuple(again.Files), again.Signal))
+
+
+def _check_sealing_key(what: str, key: bytes) -> None:
+    if len(key) != SEALING_KEY_BYTES:
+        raise ProtocolFormatError(f"{what}: sealing key: expected {SEALING_KEY_BYTES} bytes, got {len(key)}")
 
 
 def _sized(message: bytes, what: str) -> bytes:

@@ -12,19 +12,22 @@ import signal
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
 from attestation.errors import AttestationError, NoDevice
 from attestation.issue import GPUS, SIMULATION, Issuer, find_issuer
-from marble.activate import World, activate, load_expectation
+from marble.activate import activate, load_expectation
+from marble.beside import Watched, stay
 from marble.errors import MarbleError, ParametersInvalid, SettingsInvalid
+from marble.exchange import Granted
 from marble.identity import load_or_create_uuid
 from marble.measured import measured_bootstrap, pinned
 from marble.parameters import Files, Program, program_of
-from marble.protocol import Parameters
+from marble.renewal import Renewal, clock_text
 from marble.settings import COORDINATOR_REFERENCE, INIT_DATA, TTLS_CONFIG, Settings
+from marble.waiting import World
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
@@ -32,6 +35,10 @@ _NO_HARDWARE: Final = (
     f"start it where such hardware is; or, for a trial, set {SIMULATION} to the folder of the simulated vendor that "
     "the coordinator trusts (`enclasp demo --keep` and `enclasp coordinator run --dev` make one)"
 )
+
+_SOON: Final = timedelta(days=30)
+_ENDLESS: Final = timedelta(days=36_525)
+"""MarbleRun's certificates end in 292 years."""
 
 _log = logging.getLogger("marble")
 
@@ -48,8 +55,8 @@ def run(command: Sequence[str], environ: Mapping[str, str]) -> int:
         settings = _settings(environ, command)
         _log_to_stderr(as_json=settings.json_log)
         _check_program(command, environ)
-        parameters = asyncio.run(_activated(settings, command, environ))
-        _become(parameters, command, environ)
+        granted, renewal = asyncio.run(_activated(settings, command, environ))
+        _become(granted, renewal, command, environ)
     except MarbleError as error:
         _log.error("%s: %s", error.code, error)
         return error.exit_code
@@ -77,7 +84,7 @@ def _settings(environ: Mapping[str, str], command: Sequence[str]) -> Settings:
     return settings
 
 
-async def _activated(settings: Settings, program: Sequence[str], environ: Mapping[str, str]) -> Parameters:
+async def _activated(settings: Settings, program: Sequence[str], environ: Mapping[str, str]) -> tuple[Granted, Renewal]:
     """Everything up to the answer; SIGTERM ends it, also for a launcher that is process 1 of its container."""
     task = asyncio.current_task()
     if task is not None:
@@ -85,11 +92,12 @@ async def _activated(settings: Settings, program: Sequence[str], environ: Mappin
     expected = load_expectation(settings.coordinator_trust) if settings.coordinator_trust else None
     if expected is None:
         _log.warning("the coordinator will not be verified: %s is not set", COORDINATOR_REFERENCE)
-    marble_uuid = load_or_create_uuid(Path(settings.uuid_file), uuid.uuid4)
+    marble_uuid, world = load_or_create_uuid(Path(settings.uuid_file), uuid.uuid4), World()
     issuer = _issuer(environ, program)
     if issuer is not None and environ.get(INIT_DATA):
         issuer = pinned(environ, issuer)
-    return await activate(settings, marble_uuid, issuer, expected, World())
+    granted = await activate(settings, marble_uuid, issuer, expected, world)
+    return granted, Renewal(settings, marble_uuid, issuer, world)
 
 
 def _issuer(environ: Mapping[str, str], program: Sequence[str]) -> Issuer | None:
@@ -115,14 +123,35 @@ def _check_program(command: Sequence[str], environ: Mapping[str, str]) -> None:
         raise SettingsInvalid("A256", f"'{command[0]}': expected a program that can be run, found none")
 
 
-def _become(parameters: Parameters, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+def _become(granted: Granted, renewal: Renewal, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+    parameters = granted.parameters
     program = program_of(parameters, command, environ)
     if TTLS_CONFIG in parameters.env:
         _log.warning("%s is passed on, but no sidecar here terminates TLS: the program has to", TTLS_CONFIG)
     with Files(parameters.files) as files:
         files.lay_down()
         _log.info("activated: %d files, %d variables", len(parameters.files), len(parameters.env))
+        _renew_beside(granted, renewal)
         _exec(program)
+
+
+def _renew_beside(granted: Granted, renewal: Renewal) -> None:
+    """Leave somebody behind who renews what can be renewed; say until when certificates are valid."""
+    until, again = clock_text(granted.until), granted.renewable
+    if again is None:
+        left = granted.until - renewal.world.now()
+        if left < _ENDLESS:
+            say = _log.warning if left < _SOON else _log.info
+            say("its certificate ends at %s, and stands in no file: start the program anew before", until)
+        return
+    try:
+        program = Watched()
+        stay(program, lambda: renewal.run(granted, program.tell))
+    except OSError as cause:
+        _log.warning("its certificate ends at %s, and cannot be renewed while the program runs: %s", until, cause)
+        return
+    then = f", then {again.signal}" if again.signal else ""
+    _log.info("its certificate ends at %s; it is renewed before that: %s%s", until, ", ".join(again.files), then)
 
 
 def _exec(program: Program) -> NoReturn:

@@ -77,11 +77,23 @@ class Files:
 
     def lay_down(self) -> None:
         """Write every file.  Raises ParametersInvalid, which names the path and what speaks against it."""
-        drafts = {target: self._draft(target, content) for target, content in self._contents.items()}
-        for target, draft in drafts.items():
+        for target, draft in self._drafts().items():
             with _naming(target):
                 os.replace(draft, target)
             self._made.append(target)
+
+    def lay_over(self) -> None:
+        """The same beside a program that runs: a file that is there keeps its owner and rights, and is never removed.
+
+        Raises ParametersInvalid.
+        """
+        for target, draft in self._drafts().items():
+            with _naming(target):
+                _take_after(draft, target)
+                os.replace(draft, target)
+
+    def _drafts(self) -> Mapping[Path, Path]:
+        return {target: self._draft(target, content) for target, content in self._contents.items()}
 
     def _draft(self, target: Path, content: bytes) -> Path:
         with _naming(target):
@@ -117,6 +129,17 @@ def _refuse_other_than_file(target: Path) -> None:
         raise ParametersInvalid(
             "A280", f"Files: '{target}': expected a regular file or nothing there, got {kind}", "remove it before"
         )
+
+
+def _take_after(draft: Path, target: Path) -> None:
+    """The program may have given its file to somebody, or let others read it."""
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        return
+    os.chmod(draft, stat.S_IMODE(found.st_mode) & 0o777)
+    if (found.st_uid, found.st_gid) != (draft.stat().st_uid, draft.stat().st_gid):
+        os.chown(draft, found.st_uid, found.st_gid)
 
 
 @contextlib.contextmanager

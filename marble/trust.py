@@ -106,6 +106,17 @@ def check_same_root(given: GivenIdentity, root: x509.Certificate) -> None:
         raise _unusable([f"{COORDINATOR_ROOT_CA}: expected the key of the challenge's root, got another one"])
 
 
+def check_pinned(root: x509.Certificate, pinned: bytes) -> None:
+    """Make sure that it is the coordinator of before: its root key.  Raises CoordinatorNotTrusted."""
+    if root_spki(root) != pinned:
+        raise CoordinatorNotTrusted(
+            "A264",
+            "it is another one than this marble joined",
+            ["root key: expected the one that this marble knows, got another one"],
+            "start the marble anew, if it shall belong to the other deployment",
+        )
+
+
 def check_connection(given: GivenIdentity, server_der: bytes) -> None:
     """Make sure that the connection ended in the coordinator whose root was verified.
 

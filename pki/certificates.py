@@ -178,18 +178,23 @@ def parse_csr(raw: bytes) -> CsrData:
         raise CsrInvalid(f"certificate request: expected at most {MAX_CSR_BYTES} bytes, got {len(raw)}")
     try:
         request = x509.load_der_x509_csr(raw)
-        public_key = public_of_known_kind(request.public_key())
+        asked = _names_in(request)
         signed = request.is_signature_valid
-        subject = request.subject
-        names = _alternative_names(request)
-        addresses = tuple(_single_address(found) for found in names.get_values_for_type(x509.IPAddress))
     except KeyFormatError as cause:
         raise CsrInvalid(f"certificate request: {cause}") from cause
     except MALFORMED as cause:
         raise CsrInvalid("certificate request: expected PKCS#10 in DER with a key and names that we know") from cause
     if not signed:
         raise CsrInvalid("certificate request: its signature does not verify with the key that it holds")
-    return CsrData(subject, tuple(names.get_values_for_type(x509.DNSName)), addresses, public_key)
+    return asked
+
+
+def names_of(certificate: x509.Certificate) -> CsrData:
+    """What would have to be asked for to get the same names again.  Raises CertificateFormatError."""
+    try:
+        return _names_in(certificate)
+    except (KeyFormatError, *MALFORMED) as cause:
+        raise CertificateFormatError("certificate: expected a key and names that we know") from cause
 
 
 def _extensions(
@@ -285,9 +290,16 @@ def _signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.S
     return hashes.SHA256()
 
 
-def _alternative_names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName:
+def _names_in(found: x509.CertificateSigningRequest | x509.Certificate) -> CsrData:
+    public_key = public_of_known_kind(found.public_key())
+    names = _alternative_names(found)
+    addresses = tuple(_single_address(address) for address in names.get_values_for_type(x509.IPAddress))
+    return CsrData(found.subject, tuple(names.get_values_for_type(x509.DNSName)), addresses, public_key)
+
+
+def _alternative_names(found: x509.CertificateSigningRequest | x509.Certificate) -> x509.SubjectAlternativeName:
     try:
-        return request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return x509.SubjectAlternativeName([])
 

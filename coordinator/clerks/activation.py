@@ -1,79 +1,62 @@
 """A marble asks to join: without a nonce, as MarbleRun's do, or with one."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from attestation.appraisal import wanted_kind
 from attestation.binding import Bound, of_certificate
-from attestation.checks import failed
-from attestation.errors import EvidenceFormatError
-from attestation.evidence import recognise
+from coordinator.clerks.proofs import Proofs
 from coordinator.decisions import activate_marble as joins
-from coordinator.decisions.challenge import KEY_BYTES, check_nonce, make_nonce
-from coordinator.decisions.decision import admit
-from coordinator.decisions.errors import EvidenceReused, NoCertificate, NotAttested, RequestInvalid
+from coordinator.decisions.errors import EvidenceReused, RequestInvalid
+from coordinator.decisions.grant import Keys, certificate_secrets
+from coordinator.decisions.renew_marble import renewable
 from coordinator.decisions.vendors import check_vendor_limit, vendor_of
 from coordinator.desk import Desk
-from coordinator.state.phase import Ask
-from marble.join_protocol import Challenge, JoinRequest
+from coordinator.manifest.model import Marble
+from marble.join_protocol import JoinRequest, Sealed
 from marble.protocol import ActivationRequest, Parameters, encode_response
 from marble.sealing import Recipient, SealingFailed
-from pki.certificates import der
-from pki.keys import generate_p384, spki_der
+from pki.keys import generate_p384
 
 
 class Activation:
-    """Requests of marbles."""
+    """Requests of marbles that start."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, proofs: Proofs) -> None:
         self._desk = desk
-        self._nonce_key = desk.env.entropy(KEY_BYTES)
+        self._proofs = proofs
 
     async def activate(self, request: ActivationRequest, leaf: bytes | None) -> Parameters:
         """Admit one marble.  leaf: the certificate that its TLS connection proved, DER.
 
         Raises Refused (every kind of it), NotServing.
         """
-        certificate, now = self._begin(leaf)
+        certificate, now = self._proofs.begin(leaf)
         bound = of_certificate(certificate)
         shown = _Shown(request.marble_type, request.uuid, request.csr, request.quote, certificate, bound)
-        return await self._join(shown, joins.COMPATIBLE, now)
+        return (await self._join(shown, joins.COMPATIBLE, now))[1]
 
-    def challenge(self, leaf: bytes | None) -> Challenge:
-        """A nonce for a join, and the root certificate.  leaf: as for `activate`.  Raises Refused, NotServing."""
-        certificate, now = self._begin(leaf)
-        nonce = make_nonce(self._nonce_key, certificate, now)
-        return Challenge(nonce, der(self._desk.state.authority.root))
-
-    async def join(self, request: JoinRequest, leaf: bytes | None) -> bytes:
+    async def join(self, request: JoinRequest, leaf: bytes | None) -> Sealed:
         """Admit one marble whose Evidence binds a nonce; the answer is sealed for the key that it binds too.
 
         leaf: as for `activate`.  Raises Refused (every kind of it), NotServing, ProtocolFormatError.
         """
-        certificate, now = self._begin(leaf)
-        check_nonce(self._nonce_key, certificate, request.nonce, now)
-        bound = request.bound(certificate, spki_der(self._desk.state.authority.root_key.public_key()))
+        certificate, now = self._proofs.begin(leaf)
+        self._proofs.check_nonce(certificate, request.nonce, now)
+        bound = request.bound(certificate, self._proofs.root_spki)
         shown = _Shown(request.marble_type, request.uuid, request.csr, request.evidence, certificate, bound)
         try:
             recipient = Recipient(request.sealing_key)
-            return recipient.seal(encode_response(await self._join(shown, joins.NATIVE, now)), bound)
+            marble, parameters = await self._join(shown, joins.NATIVE, now)
+            return Sealed(recipient.seal(encode_response(parameters), bound), renewable(marble))
         except SealingFailed as cause:
             raise RequestInvalid(f"join: {cause}") from cause
 
-    def _begin(self, leaf: bytes | None) -> tuple[bytes, datetime]:
-        self._desk.check_serving()
-        admit(self._desk.state, Ask.ACTIVATE)
-        if leaf is None:
-            raise NoCertificate("activation: no client certificate was shown")
-        return leaf, self._desk.env.clock()
-
-    async def _join(self, shown: "_Shown", join: str, now: datetime) -> Parameters:
+    async def _join(self, shown: "_Shown", join: str, now: datetime) -> tuple[Marble, Parameters]:
         desk = self._desk
         admission = self._admit(shown, join, now)
         deployment, marble = joins.find_marble(desk.state, shown.marble_type)
-        wanted = joins.certificate_secrets(deployment.manifest, marble)
-        keys = joins.Keys(generate_p384(), {secret.name: await desk.key_for(secret) for secret in wanted})
+        wanted = certificate_secrets(deployment.manifest, marble)
+        keys = Keys(generate_p384(), {secret.name: await desk.key_for(secret) for secret in wanted})
         if admission.bound_digest in desk.used:
             raise EvidenceReused(f"marble '{marble.type}': evidence for this certificate was admitted before")
         decision = joins.activate_marble(desk.state, admission, keys, desk.texts, now=now, entropy=desk.env.entropy)
@@ -91,32 +74,24 @@ class Activation:
             ),
         )
         await desk.durable(written)
-        return decision.reply
+        return marble, decision.reply
 
     def _admit(self, shown: "_Shown", join: str, now: datetime) -> joins.Admission:
         deployment, marble = joins.find_marble(self._desk.state, shown.marble_type)
         joins.check_fresh(marble, join)
-        try:
-            evidence = recognise(shown.evidence)
-        except EvidenceFormatError as cause:
-            check = failed("evidence.format", "an SGX or TDX quote", str(cause), "contract 2.3", code="V101")
-            raise NotAttested(marble.type, (check,), genuine=False) from cause
-        if (unwanted := wanted_kind(evidence, deployment.packages[marble.package].alternatives)) is not None:
-            raise NotAttested(marble.type, (unwanted,), genuine=True)
-        verification = self._desk.env.verifier.verify(evidence, shown.bound, now=now)
-        attested, waived = joins.check_evidence(deployment.packages, marble, verification)
+        proof = self._proofs.verify(deployment, marble, shown.evidence, shown.bound, now)
         joins.check_limit(deployment, marble)
-        check_vendor_limit(deployment, marble, vendor_of(attested.claims))
+        check_vendor_limit(deployment, marble, vendor_of(proof.attested.claims))
         return joins.Admission(
             marble=marble,
             package=deployment.packages[marble.package],
-            attested=attested,
+            attested=proof.attested,
             certificate=shown.certificate,
             evidence=shown.evidence,
-            evidence_digest=hashlib.sha256(evidence.raw).digest(),
+            evidence_digest=proof.digest,
             uuid=joins.canonical_uuid(shown.uuid),
             csr=joins.read_csr(shown.csr),
-            waived=waived,
+            waived=proof.waived,
             bound=shown.bound,
             join=join,
         )

@@ -1,8 +1,12 @@
-"""What happens without anybody's asking: what has expired is over, and what only time was missing to comes in force."""
+"""What happens without anybody's asking.
+
+What has expired is over, what only time was missing to comes in force, and renewals of certificates are written down.
+"""
 
 import asyncio
 from typing import Final
 
+from coordinator.clerks.renewals import Renewals
 from coordinator.clerks.updates import Updates
 from coordinator.decisions.expiry import expired_reads, expired_update
 from coordinator.desk import Desk, NotServing
@@ -14,8 +18,8 @@ _EVERY_SECONDS: Final = 15
 class Clockwork:
     """Looks at the clock as long as its event loop runs, until `close`."""
 
-    def __init__(self, desk: Desk, updates: Updates) -> None:
-        self._desk, self._updates = desk, updates
+    def __init__(self, desk: Desk, updates: Updates, renewals: Renewals) -> None:
+        self._desk, self._updates, self._renewals = desk, updates, renewals
         self._clock = asyncio.get_running_loop().call_later(_EVERY_SECONDS, self._tick)
         self._round: asyncio.Future[None] | None = None
 
@@ -23,6 +27,7 @@ class Clockwork:
         """Do what is due now."""
         await self._end_expired()
         await self._updates.apply_due()
+        await self._renewals.write()
 
     def close(self) -> None:
         """Look no more."""

@@ -6,7 +6,8 @@ from attestation.evidence import recognise
 from attestation.kinds import Kind
 from coordinator.decisions.errors import QuoteRefused, UnknownMarbleCertificate
 from coordinator.decisions.gates import through_gate
-from coordinator.decisions.raise_counter import MarbleName, find_marble_name, raise_counter
+from coordinator.decisions.marble_name import MarbleName, find_marble_name
+from coordinator.decisions.raise_counter import raise_counter
 from coordinator.decisions.sign_quote import Countersigned, admit_sign_quote, sign_quote
 from coordinator.desk import Desk
 from coordinator.manifest.model import FeatureGate

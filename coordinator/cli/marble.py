@@ -26,6 +26,7 @@ def run(ctx: click.Context, marble_type: str | None, command: tuple[str, ...]) -
     """Attest, receive files, environment and arguments from the coordinator, then become COMMAND.
 
     The coordinator is EDG_MARBLE_COORDINATOR_ADDR (localhost:2001). Signals and the exit code are COMMAND's own.
+    Certificates that end are renewed in COMMAND's files while it runs, by a process beside it.
 
     \b
     enclasp marble run --type web -- python server.py

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def list_marbles(output: Output, endpoint: str, limit: int, visit: Visit) -> None:
     """Verify the coordinator, then print which marbles have joined, and whose certificates are trusted still.
 
-    A coordinator is not told when a marble ends; it remembers the last 10,000 that started.
+    A coordinator is not told when a marble ends; it remembers the 10,000 that it heard of last, when they started or
+    renewed their certificates.
 
     \b
     enclasp marble list localhost:4433 --reference reference.yaml
@@ -56,7 +57,7 @@ def _row(one: "Instance", step: "Step | None") -> tuple[str, ...]:
     from coordinator.wire.marbles import moment
 
     if step is None or not step.trusted:
-        trust = "cut off: restart it"
+        trust = "cut off until it renews or restarts"
     else:
         trust = f"until {moment(step.until_ms)}" if step.until_ms else "in force"
     until = moment(one.until_ms) or "not recorded"

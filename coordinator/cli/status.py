@@ -112,7 +112,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         who = _names(one.get("marbles", ()))
         lines.append(f"the intermediate of step {one.get('number')} is trusted until {one.get('trustedUntil')}: {who}")
     if cut_off := found.get("cutOff"):
-        lines.append(f"not trusted by marbles of after the update until they restart: {_names(cut_off)}")
+        lines.append(f"not trusted by marbles of after the update until they renew or restart: {_names(cut_off)}")
     return lines
 
 

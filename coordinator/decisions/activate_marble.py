@@ -10,39 +10,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-
 from attestation.appraisal import appraise
 from attestation.binding import Bound
 from attestation.checks import Check
 from attestation.verification import Attested, NotGenuine, Verification
 from attestation.waivers import in_use
-from coordinator.authority import issue_marble_leaf
 from coordinator.decisions.decision import Decision, admit
 from coordinator.decisions.errors import (
     CsrRefused,
     FreshEvidenceRequired,
     NotAttested,
-    ParametersFailed,
     RequestInvalid,
-    SecretNotSet,
     TooManyActivations,
     UnknownMarble,
 )
+from coordinator.decisions.grant import Certified, Keys, grant
 from coordinator.decisions.vendors import check_vendor_limit, vendor_of
-from coordinator.manifest.model import Manifest, Marble, Package, Secret
-from coordinator.manifest.template.render import ALL_SECRETS
-from coordinator.manifest.template.values import SecretValue
-from coordinator.secrets.generate import Entropy, certify, derive_symmetric
-from coordinator.secrets.parameters import AuthorityTexts, Identity, RenderFailed, render
-from coordinator.state.events import MarbleActivated, StoredSecret
+from coordinator.manifest.model import Marble, Package
+from coordinator.secrets.generate import Entropy
+from coordinator.secrets.parameters import AuthorityTexts
+from coordinator.state.events import MarbleActivated
 from coordinator.state.kept_evidence import KeptEvidence
 from coordinator.state.model import Deployment, State
 from coordinator.state.phase import Ask
-from coordinator.state.values import secret_value
 from marble.protocol import Parameters, ProtocolFormatError, parse_uuid
-from pki.certificates import CsrData, CsrInvalid, TemplateInvalid, parse_csr, serial_number
-from pki.keys import PrivateKey
+from pki.certificates import CsrData, CsrInvalid, parse_csr
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +68,6 @@ class Admission:
         time_ms = int(now.timestamp() * 1000)
         bound = self.bound.report_data
         return KeptEvidence(time_ms, self.marble.type, self.uuid, self.join, self.certificate, self.evidence, bound)
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Key pairs made before the decision: the marble's own, and one for each of its certificate secrets."""
-
-    own: EllipticCurvePrivateKey
-    secrets: Mapping[str, PrivateKey]
 
 
 def find_marble(state: State, marble_type: str) -> tuple[Deployment, Marble]:
@@ -149,11 +133,6 @@ def read_csr(raw: bytes) -> CsrData:
         raise CsrRefused(f"certificate signing request: {cause}") from cause
 
 
-def certificate_secrets(manifest: Manifest, marble: Marble) -> tuple[Secret, ...]:
-    """The per-marble certificate secrets that this marble uses: each needs a key pair of its own."""
-    return tuple(s for s in _used(manifest, marble) if s.type.is_certificate and not s.shared and not s.user_defined)
-
-
 def activate_marble(
     state: State, admission: Admission, keys: Keys, texts: AuthorityTexts, *, now: datetime, entropy: Entropy
 ) -> Decision[Parameters]:
@@ -168,26 +147,8 @@ def activate_marble(
     check_limit(deployment, marble)
     vendor = vendor_of(admission.attested.claims)
     check_vendor_limit(deployment, marble, vendor)
-    leaf = issue_marble_leaf(
-        state.authority,
-        admission.csr,
-        marble.type,
-        uuid,
-        public_key=keys.own.public_key(),
-        now=now,
-        serial=serial_number(entropy(16)),
-        lifetime=marble.lifetime,
-    )
-    try:
-        used = _used(deployment.manifest, marble)
-        secrets = {
-            secret.name: _secret(state, deployment, secret, marble, uuid, keys, now=now, entropy=entropy)
-            for secret in used
-        }
-        previous = _previous(deployment, used, marble, uuid)
-        parameters = render(deployment.manifest, marble, Identity(leaf, keys.own), texts.at(now), secrets, previous)
-    except (RenderFailed, TemplateInvalid) as cause:
-        raise _parameters_failed(deployment, marble, cause) from cause
+    request = Certified(marble, uuid, admission.csr)
+    granted = grant(state, deployment, request, keys, texts, now=now, entropy=entropy)
     event = MarbleActivated(
         time_ms=int(now.timestamp() * 1000),
         marble=marble.type,
@@ -197,56 +158,10 @@ def activate_marble(
         vendor=vendor,
         platform=admission.attested.claims.kind.value,
         package=marble.package,
-        until_ms=int(leaf.not_valid_after_utc.timestamp() * 1000),
+        until_ms=granted.until_ms,
         bound=admission.bound_digest,
     )
-    return Decision((event,), parameters)
-
-
-def _used(manifest: Manifest, marble: Marble) -> tuple[Secret, ...]:
-    if marble.secrets >= ALL_SECRETS:
-        return tuple(manifest.secrets.values())
-    return tuple(manifest.secrets[name] for name in marble.secrets if name in manifest.secrets)
-
-
-def _secret(
-    state: State,
-    deployment: Deployment,
-    secret: Secret,
-    marble: Marble,
-    uuid: str,
-    keys: Keys,
-    *,
-    now: datetime,
-    entropy: Entropy,
-) -> SecretValue:
-    if secret.user_defined:
-        return deployment.shared_secrets.get(secret.name) or secret_value(secret, StoredSecret(b"", b"", b""))
-    if secret.shared:
-        return deployment.shared_secrets[secret.name]
-    if not secret.type.is_certificate:
-        return derive_symmetric(secret, marble, uuid, deployment.root_secret)
-    key = keys.secrets[secret.name]
-    stored = certify(secret, key, state.authority, now=now, serial=serial_number(entropy(16)))
-    return secret_value(secret, stored)
-
-
-def _previous(deployment: Deployment, used: tuple[Secret, ...], marble: Marble, uuid: str) -> Mapping[str, SecretValue]:
-    """What these secrets were before an update made them anew; those that have not changed are left out."""
-    previous = {secret.name: deployment.previous[secret.name] for secret in used if secret.name in deployment.previous}
-    if root_secret := deployment.previous_root_secret:
-        derived = (s for s in used if not s.shared and not s.user_defined and not s.type.is_certificate)
-        previous |= {secret.name: derive_symmetric(secret, marble, uuid, root_secret) for secret in derived}
-    return previous
-
-
-def _parameters_failed(deployment: Deployment, marble: Marble, cause: Exception) -> ParametersFailed:
-    """Why this marble cannot be given what the manifest promises it; what is not set yet is named."""
-    used = _used(deployment.manifest, marble)
-    unset = sorted(s.name for s in used if s.user_defined and s.name not in deployment.shared_secrets)
-    if unset:
-        return SecretNotSet(f"{cause}; not set yet: {', '.join(unset)}")
-    return ParametersFailed(str(cause))
+    return Decision((event,), granted.parameters)
 
 
 COMPATIBLE: Final = "compatible, no nonce"

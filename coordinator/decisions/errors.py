@@ -120,6 +120,13 @@ class NotFresh(Refused):
     hint = "the marble asks for a new nonce by itself; if it stays so, compare the clocks of the coordinator's replicas"
 
 
+class NotRenewable(Refused):
+    """Who asks for new certificates shows none that this Coordinator gave, or one that has ended."""
+
+    code = "A226"
+    hint = "the marble joins anew, which counts as an activation; `enclasp marble run` does so by itself"
+
+
 class RequestInvalid(Refused):
     """A field of the activation request is not what it must be."""
 
@@ -366,6 +373,7 @@ CODES = {
     "A205": ("no client certificate", NoCertificate.hint),
     "A224": ("nonce of a join is not fresh", NotFresh.hint),
     "A225": (FreshEvidenceRequired.reason, FreshEvidenceRequired.hint),
+    "A226": ("no certificate that can be renewed", NotRenewable.hint),
     "A206": ("activation request invalid", "compare the marble's settings with the error text"),
     "A207": ("certificate signing request refused", "send a PKCS#10 request in DER, signed by its own key"),
     "A208": ("parameters cannot be rendered", ParametersFailed.hint),

@@ -17,7 +17,8 @@ def instances(
     seen = roll.newest(most, marble)
     counts = roll.by_type()
     newest = tuple(
-        Instance(one.marble, one.uuid, one.platform, one.package, one.time_ms, one.until_ms, one.number) for one in seen
+        Instance(one.marble, one.uuid, one.platform, one.package, one.time_ms, one.until_ms, one.number, one.renewed_ms)
+        for one in seen
     )
     return Marbles(counts.total(), most_of(counts), newest, _steps(deployment, authority, newest, now))
 
@@ -31,7 +32,8 @@ def alive_by_type(roll: Roll, types: Collection[str], now_ms: float) -> list[OfT
     found = []
     for marble, them in sorted(alive.items()):
         last = max(them, key=lambda one: one.until_ms)
-        found.append(OfType(marble, len(them), last.time_ms / 1000, last.until_ms / 1000))
+        issued = max(last.time_ms, last.renewed_ms)
+        found.append(OfType(marble, len(them), last.time_ms / 1000, issued / 1000, last.until_ms / 1000))
     return found
 
 

@@ -11,6 +11,13 @@ from coordinator.manifest.undecided import MARKER
 UNKNOWN_LIMIT: Final = -1
 
 
+CERTIFICATES: Final = (
+    "The certificate of a marble is valid for a year. Where a program reads it from Files, and again on a signal, an "
+    "hour is enough: RenewalSignal: SIGHUP, and RequireFreshEvidence: true."
+)
+"""Said in each draft, which cannot know what a program does on a signal."""
+
+
 def question(text: str) -> str:
     """What is still to be decided, as a value or as a comment."""
     return f"{MARKER} {text}"

@@ -3,7 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from coordinator.draft.model import Content, Draft, Key, Person, Platform, Secret, Service, Tag, Upload, question
+from coordinator.draft.model import (
+    CERTIFICATES,
+    Content,
+    Draft,
+    Key,
+    Person,
+    Platform,
+    Secret,
+    Service,
+    Tag,
+    Upload,
+    question,
+)
 from coordinator.draft.names import variable_name
 from coordinator.manifest.document import MapNode
 
@@ -41,6 +53,7 @@ def sketch(wishes: Wishes) -> Draft:
         head=(
             "Answer what begins with DECIDE:, then run: enclasp manifest check --strict FILE",
             "What each field means: enclasp manifest explain FILE Marbles.NAME.MaxActivations",
+            CERTIFICATES,
         ),
         services=tuple(_service(name, wishes, secrets, is_one_of_several=several) for name in wishes.services),
         secrets=secrets,

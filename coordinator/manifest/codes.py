@@ -75,6 +75,15 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "E071": ("what an update does to this secret cannot be chosen", "see OnUpdate in the manifest reference"),
     "E072": ("a certificate's lifetime does not fit", "see CertificateLifetime in the manifest reference"),
     "E073": ("a limit by vendor says nothing", "see MaxActivationsPerVendor in the manifest reference"),
+    "E074": (
+        "a certificate ends while the program still has it",
+        "put it into Files, where it is renewed, or make CertificateLifetime longer than the program runs",
+    ),
+    "E075": (
+        "a marble that cannot renew its certificate may join",
+        "set RequireFreshEvidence: true, so that only marbles join that can",
+    ),
+    "E076": ("a signal is never sent", "put .MarbleRun.MarbleCert into files, or remove RenewalSignal"),
     "V310": (
         "a reading can never have all its approvals",
         "give more users a role with ApproveRead for this secret, or lower ReadApproval.Threshold",

@@ -129,6 +129,10 @@ class _Comparison:
             meaning = f'certificates of marble "{name}" are valid for a {"longer" if longer else "shorter"} time'
             here = step(path, "CertificateLifetime")
             yield Change(gravity, here, meaning, lasts(old.lifetime), lasts(new.lifetime))
+        if old.renewal_signal != new.renewal_signal:
+            meaning = f'the program of marble "{name}" is told otherwise that its certificates were renewed'
+            signals = (old.renewal_signal or "nothing", new.renewal_signal or "nothing")
+            yield Change(Gravity.CHANGES, step(path, "RenewalSignal"), meaning, *signals)
         parameters = step(path, "Parameters")
         yield from _contents(
             step(parameters, "Env"), f'variable of marble "{name}"', old.parameters.env, new.parameters.env

@@ -157,11 +157,19 @@ def _marble(manifest: Manifest, marble: Marble) -> dict[str, Any]:
         "secrets": sorted(marble.secrets),
         "always": [
             f"a certificate of its own from the coordinator, valid {lasts(marble.lifetime)}, with its key",
+            *_renewal(marble),
             "the root that all marbles share",
             *([] if marble.secret_binding else ["keys that are not bound to its type (DisableSecretBinding)"]),
         ],
         "network": list(_network(manifest, marble)),
     }
+
+
+def _renewal(marble: Marble) -> Iterator[str]:
+    """What changes while it runs."""
+    if marble.lifetime is not None and marble.renewed:
+        told = f"; its program is sent {marble.renewal_signal}" if marble.renewal_signal else ""
+        yield f"new certificates in {', '.join(marble.renewed)} while it runs, in time{told}"
 
 
 def _content(template: Template) -> str:

@@ -17,6 +17,7 @@ from coordinator.manifest.document import Place
 from coordinator.manifest.errors import Finding, Severity
 from coordinator.manifest.lint_approvals import lint_approvals
 from coordinator.manifest.lint_characters import hidden
+from coordinator.manifest.lint_renewal import lint_renewal
 from coordinator.manifest.model import Action, Manifest, Marble, Package, Secret, SecretType
 from coordinator.manifest.parse import Parsed
 from coordinator.manifest.places import Places
@@ -44,7 +45,7 @@ class _Linter:
         for place, what, character in hidden(self._root):
             message = f"a {what} has the character {character}, which nobody sees"
             self._warn("E063", place, message, "remove it: names and texts that look alike would not be")
-        for remark in lint_approvals(self._manifest):
+        for remark in (*lint_approvals(self._manifest), *lint_renewal(self._manifest)):
             self._warn(remark.code, self._places.key(*remark.path), remark.message, remark.hint)
         for marble in self._manifest.marbles.values():
             users[marble.package].append(marble.type)

@@ -13,6 +13,7 @@ from coordinator.manifest.duration import parse_duration
 from coordinator.manifest.model import Marble, Parameters, Secret, TlsTag
 from coordinator.manifest.people import check_name
 from coordinator.manifest.reading import Reading
+from coordinator.manifest.renewal import shortest, with_certificates
 from coordinator.manifest.template.errors import TemplateError
 from coordinator.manifest.template.render import ALL_SECRETS, Template
 from coordinator.manifest.template.render import Place as TemplatePlace
@@ -53,6 +54,7 @@ class _Marble:
         if used & ALL_SECRETS:
             used = set(self._secrets)
         shown = {i.secret for tag in names if tag in tags for i in tags[tag].incoming if i.secret is not None}
+        used = {name for name in used | shown if name in self._secrets}
         return Marble(
             type=self._name,
             package=package,
@@ -60,10 +62,12 @@ class _Marble:
             parameters=parameters,
             tls=names,
             secret_binding=not view.flag("DisableSecretBinding"),
-            secrets=frozenset(name for name in used | shown if name in self._secrets),
-            lifetime=self._lifetime(),
+            secrets=frozenset(used),
+            lifetime=shortest(self._lifetime(), [self._secrets[name] for name in used]),
             max_per_vendor=self._max_per_vendor(),
             fresh=view.flag("RequireFreshEvidence"),
+            renewed=with_certificates(parameters.files, self._secrets),
+            renewal_signal=view.text("RenewalSignal"),
         )
 
     def _max_per_vendor(self) -> int:
@@ -76,10 +80,12 @@ class _Marble:
         return limit
 
     def _lifetime(self) -> timedelta | None:
-        """Of the marble's own certificate.  There is no renewal but a new start, so the default is long."""
+        """Of the marble's own certificate: short where the program is told that it is renewed, else long."""
         text = self._view.text("CertificateLifetime")
         if not text:
-            return DEFAULT_LIFETIME if self._reading.is_new_style and not self._reading.compatible else None
+            ours = self._reading.is_new_style and not self._reading.compatible
+            default = TOLD_LIFETIME if self._view.text("RenewalSignal") else DEFAULT_LIFETIME
+            return default if ours else None
         lifetime = parse_duration(text)
         if not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
             message = f'marble "{self._name}": a certificate cannot be valid for {text}'
@@ -188,6 +194,8 @@ def _inside(origin: ScalarOrigin, position: int, width: int) -> Place:
 
 
 DEFAULT_LIFETIME: Final = timedelta(days=365)
+TOLD_LIFETIME: Final = timedelta(hours=1)
+"""Where `RenewalSignal` says that the program reads its certificates again."""
 # Clocks differ by minutes, and a marble needs its certificate from the first second.
 MIN_LIFETIME: Final = timedelta(minutes=10)
 MAX_LIFETIME: Final = timedelta(days=36500)

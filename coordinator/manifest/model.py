@@ -69,6 +69,8 @@ class Marble:
     secrets: names of all secrets that its templates and TLS tags use, so that a marble costs what it uses.
     lifetime: of its own certificate; None is MarbleRun's, without end.  max_per_vendor: activations that the hardware
     of one vendor may prove; 0 is unlimited.  fresh: its evidence has to bind a nonce of the Coordinator's.
+    renewed: paths of the files that have certificates, which it gets anew while it runs.  renewal_signal: what its
+    program is sent then, as SIGHUP; empty is nothing.
     """
 
     type: str
@@ -81,6 +83,8 @@ class Marble:
     lifetime: timedelta | None = None
     max_per_vendor: int = 0
     fresh: bool = False
+    renewed: tuple[str, ...] = ()
+    renewal_signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,9 +88,19 @@ _MARBLE: Final = struct(
         ),
         "CertificateLifetime": ours(
             duration_text(
-                "How long its own certificate is valid; at least 10m. Default: 365d, in MarbleRun's style without end.",
-                "90d",
+                "How long its own certificate is valid; at least 10m, and no longer than a certificate secret of its "
+                "own. `enclasp marble run` renews it in the marble's files after two thirds of it. Default: 1h with "
+                "RenewalSignal, else 365d; in MarbleRun's style without end.",
+                "1h",
             )
+        ),
+        "RenewalSignal": ours(
+            {
+                "type": "string",
+                "enum": ["SIGHUP", "SIGUSR1", "SIGUSR2"],
+                "description": "What the program is sent when the certificates in its files were renewed, so that it "
+                "reads them again. A program that does not handle the signal is ended by it. Default: nothing.",
+            }
         ),
     },
     required=["Package"],

@@ -8,9 +8,10 @@ from typing import Any
 from coordinator.manifest.approvers import needed, people_words, updaters
 from coordinator.manifest.change import Change, Gravity
 from coordinator.manifest.diff import diff, diff_json
-from coordinator.manifest.model import Manifest, Secret
+from coordinator.manifest.model import Manifest, Marble, Secret
 from coordinator.manifest.secret_fate import stays
 from coordinator.manifest.security_version import security_version
+from coordinator.manifest.words import lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,17 @@ def _marble(active: Manifest, new: Manifest, name: str) -> str:
         return "new"
     same = (before.parameters, before.tls, before.package) == (after.parameters, after.tls, after.package)
     what = "the same definition" if same else "another definition, from its next start on"
-    return f"{what}; {_talk(new)}"
+    return f"{what}; {_talk(new, after)}"
 
 
-def _talk(new: Manifest) -> str:
+def _talk(new: Manifest, marble: Marble) -> str:
     overlap = new.config.update_overlap
-    if overlap:
-        return f"talks to marbles of before and after for {overlap}, restart it within that time"
-    return "talks to marbles of after the update when it is restarted"
+    renews = marble.lifetime is not None and marble.renewed
+    moves = f"renews its certificate, valid {lasts(marble.lifetime)}, or is restarted" if renews else "is restarted"
+    if not overlap:
+        return f"talks to marbles of after the update when it {moves}"
+    until = f"until then it {moves}" if renews else "restart it within that time"
+    return f"talks to marbles of before and after for {overlap}, {until}"
 
 
 def _remarks(active: Manifest, new: Manifest, raised: Mapping[str, int]) -> list[str]:

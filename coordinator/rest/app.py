@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from coordinator.decisions.errors import Refused
-from coordinator.decisions.raise_counter import NOBODY
+from coordinator.decisions.marble_name import NOBODY
 from coordinator.desk import NotServing, TryAgain
 from coordinator.limits import RestLimits
 from coordinator.observe import Observer

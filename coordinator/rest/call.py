@@ -8,7 +8,7 @@ from typing import TypeAlias
 from aiohttp import web
 from multidict import MultiMapping
 
-from coordinator.decisions.raise_counter import NOBODY, MarbleName
+from coordinator.decisions.marble_name import NOBODY, MarbleName
 from coordinator.service import Coordinator
 
 

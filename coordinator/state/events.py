@@ -267,10 +267,28 @@ class ActivationsCounted(_Record, frozen=True, tag="activations-counted"):
     by_vendor: dict[str, int] = {}
 
 
+class RenewedMarble(_Record, frozen=True):
+    """A marble that runs was given another certificate.  number: as in SeenMarble, the rest as in MarbleActivated."""
+
+    time_ms: int
+    marble: str
+    uuid: str
+    number: int
+    platform: str
+    package: str
+    until_ms: int
+
+
+class MarblesRenewed(_Record, frozen=True, tag="marbles-renewed"):
+    """Renewals of the last while, in one record, since no decision rests on them: people look at them."""
+
+    marbles: tuple[RenewedMarble, ...]
+
+
 class SeenMarble(_Record, frozen=True):
     """The last start of one marble.  number: of the history's step whose hierarchy signed its certificate.
 
-    platform, package, until_ms: as in MarbleActivated.
+    platform, package, until_ms: as in MarbleActivated.  renewed_ms: when its certificate was renewed since; 0: never.
     """
 
     marble: str
@@ -280,6 +298,7 @@ class SeenMarble(_Record, frozen=True):
     platform: str = ""
     package: str = ""
     until_ms: int = 0
+    renewed_ms: int = 0
 
 
 class MarblesSeen(_Record, frozen=True, tag="marbles-seen"):
@@ -388,6 +407,7 @@ Event: TypeAlias = (
     | ActivationsCounted
     | EvidenceRemembered
     | MarblesSeen
+    | MarblesRenewed
     | LogKept
     | LogPacked
     | CounterRaised

@@ -32,6 +32,7 @@ from coordinator.state.events import (
     ManifestSet,
     ManifestUpdated,
     MarbleActivated,
+    MarblesRenewed,
     MarblesSeen,
     OlderStateAccepted,
     PackagesRaised,
@@ -151,7 +152,7 @@ def replay(state: State, event: Event) -> State:
             return replace(state, authority=_issued(state, event.authority), deployment=deployment)
         case UpdatesKept():
             return replace(state, deployment=update_replay.updates_kept(_deployed(state), event))
-        case EvidenceRemembered() | MarblesSeen():
+        case EvidenceRemembered() | MarblesSeen() | MarblesRenewed():
             return state
         case Founded():
             raise ReplayFailed("journal: expected one founding record, at its start, got a second one")

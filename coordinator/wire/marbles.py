@@ -22,6 +22,7 @@ class Instance:
 
     platform, package: what it proved itself on and as.  until_ms: when its certificate ends.  They are empty (0) where
     the journal is of before this was recorded.  step: of the history, whose intermediate signed the certificate.
+    renewed_ms: when that was given to the marble, where it runs since before; 0: when it started.
     """
 
     marble: str
@@ -31,6 +32,7 @@ class Instance:
     activated_ms: int
     until_ms: int
     step: int
+    renewed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def document(found: Marbles) -> dict[str, Any]:
                 "platform": one.platform,
                 "package": one.package,
                 "activated": moment(one.activated_ms),
+                "renewed": moment(one.renewed_ms),
                 "certificateUntil": moment(one.until_ms),
                 "step": one.step,
             }
@@ -134,6 +137,7 @@ def _instance(one: Mapping[str, Any]) -> Instance:
         activated_ms=_milliseconds(one["activated"]),
         until_ms=_milliseconds(one["certificateUntil"]),
         step=_number(one["step"]),
+        renewed_ms=_milliseconds(one.get("renewed")),
     )
 
 

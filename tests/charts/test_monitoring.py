@@ -24,9 +24,11 @@ TARGET_LABELS = {"namespace", "job", "pod"}
 def exported() -> dict[str, set[str]]:
     """Each metric's name with its labels, as one sees them after everything has happened once."""
     meters = Meters("1")
-    meters.look(lambda: Scene(True, [OfType("web", 1, 2, 3)]))
+    meters.look(lambda: Scene(True, [OfType("web", 1, 2, 3, 4)]))
     meters.activated("web")
     meters.refused("web", "A201")
+    meters.renewed("web")
+    meters.renewal_refused("A204")
     meters.request("get", "/status", 200, 0.1, received=1, sent=1)
     meters.call_started()
     meters.call_ended("OK")

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from coordinator.decisions import raise_counter as counters
 from coordinator.decisions.errors import CounterRefused, GateClosed
+from coordinator.decisions.marble_name import MarbleName
 from coordinator.state.counters import counter_key
 from coordinator.state.replay import condense, replay, replay_all
 from tests.support.states import deployed_state
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
-ME = counters.MarbleName("web", "3f2c1b7e-1111-4222-8333-944455566677")
+ME = MarbleName("web", "3f2c1b7e-1111-4222-8333-944455566677")
 GATES = {"FeatureGates": ["MonotonicCounter"]}
 _text = st.text(max_size=3)
 

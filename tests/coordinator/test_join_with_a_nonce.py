@@ -80,15 +80,15 @@ class Joining:
 
     async def ask(self, coordinator: Coordinator, **changed: Any) -> Parameters:
         sealed = await coordinator.join(replace(self.request, **changed), self.certificate)
-        return decode_response(self.key.open(sealed, self.bound))
+        return decode_response(self.key.open(sealed.content, self.bound))
 
 
 async def test_a_marble_gets_its_parameters_for_its_eyes_alone(world: World, coordinator: Coordinator) -> None:
     joining = Joining(world, coordinator)
     sealed = await coordinator.join(joining.request, joining.certificate)
-    given = decode_response(joining.key.open(sealed, joining.bound))
+    given = decode_response(joining.key.open(sealed.content, joining.bound))
     assert 32 == len(given.env["KEY"])
-    assert given.env["KEY"] not in sealed
+    assert given.env["KEY"] not in sealed.content
 
 
 async def test_where_the_manifest_wants_a_nonce_marbleruns_join_is_refused(

@@ -97,6 +97,6 @@ def test_metrics_count_who_is_alive_and_show_the_certificate_of_each_type_that_e
     roll = Roll()
     for number, (marble, until_ms) in enumerate([("a", 5000), ("a", 9000), ("a", 7000), ("a", 4000), ("b", 9000)]):
         roll.note(MarbleActivated(number * 1000, marble, str(number), b"", until_ms=until_ms))
-    assert [OfType("a", 3, 1.0, 9.0)] == alive_by_type(roll, {"a"}, 4000), "b is not in the manifest any more"
+    assert [OfType("a", 3, 1.0, 1.0, 9.0)] == alive_by_type(roll, {"a"}, 4000), "b is not in the manifest any more"
     assert ["a", "b"] == [one.marble for one in alive_by_type(roll, {"a", "b", "c"}, 8999)]
     assert [] == alive_by_type(roll, {"a", "b"}, 9000)

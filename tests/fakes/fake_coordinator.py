@@ -13,7 +13,7 @@ from OpenSSL import SSL
 
 from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, serve
 from coordinator.rpc.unary import Handler, Peer, RpcError, RpcLimits, StatusCode, UnaryProtocol
-from marble.join_protocol import CHALLENGE, JOIN, Challenge, decode_join, encode_challenge, encode_sealed
+from marble.join_protocol import CHALLENGE, JOIN, Challenge, Sealed, decode_join, encode_challenge, encode_sealed
 from marble.protocol import (
     METHOD,
     ActivationRequest,
@@ -89,7 +89,7 @@ class FakeCoordinator:
         bound = asked.bound(peer.leaf_der or b"", spki_der(public_of_known_kind(self.pki.root.public_key())))
         as_activation = ActivationRequest(asked.evidence, asked.csr, asked.marble_type, asked.uuid)
         answer = await self._activate(encode_request(as_activation), peer)
-        return encode_sealed(Recipient(asked.sealing_key).seal(answer, bound))
+        return encode_sealed(Sealed(Recipient(asked.sealing_key).seal(answer, bound), None))
 
     async def _activate(self, message: bytes, peer: Peer) -> bytes:
         request = decode_request(message)

@@ -21,8 +21,8 @@ def begin() -> Iterator[Callable[..., CoordinatorProcess]]:
     """`start`, and the end of what it started when the test is over."""
     started: list[CoordinatorProcess] = []
 
-    def begin(folder: Path, *options: str, wait: bool = True, **environ: Any) -> CoordinatorProcess:
-        started.append(start(folder, *options, wait=wait, **environ))
+    def begin(folder: Path, *options: str, **more: Any) -> CoordinatorProcess:
+        started.append(start(folder, *options, **more))
         return started[-1]
 
     yield begin

@@ -12,13 +12,14 @@ from attestation.issue import find_issuer
 from attestation.kinds import Kind
 from attestation.simulation.measure import measure_program
 from marble import rpc
-from marble.activate import World, activate, load_expectation
+from marble.activate import activate, load_expectation
 from marble.errors import ActivationRefused
 from marble.identity import make_identity
 from marble.join_protocol import CHALLENGE, JOIN, JoinRequest, decode_challenge, encode_join
 from marble.sealing import SealingKey
 from marble.settings import Address, CoordinatorTrust, Settings
 from marble.trust import read_root, root_spki
+from marble.waiting import World
 from tests.faults.clients import ask
 from tests.support import marble_client
 from tests.support.coordinator_process import CoordinatorProcess
@@ -55,7 +56,7 @@ async def test_our_marble_joins_with_a_nonce_and_marbleruns_where_it_may(
     uuid = UUID(marble_client.UUID)
     for marble_type in ("fresh", "any"):
         given = await activate(settings(running, marble_type), uuid, issuer, expected, World())
-        assert (b"world" if marble_type == "fresh" else None) == given.env.get("HELLO")
+        assert (b"world" if marble_type == "fresh" else None) == given.parameters.env.get("HELLO")
 
     quote = marble_client.simulated(running.folder, Kind.TDX, program)
     marble_client.send(running.mesh_address, marble_client.prepare(quote, "any"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from coordinator.decisions.errors import Refused
-from coordinator.decisions.raise_counter import MarbleName
+from coordinator.decisions.marble_name import MarbleName
 from coordinator.desk import NotServing, TryAgain
 from coordinator.recovery.gathering import Submission
 from coordinator.recovery.statement import WaitingState

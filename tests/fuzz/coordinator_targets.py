@@ -57,11 +57,16 @@ from coordinator.wire.v2 import BodyInvalid, decode_manifest_set, decode_nonce
 from marble.join_protocol import (
     Challenge,
     JoinRequest,
+    Renewable,
+    RenewalRequest,
+    Sealed,
     decode_challenge,
     decode_join,
+    decode_renewal,
     decode_sealed,
     encode_challenge,
     encode_join,
+    encode_renewal,
     encode_sealed,
 )
 from marble.plain_lines import parse_plain_lines
@@ -129,6 +134,11 @@ def _request(raw: bytes) -> None:
 def _join(raw: bytes) -> None:
     request = decode_join(raw)
     assert decode_join(encode_join(request)) == request
+
+
+def _renewal(raw: bytes) -> None:
+    request = decode_renewal(raw)
+    assert decode_renewal(encode_renewal(request)) == request
 
 
 def _call(raw: bytes) -> None:
@@ -234,6 +244,10 @@ def _native_joins() -> Iterable[bytes]:
     yield encode_join(JoinRequest(b"n" * 40, b"evidence", b"csr", key, "web", marble_client.UUID))
 
 
+def _renewals() -> Iterable[bytes]:
+    yield encode_renewal(RenewalRequest(b"n" * 40, b"evidence", bytes(SEALING_KEY_BYTES), b"intermediate"))
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
@@ -279,7 +293,13 @@ TARGETS = (
     Target(
         "join-challenge", decode_challenge, (ProtocolFormatError,), lambda: [encode_challenge(Challenge(b"n", b"r"))]
     ),
-    Target("join-response", decode_sealed, (ProtocolFormatError,), lambda: [encode_sealed(b"sealed")]),
+    Target(
+        "join-response",
+        decode_sealed,
+        (ProtocolFormatError,),
+        lambda: [encode_sealed(Sealed(b"sealed", Renewable(("/f",), "SIGHUP")))],
+    ),
+    Target("renewal-request", _renewal, (ProtocolFormatError,), _renewals),
     Target("uuid", lambda raw: parse_uuid(_text(raw)), (ProtocolFormatError,), lambda: [marble_client.UUID.encode()]),
     Target(
         "csr",

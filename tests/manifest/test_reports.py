@@ -40,7 +40,7 @@ def test_a_finding_shows_its_line_a_caret_and_a_hint(certificate_der: bytes) -> 
         "  |     ^^^^^^^^^^^^^\n"
         '  = hint: did you mean "MaxActivations"? '
         "known fields: Package, MaxActivations, Parameters, TLS, DisableSecretBinding, MaxActivationsPerVendor, "
-        "RequireFreshEvidence, CertificateLifetime"
+        "RequireFreshEvidence, CertificateLifetime, RenewalSignal"
     )
     assert second == (
         'error[E031]: template uses secret "tsl", which is not defined\n'

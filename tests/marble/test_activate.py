@@ -20,11 +20,12 @@ from attestation.simulation.measure import measure_program
 from attestation.simulation.vendor import load
 from attestation.verify import Verifier
 from coordinator.rpc.unary import StatusCode
-from marble.activate import MAX_DELAY_SECONDS, World, activate, load_expectation
+from marble.activate import MAX_DELAY_SECONDS, activate, load_expectation
 from marble.errors import ActivationRefused, CoordinatorNotTrusted, CoordinatorUnreachable, SettingsInvalid
 from marble.protocol import Parameters
 from marble.settings import Address, CoordinatorTrust, Settings
 from marble.trust import Expectation
+from marble.waiting import World
 from pki.keys import KeyAlgorithm, PrivateKey, generate, spki_der
 from pki.manifest_digest import manifest_digest_extension
 from tests.fakes.fake_coordinator import FakeCoordinator
@@ -83,7 +84,7 @@ async def join(
     settings: Settings = SETTINGS,
 ) -> Parameters:
     told = replace(settings, coordinator=Address("127.0.0.1", coordinator.port))
-    return await activate(told, Uuid(UUID), issuer, expected, sleeper.world())
+    return (await activate(told, Uuid(UUID), issuer, expected, sleeper.world())).parameters
 
 
 async def test_a_marble_gets_what_the_coordinator_gives(pki: MarblePki, sleeper: Sleeper) -> None:

@@ -1,5 +1,6 @@
 """Files, environment and arguments: all of it, or nothing."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -50,6 +51,37 @@ def test_a_symbolic_link_is_refused_and_its_target_stays(tmp_path: Path) -> None
         lay_down({f"{tmp_path}/first": b"1", f"{tmp_path}/link": b"secret"})
     assert target.read_bytes() == b"old"
     assert {"target", "link"} == {path.name for path in tmp_path.iterdir()}
+
+
+def lay_over(files: dict[str, bytes]) -> None:
+    with Files(files) as transaction:
+        transaction.lay_over()
+
+
+def test_beside_a_program_a_file_keeps_its_owner_and_rights(tmp_path: Path) -> None:
+    old, new = tmp_path / "key", tmp_path / "new"
+    old.write_bytes(b"old")
+    old.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(old, 12345, 54321)
+    owner = (old.stat().st_uid, old.stat().st_gid)
+    lay_over({str(old): b"renewed", str(new): b"new"})
+    assert (b"renewed", 0o640, owner) == (
+        old.read_bytes(),
+        stat.S_IMODE(old.stat().st_mode),
+        (old.stat().st_uid, old.stat().st_gid),
+    )
+    assert 0o600 == stat.S_IMODE(new.stat().st_mode)
+
+
+def test_beside_a_program_nothing_is_removed_that_it_has(tmp_path: Path) -> None:
+    one, folder = tmp_path / "one", tmp_path / "folder"
+    one.write_bytes(b"old")
+    folder.mkdir()
+    with pytest.raises(ParametersInvalid, match=r"folder': expected a regular file .* got a folder"):
+        lay_over({str(one): b"renewed", str(folder): b"2"})
+    assert b"old" == one.read_bytes()
+    assert {"one", "folder"} == {path.name for path in tmp_path.iterdir()}
 
 
 def test_nothing_stays_when_one_file_cannot_be_written(tmp_path: Path) -> None:

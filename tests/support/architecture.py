@@ -40,6 +40,8 @@ events to the journal and becomes the State that follows; the reply leaves when 
 
 **A marble joins**: {activate}
 
+**Its certificates are renewed**: {renew}
+
 **A manifest is set**: {manifest}
 
 **A visitor verifies**: {verify}
@@ -53,6 +55,11 @@ _STORIES: Final = {
         "marble/launch.py", "marble/activate.py", "marble/join.py", "coordinator/rpc/server.py",
         "coordinator/clerks/activation.py", "attestation/verify.py", "coordinator/decisions/activate_marble.py",
         "coordinator/desk.py", "coordinator/journal/journal.py", "coordinator/state/replay.py", "marble/parameters.py",
+    ),
+    "renew": (
+        "marble/beside.py", "marble/renewal.py", "marble/renew.py", "coordinator/rpc/server.py",
+        "coordinator/clerks/renewals.py", "coordinator/clerks/proofs.py", "coordinator/decisions/renew_marble.py",
+        "coordinator/decisions/grant.py", "marble/parameters.py",
     ),
     "manifest": (
         "coordinator/cli/manifest_live.py", "coordinator/client/verify.py", "coordinator/rest/routes.py",

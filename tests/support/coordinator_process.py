@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import late_coordinator
 from tests.support.ports import free_ports
 
 
@@ -50,14 +51,23 @@ class CoordinatorProcess:
 
 
 def start(
-    folder: Path, *options: str, wait: bool = True, code: Path | None = None, **environ: str
+    folder: Path,
+    *options: str,
+    wait: bool = True,
+    code: Path | None = None,
+    at: CoordinatorProcess | None = None,
+    late_seconds: float = 0,
+    **environ: str,
 ) -> CoordinatorProcess:
     """Start one on free ports; returns when it answers (or has ended: then `process.returncode` says how).
 
-    code: folder whose packages run, instead of ours.
+    code: folder whose packages run, instead of ours.  at: one that has ended, in whose place it is.
+    late_seconds: by which its clock is behind; then without options.
     """
     folder.mkdir(parents=True, exist_ok=True)
     client, mesh, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
+    if at is not None:
+        client, mesh, metrics = at.client_address, at.mesh_address, at.metrics_address
     environment = {
         **os.environ,
         "EDG_COORDINATOR_CLIENT_ADDR": client,
@@ -66,6 +76,8 @@ def start(
         **environ,
     }
     command = [sys.executable, "-m", "coordinator", "coordinator", "run", "--dev", "--state-dir", str(folder), *options]
+    if late_seconds:
+        command = [sys.executable, late_coordinator.__file__, str(folder), str(late_seconds)]
     with (folder / "coordinator.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=code)
     running = CoordinatorProcess(folder, process, client, mesh, metrics)

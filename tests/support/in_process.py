@@ -53,6 +53,7 @@ class World:
     """Simulated hardware below `folder`, a program that manifests admit, and a marble that runs it."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._simulation = folder / "simulation"
         create(self._simulation)
         program = folder / "program.py"
@@ -60,7 +61,7 @@ class World:
         self.package = {"TDX": {"MRTD": measure_program([str(program)]).mrtd.hex()}}
         self._issuer: Issuer = find_issuer({"ENCLASP_SIMULATION": str(self._simulation)}, own_program())
         anchors = TrustAnchors.genuine().with_simulated((folder / "simulation" / "trust.pem").read_bytes())
-        self._verifier = Verifier(anchors, parse_bundle((folder / "simulation" / "collateral.json").read_bytes()))
+        self.verifier = Verifier(anchors, parse_bundle((folder / "simulation" / "collateral.json").read_bytes()))
         self._quote = marble_client.simulated(folder, Kind.TDX, program)
         self.marble = self.another_marble()
 
@@ -83,7 +84,7 @@ class World:
         return Coordinator(
             Environment(
                 issuer=self._issuer,
-                verifier=self._verifier,
+                verifier=self.verifier,
                 vault=Vault(storage, [KeyOfEnvironment(self._issuer, draw)], draw),
                 observer=Observer("test"),
                 clock=clock,

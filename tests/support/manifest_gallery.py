@@ -140,6 +140,17 @@ DOCUMENTS: Final[Mapping[str, str]] = {
     "E071": _document(more=_KEY + "    OnUpdate: Rotate\n"),
     "E073": _document(marble=_MARBLE + "    MaxActivationsPerVendor: 2\n"),
     "E072": _document(marble=_MARBLE + "    CertificateLifetime: 5m\n"),
+    "E074": _document(
+        marble=_MARBLE
+        + "    CertificateLifetime: 1h\n    RequireFreshEvidence: true\n    Parameters:\n      Env:\n"
+        + '        TLS_CERT: "{{ pem .MarbleRun.MarbleCert.Cert }}"\n'
+    ),
+    "E075": _document(
+        marble=_MARBLE
+        + "    CertificateLifetime: 1h\n    Parameters:\n      Files:\n"
+        + '        /run/tls.crt: "{{ pem .MarbleRun.MarbleCert.Cert }}"\n'
+    ),
+    "E076": _document(marble=_MARBLE + "    RenewalSignal: SIGHUP\n    RequireFreshEvidence: true\n"),
     "V310": _document(more=_guarded("{Threshold: 2}", "approver")),
     "V311": _document(more=_KEY + "    ReadApproval: {Threshold: 1}\n"),
     "V312": _document(more=_guarded("{Threshold: 1, Delay: 91d}", "approver")),

@@ -20,7 +20,7 @@ from coordinator.draft.kubernetes.runtime import runtime
 from coordinator.draft.kubernetes.tree import Field
 from coordinator.draft.kubernetes.unused import unused_fields, unused_objects
 from coordinator.draft.kubernetes.vault import Vault
-from coordinator.draft.model import UNKNOWN_LIMIT, Draft, Platform, Service
+from coordinator.draft.model import CERTIFICATES, UNKNOWN_LIMIT, Draft, Platform, Service
 from coordinator.draft.names import marble_name, unused
 from coordinator.manifest.document import MapNode
 
@@ -84,6 +84,7 @@ def convert(
             f"From {origin}. Answer what begins with DECIDE:, then run: enclasp manifest check --strict FILE",
             "Kubernetes is the host's: what it hands over by itself (images, variables, files) nobody can rely on. "
             "Whatever is written here reaches a program only after it has proven itself.",
+            CERTIFICATES,
         ),
         services=services,
         secrets=(*secrets, *connections.certificates),
