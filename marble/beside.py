@@ -1,18 +1,24 @@
 """A process beside the program, for what has to be done while it runs; it ends when the program does.
 
 The launcher becomes the program by `exec`, so its number, its signals and its exit code are its own.  What stays is a
-grandchild, so the program has no child that it does not know of; in its own session, so nobody's terminal stops it.
+grandchild, so the program has no child that it does not know of (process 1 of a container takes it in, as all orphans);
+in its own session, so nobody's terminal stops it.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final
+
+from marble.join_protocol import SIGNALS
 
 _STDIN: Final = 0
 _STDOUT: Final = 1
+_NAME: Final = "marble-renewal"
 
 _log = logging.getLogger("marble")
 
@@ -58,6 +64,7 @@ def stay(program: Watched, work: Callable[[], Coroutine[Any, Any, None]]) -> Non
         os.setsid()
         if os.fork() == 0:
             _let_go_of_streams()
+            _be_somebody_else()
             asyncio.run(_until_ended(program, work))
     except BaseException as fault:  # nobody above may take it, and clean up what is not ours
         _log.error("certificates are not renewed any more: %r", fault)
@@ -71,6 +78,14 @@ def _let_go_of_streams() -> None:
     os.dup2(nothing, _STDIN)
     os.dup2(nothing, _STDOUT)
     os.close(nothing)
+
+
+def _be_somebody_else() -> None:
+    """Its command line is the launcher's, which names the program: who signals by that means the program alone."""
+    for name in SIGNALS:
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(_NAME)
 
 
 async def _until_ended(program: Watched, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -205,7 +205,7 @@ def test_status_names_marbles_that_an_update_without_overlap_has_cut_off(tmp_pat
         start_marble(deployed, uuid)
         deployed.pass_update(second(deployed))
         told = enclasp("status", deployed.running.client_address, *flags(deployed)).text
-        assert f"not trusted by marbles of after the update until they restart: full (1: {uuid})\n" in told
+        assert f"not trusted by marbles of after the update until they renew or restart: full (1: {uuid})\n" in told
         assert "the intermediate of step" not in told
     finally:
         deployed.running.kill()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from marble.join_protocol import SIGNALS
+
 ROOT = Path(__file__).parents[2]
 LAUNCHER = """\
 import asyncio, logging, os, sys
@@ -77,6 +79,18 @@ async def test_it_is_no_child_of_the_program_and_in_nobodys_session() -> None:
     assert "" == children
     process.terminate()
     await process.wait()
+
+
+async def test_who_means_the_program_by_its_command_line_does_not_stop_it() -> None:
+    process = await launch(WAITS, "sleep", "60")
+    number = await beside(process)
+    for name in SIGNALS:
+        os.kill(number, signal.Signals[name])
+    assert "marble-renewal" == Path(f"/proc/{number}/comm").read_text().strip()
+    assert "Z" != Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    process.terminate()
+    await process.wait()
+    assert await gone(number)
 
 
 async def test_the_programs_streams_are_its_own() -> None:
