@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from coordinator.rpc.http2 import encode_fields
 from coordinator.rpc.status import RpcError, StatusCode, encode_message
 
-_HEAD = ((b":status", b"200"), (b"content-type", b"application/grpc"))
-_HEAD_BLOCK = encode_fields(_HEAD)
-_WENT_WELL = encode_fields([(b"grpc-status", b"0")])
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+_HEAD: Headers = ((b":status", b"200"), (b"content-type", b"application/grpc"))
 _PREFIX = 5
 _TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _MAX_TIMEOUT_DIGITS = 8
@@ -77,31 +76,30 @@ def parse_timeout(value: bytes) -> float:
 
 @dataclass(eq=False, slots=True)
 class Answer:
-    """What is still to be sent, as encoded header blocks and bytes of a body.
+    """What is still to be sent: a header block, unless it is out; the rest of a body; and trailers that end it.
 
-    end: the block that ends it.  head: the one before a body, unless it is out or there is no body.
+    Without trailers the header block ends the answer.
     """
 
-    end: bytes
-    head: bytes = b""
+    head: Headers
     rest: memoryview = field(default_factory=lambda: memoryview(b""))
+    trailers: Headers = ()
 
 
 def answer_with(message: bytes) -> Answer:
     """A call that went well."""
     prefix = b"\x00" + len(message).to_bytes(4, "big")
-    return Answer(_WENT_WELL, _HEAD_BLOCK, memoryview(prefix + message))
+    return Answer(_HEAD, memoryview(prefix + message), ((b"grpc-status", b"0"),))
 
 
 def answer_with_error(error: RpcError) -> Answer:
     """A call that did not: "Trailers-Only"."""
-    status = (b"grpc-status", b"%d" % error.code)
-    return Answer(encode_fields((*_HEAD, status, (b"grpc-message", encode_message(error.message)))))
+    return Answer((*_HEAD, (b"grpc-status", b"%d" % error.code), (b"grpc-message", encode_message(error.message))))
 
 
 def answer_with_http(refusal: NotGrpc) -> Answer:
     """To what is no call at all."""
-    return Answer(encode_fields([(b":status", b"%d" % refusal.http_status)]))
+    return Answer(((b":status", b"%d" % refusal.http_status),))
 
 
 @dataclass(eq=False, slots=True)
@@ -109,12 +107,13 @@ class Call:
     """A call that is open.  Its message arrives in pieces; its answer leaves in pieces.
 
     path: empty until the header is understood.  request: None when no more of it is wanted.
-    answer: None until there is one.  kept: bytes of it that count as memory.
+    ended: the client has sent all.  answer: None until there is one.  kept: bytes of it that count as memory.
     """
 
     stream_id: int
     path: str = ""
     request: bytearray | None = field(default_factory=bytearray)
+    ended: bool = False
     task: asyncio.Task[None] | None = None
     deadline: asyncio.TimerHandle | None = None
     answer: Answer | None = None

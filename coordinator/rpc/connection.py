@@ -1,12 +1,21 @@
 """One HTTP/2 connection of the marble door: frames in, calls made, answers out.
 
-Events only change our own state; answers are sent when all that came together is digested.
+Events only change our own state; answers are sent when a whole batch is digested, since h2 is by then ahead of the
+events that it reports (a call may already have been reset by the frame behind it).
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from h2 import events
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
 
 from coordinator.rpc.calls import (
     Call,
@@ -18,16 +27,18 @@ from coordinator.rpc.calls import (
     answer_with_http,
     parse_header,
 )
-from coordinator.rpc.frames import CONTINUATION, DATA, HEADERS, ErrorCode, FrameReader, Http2Error
-from coordinator.rpc.http2 import DataCame, Event, Http2Server, PeerLeaves, RequestBegan, WasReset
+from coordinator.rpc.frames import FrameOutline, FrameTooLong
+from coordinator.rpc.headers import HeaderDecoder
 from coordinator.rpc.limits import Allowance, RpcLimits
 from coordinator.rpc.status import RpcError, StatusCode
 
 _log = logging.getLogger(__name__)
+_WINDOW = 1024 * 1024
 _CONTROL_FRAMES_EARNED_BY_A_CALL = 10
-_CARRIERS = frozenset({DATA, HEADERS, CONTINUATION})
-_SMALL = 128
-"""Bytes of data below which a frame costs us more than it carries; an honest call has one or two such."""
+# Header fields that we send are our own (calls.py), in the form that HTTP/2 wants; those of the peer are all checked.
+_CONFIGURATION = H2Configuration(
+    client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+)
 
 
 class UnaryProtocol(asyncio.Protocol):
@@ -52,8 +63,8 @@ class UnaryProtocol(asyncio.Protocol):
         self._connections = set() if connections is None else connections
         self._calls: dict[int, Call] = {}
         self._loop = asyncio.get_running_loop()
-        self._frames = FrameReader()
-        self._http2 = Http2Server(limits.streams, limits.header_list)
+        self._outline = FrameOutline()
+        self._h2 = H2Connection(_CONFIGURATION)
         self._writable = True
         self._draining = False
         self._last_stream_id = 0
@@ -69,22 +80,39 @@ class UnaryProtocol(asyncio.Protocol):
         self._connections.add(self)
         address = transport.get_extra_info("peername")
         self._peer = Peer(transport.get_extra_info("peer_leaf_der"), str(address[0]) if address else "")
+        self._h2.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: self._limits.streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: self._limits.header_list,
+                SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW,
+                SettingCodes.ENABLE_CONNECT_PROTOCOL: 0,
+            },
+        )
+        self._h2.decoder = HeaderDecoder(max_header_list_size=self._limits.header_list)
+        self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(_WINDOW)
         self._flush()
         self._drain_when_due()
 
     def data_received(self, data: bytes) -> None:
         """Frames."""
         try:
-            for frame in self._frames.read(data):
-                if frame.kind not in _CARRIERS and not self._control_frames.spend():
-                    raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry no call")
-                event = self._http2.take(frame)
-                if event is not None:
-                    self._HANDLERS[type(event)](self, event)
-                    if self.transport.is_closing():
-                        return
-        except Http2Error as error:
-            self._cut(error)
+            if not self._control_frames.spend(self._outline.follow(data)):
+                self._cut("too many frames that carry little or nothing of a call")
+                return
+            for event in self._h2.receive_data(data):
+                if self.transport.is_closing():
+                    return
+                if handle := self._HANDLERS.get(type(event)):
+                    handle(self, event)
+        except FrameTooLong as error:
+            self._cut(str(error))
+            return
+        except ProtocolError as error:
+            _log.debug("HTTP/2 error: %s", error, extra={"peer": self._peer.address})
+            self._flush()  # h2 has made the GOAWAY
+            self.transport.close()
             return
         self._send_answers()
 
@@ -112,11 +140,14 @@ class UnaryProtocol(asyncio.Protocol):
     # Closing.
 
     def drain(self) -> None:
-        """Take no more calls, and close when the open ones are answered."""
+        """Take no more calls, and close when the open ones are answered.
+
+        h2 has no graceful GOAWAY (its own ends the connection at once), so this frame is written beside it.
+        """
         if not self._draining and not self.transport.is_closing():
             self._draining = True
-            self._http2.go_away(self._last_stream_id, ErrorCode.NO_ERROR)
             self._flush()
+            self.transport.write(GoAwayFrame(0, last_stream_id=self._last_stream_id).serialize())
         self._close_if_done()
 
     def _drain_when_due(self) -> None:
@@ -133,23 +164,23 @@ class UnaryProtocol(asyncio.Protocol):
         if self._draining and not self._calls:
             self.transport.close()
 
-    def _cut(self, error: Http2Error) -> None:
-        _log.debug("HTTP/2 connection cut: %s", error, extra={"peer": self._peer.address})
-        self._http2.go_away(self._last_stream_id, error.code)
+    def _cut(self, why: str) -> None:
+        _log.debug("HTTP/2 connection cut: %s", why, extra={"peer": self._peer.address})
+        self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
         self._flush()
         self.transport.close()
 
-    # Events.
+    # Events of h2.
 
-    def _on_request(self, event: RequestBegan) -> None:
-        call = self._calls[event.stream_id] = Call(event.stream_id)
+    def _on_request(self, event: events.RequestReceived) -> None:
+        call = self._calls[event.stream_id] = Call(event.stream_id, ended=event.stream_ended is not None)
         if self._draining:
             self._release(call)
             return  # above the last stream id of our GOAWAY: `_send_answers` refuses it
         self._last_stream_id = event.stream_id
         limit = self._limits.deadline_seconds
         try:
-            header = parse_header(event.fields)
+            header = parse_header(event.headers)
             call.path = header.path
             limit = limit if header.timeout_seconds is None else min(limit, header.timeout_seconds)
             if header.path not in self._methods:
@@ -162,15 +193,14 @@ class UnaryProtocol(asyncio.Protocol):
         except RpcError as error:
             self._refuse(call, error)
         call.deadline = self._loop.call_later(limit, self._expire, call)
-        if event.ended:
-            self._begin(call)
 
-    def _on_data(self, event: DataCame) -> None:
-        if len(event.data) < _SMALL and not self._control_frames.spend():
-            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many small frames")
+    def _on_data(self, event: events.DataReceived) -> None:
+        if event.flow_controlled_length:
+            self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         call = self._calls.get(event.stream_id)
         if call is None or call.request is None:
             return
+        call.ended = event.stream_ended is not None
         try:
             if not self._memory.spend(len(event.data)):
                 raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too much data on one connection")
@@ -180,30 +210,12 @@ class UnaryProtocol(asyncio.Protocol):
             call.add(event.data, self._limits.message)
         except RpcError as error:
             self._refuse(call, error)
+
+    def _on_end(self, event: events.StreamEnded) -> None:
+        call = self._calls.get(event.stream_id)
+        if call is None:
             return
-        if event.ended:
-            self._begin(call)
-
-    def _on_reset(self, event: WasReset) -> None:
-        self._forget(self._calls[event.stream_id])
-        if not self._resets.spend():
-            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "too many resets")
-
-    def _on_leave(self, event: PeerLeaves) -> None:
-        self.transport.close()
-
-    # A handler only ever gets the event of its own line; the table's type cannot say so.
-    _HANDLERS: Mapping[type[Event], Callable[["UnaryProtocol", Any], None]] = {
-        RequestBegan: _on_request,
-        DataCame: _on_data,
-        WasReset: _on_reset,
-        PeerLeaves: _on_leave,
-    }
-
-    # Calls.
-
-    def _begin(self, call: Call) -> None:
-        """The request is whole."""
+        call.ended = True
         if call.request is None:
             return
         try:
@@ -213,6 +225,26 @@ class UnaryProtocol(asyncio.Protocol):
             return
         self._release(call)
         call.task = self._loop.create_task(self._handle(call, message))
+
+    def _on_reset(self, event: events.StreamReset) -> None:
+        if call := self._calls.get(event.stream_id):
+            self._forget(call)
+        if not self._resets.spend():
+            self._cut("too many resets")
+
+    def _on_goaway(self, event: events.ConnectionTerminated) -> None:
+        self.transport.close()
+
+    # A handler only ever gets the event of its own line; the table's type cannot say so.
+    _HANDLERS: Mapping[type[events.Event], Callable[["UnaryProtocol", Any], None]] = {
+        events.RequestReceived: _on_request,
+        events.DataReceived: _on_data,
+        events.StreamEnded: _on_end,
+        events.StreamReset: _on_reset,
+        events.ConnectionTerminated: _on_goaway,
+    }
+
+    # Calls.
 
     async def _handle(self, call: Call, message: bytes) -> None:
         try:
@@ -236,7 +268,7 @@ class UnaryProtocol(asyncio.Protocol):
                 return
             self._memory.earn(size)
         if not self.transport.is_closing():
-            self._http2.reset(call.stream_id, ErrorCode.ENHANCE_YOUR_CALM)
+            self._h2.reset_stream(call.stream_id, ErrorCodes.ENHANCE_YOUR_CALM)
             self._forget(call)
             self._flush()
             self._close_if_done()
@@ -254,7 +286,7 @@ class UnaryProtocol(asyncio.Protocol):
             call.deadline = self._loop.call_later(self._limits.deadline_seconds, self._expire, call)
             self._send_answers()
         elif not self.transport.is_closing():  # the client does not take its answer
-            self._http2.reset(call.stream_id, ErrorCode.CANCEL)
+            self._h2.reset_stream(call.stream_id, ErrorCodes.CANCEL)
             self._end(call)
             self._flush()
 
@@ -273,23 +305,26 @@ class UnaryProtocol(asyncio.Protocol):
     def _send(self, call: Call) -> None:
         answer, stream_id = call.answer, call.stream_id
         if answer is None:
-            self._http2.reset(stream_id, ErrorCode.REFUSED_STREAM)
+            self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             self._end(call)
             return
         if answer.head:
-            self._http2.begin_answer(stream_id, answer.head)
-            answer.head = b""
+            self._h2.send_headers(stream_id, answer.head, end_stream=not answer.trailers)
+            answer.head = ()
         while self._writable and answer.rest:
-            room = self._http2.room(stream_id)
-            if room <= 0:
+            window = min(self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size)
+            if window <= 0:
                 return
-            self._http2.send_data(stream_id, bytes(answer.rest[:room]))
-            answer.rest = answer.rest[room:]
+            self._h2.send_data(stream_id, bytes(answer.rest[:window]))
+            answer.rest = answer.rest[window:]
             if answer.rest:
                 self._flush()
         if answer.rest:
             return
-        self._http2.end_answer(stream_id, answer.end)
+        if answer.trailers:
+            self._h2.send_headers(stream_id, answer.trailers, end_stream=True)
+        if not call.ended:
+            self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
         self._end(call)
 
     def _end(self, call: Call) -> None:
@@ -317,5 +352,5 @@ class UnaryProtocol(asyncio.Protocol):
             call.request = None
 
     def _flush(self) -> None:
-        if data := self._http2.output():
+        if data := self._h2.data_to_send():
             self.transport.write(data)

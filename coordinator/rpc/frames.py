@@ -1,100 +1,47 @@
-"""HTTP/2 frames: bytes to frames and back.
+"""The outline of HTTP/2 frames, read before h2 sees them.
 
-A frame's length is judged by its header, before anything of it is kept.  Source: RFC 9113, 3.4, 4.1, 4.2, 6 and 7.
+h2 checks a frame's length only when the whole frame has arrived, so it would collect 16 MiB for anybody; it reports no
+event for many frames, so nobody could count them; and each of thousands of settings in one frame concerns all streams.
+Source: RFC 9113, 3.4, 4.1, 4.2 and 6.5.
 """
 
-from collections.abc import Iterator
-from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_FRAME: Final = 16 * 1024
-"""SETTINGS_MAX_FRAME_SIZE, which we leave at its least value; no peer takes less."""
+"""SETTINGS_MAX_FRAME_SIZE, which we leave at its least value."""
 
-DATA: Final = 0x0
-HEADERS: Final = 0x1
-PRIORITY: Final = 0x2
-RST_STREAM: Final = 0x3
-SETTINGS: Final = 0x4
-PUSH_PROMISE: Final = 0x5
-PING: Final = 0x6
-GOAWAY: Final = 0x7
-WINDOW_UPDATE: Final = 0x8
-CONTINUATION: Final = 0x9
-
-ACK: Final = 0x1
-END_STREAM: Final = 0x1
-END_HEADERS: Final = 0x4
-PADDED: Final = 0x8
-PRIORITIZED: Final = 0x20
-
+_PREFACE: Final = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 _HEADER: Final = 9
-_STREAM_ID: Final = 0x7FFFFFFF
+_NEVER_ENOUGH: Final = MAX_FRAME + 1
+_SETTINGS: Final = 0x4
+_MAX_SETTINGS: Final = 64 * 6
+_SMALL: Final = 128
+"""Bytes of data below which a frame costs us more than it carries; an honest call has one or two such."""
+_LEAST: Final = {0x0: _SMALL, 0x1: 0, 0x9: 0}
+"""DATA, HEADERS and CONTINUATION carry a call, with at least so many bytes."""
 
 
-class ErrorCode(IntEnum):
-    """Why a stream or a connection ends."""
-
-    NO_ERROR = 0x0
-    PROTOCOL_ERROR = 0x1
-    FLOW_CONTROL_ERROR = 0x3
-    STREAM_CLOSED = 0x5
-    FRAME_SIZE_ERROR = 0x6
-    REFUSED_STREAM = 0x7
-    CANCEL = 0x8
-    COMPRESSION_ERROR = 0x9
-    ENHANCE_YOUR_CALM = 0xB
+class FrameTooLong(Exception):
+    """A frame announces more bytes than one of its kind may have."""
 
 
-class Http2Error(Exception):
-    """The peer's bytes are no HTTP/2 that we speak; the connection ends with this code."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        self.code = code
-        super().__init__(message)
-
-
-class Frame(NamedTuple):
-    """One frame.  kind, flags: as the constants above.  stream_id: 0 for the connection."""
-
-    kind: int
-    flags: int
-    stream_id: int
-    payload: bytes
-
-
-def encode_frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    """A frame as bytes; payload: at most MAX_FRAME."""
-    return b"%b%c%c%b%b" % (len(payload).to_bytes(3, "big"), kind, flags, stream_id.to_bytes(4, "big"), payload)
-
-
-class FrameReader:
-    """Cuts a client's bytes into frames; keeps at most one that is not complete."""
+class FrameOutline:
+    """Follows one connection's bytes from frame to frame; keeps at most one frame's header."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()
-        self._greeted = False
+        self._header = b""
+        self._skip = _PREFACE
 
-    def read(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes.  Raises Http2Error for another preface, or a frame that is too long."""
-        rest = self._rest
-        rest += data
-        if not self._greeted:
-            if not PREFACE.startswith(rest[: len(PREFACE)]):
-                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "expected the preface of HTTP/2")
-            if len(rest) < len(PREFACE):
-                return
-            self._greeted = True
-            del rest[: len(PREFACE)]
-        while len(rest) >= _HEADER:
-            length = int.from_bytes(rest[:3], "big")
-            if length > MAX_FRAME:
-                problem = f"HTTP/2 frame: expected at most {MAX_FRAME} bytes, got {length}"
-                raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, problem)
-            end = _HEADER + length
-            if len(rest) < end:
-                return
-            stream_id = int.from_bytes(rest[5:_HEADER], "big") & _STREAM_ID
-            frame = Frame(rest[3], rest[4], stream_id, bytes(rest[_HEADER:end]))
-            del rest[:end]
-            yield frame
+    def follow(self, data: bytes) -> int:
+        """How many frames that carry little or nothing of a call begin in `data`.  Raises FrameTooLong."""
+        data = self._header + data
+        found, at, size = 0, self._skip, len(data)
+        while at + _HEADER <= size:
+            length = int.from_bytes(data[at : at + 3], "big")
+            most = _MAX_SETTINGS if data[at + 3] == _SETTINGS else MAX_FRAME
+            if length > most:
+                raise FrameTooLong(f"HTTP/2 frame: expected at most {most} bytes, got {length}")
+            found += length < _LEAST.get(data[at + 3], _NEVER_ENOUGH)
+            at += _HEADER + length
+        self._header, self._skip = data[at:], max(0, at - size)
+        return found

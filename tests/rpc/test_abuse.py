@@ -251,7 +251,13 @@ async def test_answers_that_nobody_takes_share_a_bound(marble_door: Any, bare: A
 async def test_a_frame_longer_than_allowed_is_cut_off_at_its_header(survives: Any) -> None:
     async with survives(Counting()) as client:
         await client.send((16 * 1024 + 1).to_bytes(3, "big") + bytes(6))
-        assert (await cut_off(client)).error_code == 6  # FRAME_SIZE_ERROR
+        assert (await cut_off(client)).error_code == 11
+
+
+async def test_a_header_block_of_table_sizes_is_cut_off(survives: Any) -> None:
+    async with survives(Counting()) as client:
+        await client.send(frame.HeadersFrame(1, b"\x3f\xe1\x1f" * 1000, flags=["END_HEADERS"]).serialize())
+        assert (await cut_off(client)).error_code == 1  # PROTOCOL_ERROR
 
 
 async def test_what_is_no_http_2_is_cut_off(survives: Any) -> None:

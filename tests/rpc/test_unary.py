@@ -260,13 +260,6 @@ async def test_an_idle_or_old_connection_is_closed_with_goaway(marble_door: Any,
         assert await client.until(()) is None
 
 
-async def test_a_client_that_takes_its_leave_is_let_go(marble_door: Any, bare: Any) -> None:
-    async with marble_door(echo) as door, bare(door.port) as client:
-        client.h2.close_connection()
-        await client.flush()
-        assert await client.until(()) is None
-
-
 async def test_a_call_keeps_its_connection_from_being_idle(marble_door: Any, call: Any) -> None:
     async def slow(message: bytes, peer: Peer) -> bytes:
         await asyncio.sleep(0.15)
