@@ -44,7 +44,7 @@ def find_marble_name(state: State, leaf: bytes, *, now: datetime) -> MarbleName:
     """
     roots = (retired.marble_root for retired in state.authority.overlapping(now))
     try:
-        return _marble(leaf, (), (state.authority.marble_root, *roots), now)[0]
+        return _marble(leaf, (state.authority.marble_root, *roots), now)[0]
     except _NotAMarbles as cause:
         raise UnknownMarbleCertificate(f"the client certificate is not one of a marble: {cause}") from cause
 
@@ -53,14 +53,16 @@ def find_bearer(state: State, leaf: bytes, intermediate: bytes, *, now: datetime
     """The marble that asks for another certificate.  leaf: the one that its connection proved, DER.
 
     intermediate: which signed that, DER.  Any that our root has ever signed will do: an update makes another one, and
-    who has a certificate of before it is to get one of after it.
+    who has a certificate of before it is to get one of after it.  That our root signed it is known before its key is
+    used: a stranger's may be one that takes long.
     Raises NotRenewable.
     """
     try:
         between = load_der(intermediate)
-        name, certificate = _marble(leaf, (between,), (state.authority.root,), now)
+        verify_path(between, (), (state.authority.root,), now=now)
+        name, certificate = _marble(leaf, (between,), now)
         return Bearer(name, names_of(certificate))
-    except (CertificateFormatError, _NotAMarbles) as cause:
+    except (CertificateFormatError, ChainInvalid, _NotAMarbles) as cause:
         raise NotRenewable(f"expected a marble's certificate of this deployment that has not ended: {cause}") from cause
 
 
@@ -68,12 +70,10 @@ class _NotAMarbles(Exception):
     """Why a certificate is none of a marble."""
 
 
-def _marble(
-    leaf: bytes, between: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], now: datetime
-) -> tuple[MarbleName, x509.Certificate]:
+def _marble(leaf: bytes, anchors: Sequence[x509.Certificate], now: datetime) -> tuple[MarbleName, x509.Certificate]:
     try:
         certificate = load_der(leaf)
-        verify_path(certificate, between, anchors, now=now)
+        verify_path(certificate, (), anchors, now=now)
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         extension = certificate.extensions.get_extension_for_oid(MARBLE_TYPE).value
         marble_type = extension.value.decode() if isinstance(extension, x509.UnrecognizedExtension) else ""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from attestation.evidence import recognise
@@ -41,7 +42,7 @@ from marble.sealing import SEALING_KEY_BYTES, SealingKey
 from marble.settings import CERTIFICATE_CHAIN, PREDEFINED
 from marble.trust import GivenIdentity, read_identity, read_root, root_spki
 from pki.certificates import CertificateTemplate, ExtraExtension, build, common_name, der
-from pki.keys import generate_p384
+from pki.keys import PublicKey, generate_p384, generate_rsa
 from pki.oids import MARBLE_TYPE
 from tests.support import marble_client
 from tests.support.in_process import World
@@ -266,6 +267,26 @@ async def test_an_authority_among_the_secrets_makes_no_marbles(
     nonce = coordinator.challenge(forged).nonce
     with pytest.raises(NotRenewable):
         await Asking(marble).ask(forged, nonce=nonce, intermediate=der(authority))
+
+
+async def test_a_strangers_intermediate_is_refused_before_its_key_is_used(
+    world: World, coordinator: Coordinator, clock: Clock
+) -> None:
+    """An RSA key with an exponent as long as itself takes ten times as long as all else of a refusal."""
+    marble = await Joined.join(world, coordinator)
+    key, name = generate_rsa(2048), common_name("stranger")
+    slow = RSAPublicNumbers(2**2047 + 1, key.public_key().public_numbers().n).public_key()
+
+    def signed(template: CertificateTemplate, public_key: PublicKey) -> bytes:
+        made = build(template, public_key=public_key, issuer_name=name, issuer_key=key, not_before=clock.now, serial=1)
+        return der(made)
+
+    above = signed(CertificateTemplate(name, is_ca=True), slow)
+    own = signed(CertificateTemplate(common_name(OTHER_UUID)), generate_p384().public_key())
+    nonce = coordinator.challenge(own).nonce
+    with pytest.raises(NotRenewable, match="'CN=stranger' leads to no trusted anchor"):
+        await Asking(marble).ask(own, nonce=nonce, intermediate=above)
+    await marble.renew()
 
 
 async def test_a_certificate_that_has_ended_renews_nothing(
