@@ -87,9 +87,12 @@ class Files:
 
         Raises ParametersInvalid.
         """
-        for target, draft in self._drafts().items():
+        drafts = self._drafts()
+        for target, draft in drafts.items():
             with _naming(target):
                 _take_after(draft, target)
+        for target, draft in drafts.items():
+            with _naming(target):
                 os.replace(draft, target)
 
     def _drafts(self) -> Mapping[Path, Path]:
@@ -97,7 +100,7 @@ class Files:
 
     def _draft(self, target: Path, content: bytes) -> Path:
         with _naming(target):
-            _refuse_other_than_file(target)
+            _regular_file(target)
             self._make_folders(target.parent)
             descriptor, name = tempfile.mkstemp(prefix=".enclasp-", dir=target.parent)
             draft = Path(name)
@@ -119,23 +122,25 @@ def _target(path: str) -> Path:
     return Path(os.path.abspath(path))
 
 
-def _refuse_other_than_file(target: Path) -> None:
+def _regular_file(target: Path) -> os.stat_result | None:
+    """What is there, which may be nothing.  Raises ParametersInvalid for anything else than a file."""
     try:
-        mode = target.lstat().st_mode
+        found = target.lstat()
     except FileNotFoundError:
-        return
+        return None
+    mode = found.st_mode
     if not stat.S_ISREG(mode):
         kind = "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a special file"
         raise ParametersInvalid(
             "A280", f"Files: '{target}': expected a regular file or nothing there, got {kind}", "remove it before"
         )
+    return found
 
 
 def _take_after(draft: Path, target: Path) -> None:
     """The program may have given its file to somebody, or let others read it."""
-    try:
-        found = target.stat()
-    except FileNotFoundError:
+    found = _regular_file(target)
+    if found is None:
         return
     os.chmod(draft, stat.S_IMODE(found.st_mode) & 0o777)
     if (found.st_uid, found.st_gid) != (draft.stat().st_uid, draft.stat().st_gid):

@@ -84,6 +84,31 @@ def test_beside_a_program_nothing_is_removed_that_it_has(tmp_path: Path) -> None
     assert {"one", "folder"} == {path.name for path in tmp_path.iterdir()}
 
 
+def test_beside_a_program_all_or_none_where_an_owner_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate without its key would serve nobody.  The system's refusal is all that is made up."""
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    certificate.write_bytes(b"old")
+    key.write_bytes(b"old")
+    key.chmod(0o604)
+    system = os.chmod
+
+    def refuse(path: Path, mode: int) -> None:
+        if mode == 0o604:
+            raise PermissionError(1, "Operation not permitted")
+        system(path, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "chmod", refuse)
+        with pytest.raises(ParametersInvalid, match=r"tls\.key' cannot be written: Operation not permitted"):
+            lay_over({str(certificate): b"new", str(key): b"new"})
+    assert (b"old", b"old") == (certificate.read_bytes(), key.read_bytes())
+    assert {"tls.crt", "tls.key"} == {path.name for path in tmp_path.iterdir()}
+    lay_over({str(certificate): b"new", str(key): b"new"})
+    assert (b"new", b"new") == (certificate.read_bytes(), key.read_bytes())
+
+
 def test_nothing_stays_when_one_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"in the way")
     with pytest.raises(ParametersInvalid, match=r"file/below' cannot be written: Not a directory"):
