@@ -72,13 +72,18 @@ class Renewal:
                 await waiting.after(f"{failure.status.name}: {failure.reason}")
             except (MarbleError, NoEvidence) as failure:
                 await waiting.after(str(failure))
+            except Exception as fault:  # of ours; the next try may do, and without one the certificates end
+                await waiting.after(f"unexpected: {type(fault).__name__}")
         signal = granted.renewable.signal if granted.renewable is not None and changed else ""
         then = f", then {signal}" if signal else ""
         _log.info("renewed until %s: %s%s", clock_text(granted.until), ", ".join(changed) or "no file", then)
         return granted, signal
 
     async def _ask(self, granted: Granted) -> Granted:
-        """With the certificate that there is; or, where it renews nothing, anew.  Raises as `attempt`."""
+        """With the certificate that there is; or, where it has ended, anew.  Raises as `attempt`.
+
+        Ended by our clock too: the refusal alone may be anybody's in between, who would use up `MaxActivations` by it.
+        """
         settings, trust = self.settings, self.settings.coordinator_trust
         expected = load_expectation(trust) if trust else None  # collateral ends while a program runs
         pinned = root_spki(granted.identity.coordinator_root)
@@ -89,14 +94,18 @@ class Renewal:
                 exchange = Exchange(channel, settings.marble_type, uuid, self.issuer, expected, pinned, now)
                 return await Renew(exchange, granted.identity).run()
         except rpc.RpcFailed as failure:
-            if failure.status is not rpc.Status.UNAUTHENTICATED:
+            if failure.status is not rpc.Status.UNAUTHENTICATED or self.world.now() <= granted.until:
                 raise
             _log.warning("%s; joining anew, which counts as an activation", failure.reason.partition("\n")[0])
         return await attempt(settings, self.uuid, self.issuer, expected, self.world, pinned=pinned)
 
     async def _wait_until(self, time: datetime) -> None:
-        while (left := (time - self.world.now()).total_seconds()) > 0:
-            await self.world.sleep(min(left, _LOOK_SECONDS))
+        """No longer than it is until then now: whoever sets the clock back does not put the renewal off."""
+        rest = (time - self.world.now()).total_seconds()
+        while (left := min(rest, (time - self.world.now()).total_seconds())) > 0:
+            pause = min(left, _LOOK_SECONDS)
+            await self.world.sleep(pause)
+            rest -= pause
 
 
 def due(granted: Granted, now: datetime, chance: float) -> datetime:

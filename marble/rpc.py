@@ -32,6 +32,7 @@ _READ_BYTES: Final = 64 * 1024
 _WINDOW_BYTES: Final = 1024 * 1024
 _PREFIX_BYTES: Final = 5
 _MAX_REASON: Final = 2000
+_STATUS_DIGITS: Final = 2
 _NO_GRPC: Final = "the server speaks no gRPC: expected the coordinator's marble door"
 
 
@@ -193,7 +194,7 @@ class _Answer:
         """The answer's one message.  Raises RpcFailed with the server's status if that is not OK."""
         http_status = self._headers.get(b":status", b"")
         status = self._headers.get(b"grpc-status", b"")
-        if http_status != b"200" or not status.isdigit():
+        if http_status != b"200" or not status.isdigit() or len(status) > _STATUS_DIGITS:
             got = _printable(f"{http_status.decode('latin-1')} with gRPC status '{status.decode('latin-1')}'")
             raise RpcFailed(Status.UNAVAILABLE, f"the server speaks no gRPC: expected HTTP status 200, got {got}")
         if int(status) != Status.OK:

@@ -25,6 +25,7 @@ from marble.settings import CERTIFICATE_CHAIN, COORDINATOR_ROOT_CA, PREDEFINED, 
 from pki.certificates import CertificateFormatError, der, load_der, load_pem_chain
 from pki.chains import ChainInvalid, verify_path
 from pki.keys import KeyFormatError, PublicKey, private_of_known_kind, public_of_known_kind, spki_der
+from pki.malformed import MALFORMED
 from pki.manifest_digest import manifest_digest_of
 
 _MOST_CERTIFICATES: Final = 16
@@ -64,7 +65,7 @@ def read_identity(env: Mapping[str, bytes], marble_type: str, uuid: str, *, now:
         (coordinator_root,) = _certificates(env, COORDINATOR_ROOT_CA, 1, 1)
         given = GivenIdentity(leaf, _intermediate(above, coordinator_root, marble_root), marble_root, coordinator_root)
         reasons = _disagreements(given, _public_half(env[PRIVATE_KEY]), marble_type, uuid, now)
-    except (CertificateFormatError, KeyFormatError, ValueError) as cause:
+    except MALFORMED as cause:
         raise _unusable([str(cause)]) from cause
     if reasons:
         raise _unusable(reasons)
@@ -96,7 +97,7 @@ def root_spki(root: x509.Certificate) -> bytes:
     """Its key as Evidence binds it.  Raises CoordinatorNotTrusted for a kind of key that none has."""
     try:
         return _spki(root)
-    except (KeyFormatError, ValueError) as cause:
+    except MALFORMED as cause:
         raise _unusable([f"root certificate of the challenge: {cause}"]) from cause
 
 
@@ -147,7 +148,7 @@ def _attested_root(root: x509.Certificate, verifier: Verifier, now: datetime) ->
         return verifier.verify(evidence, bound, now=now).attested()
     except NotGenuine as cause:
         raise _untrusted("its evidence is not genuine", cause.checks) from cause
-    except (AttestationError, CertificateFormatError, KeyFormatError) as cause:
+    except (AttestationError, *MALFORMED) as cause:
         raise CoordinatorNotTrusted("A262", "its root certificate cannot be read", [str(cause)]) from cause
 
 
@@ -195,7 +196,7 @@ def _certificates(env: Mapping[str, bytes], name: str, least: int, most: int) ->
 def _public_half(key_pem: bytes) -> PublicKey:
     try:
         return private_of_known_kind(serialization.load_pem_private_key(key_pem, password=None)).public_key()
-    except (ValueError, TypeError):
+    except MALFORMED:
         raise KeyFormatError(f"{PRIVATE_KEY}: expected an unencrypted PKCS#8 key in PEM") from None
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
@@ -20,14 +20,15 @@ from coordinator.doors.tls import ClientCertificate, TlsLimits, make_context, se
 from coordinator.journal.memory import MemoryStorage
 from coordinator.observe import Observer
 from coordinator.rpc.server import methods
-from coordinator.rpc.unary import RpcLimits, UnaryServer
+from coordinator.rpc.unary import Handler, Peer, RpcError, RpcLimits, StatusCode, UnaryServer
 from coordinator.service import Coordinator
 from marble.activate import activate
 from marble.exchange import Granted
-from marble.join_protocol import RENEW
+from marble.join_protocol import CHALLENGE, RENEW, Challenge, encode_challenge
 from marble.renewal import Renewal, due
 from marble.settings import Address, Settings
 from marble.waiting import World
+from pki.certificates import der
 from tests.support import in_process, marble_client
 from tests.support.people import person
 from tests.support.ports import free_ports
@@ -113,10 +114,16 @@ class House:
     async def update(self, **changes: Any) -> None:
         await self.coordinator.updates.update(self.alice.der, self.manifest(**changes), ())
 
-    async def open(self, without: str = "", coordinator: Coordinator | None = None) -> None:
-        """without: a method that the door does not know, as an older coordinator's."""
+    async def open(
+        self, without: str = "", coordinator: Coordinator | None = None, between: Mapping[str, Handler] | None = None
+    ) -> None:
+        """without: a method that the door does not know, as an older coordinator's.
+
+        between: what somebody in between answers himself, by method; the rest he lets pass.
+        """
         serving = coordinator or self.coordinator
         known = {name: handler for name, handler in methods(serving, Observer("test")).items() if name != without}
+        known |= between or {}
 
         def choose() -> Any:
             authority = serving.authority
@@ -309,7 +316,100 @@ async def test_a_file_that_cannot_be_written_is_tried_again(house: House, caplog
     assert house.leaf.not_valid_after_utc > house.time.now
 
 
+# Who stands in between, and ends TLS
+
+
+@pytest.mark.parametrize("method", [CHALLENGE, RENEW])
+async def test_a_refusal_that_is_made_up_costs_no_activation(
+    house: House, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    granted = await house.join()
+
+    async def refuse(_: bytes, __: Peer) -> bytes:
+        raise RpcError(StatusCode.UNAUTHENTICATED, "A226 it has ended, believe me")
+
+    house.close()
+    await house.open(between={method: refuse})
+    await house.run(granted, until=said(caplog, "not renewed yet: UNAUTHENTICATED: A226 it has ended, believe me"))
+    house.close()
+    await house.open()
+    await house.run(granted, until=lambda: bool(house.told))
+    assert 1 == house.coordinator.manifest().activations["web"]
+
+
+async def test_an_answer_that_nobody_can_read_does_not_end_renewal(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A root whose key is of an algorithm that nobody knows; the certificate itself can be read."""
+    granted = await house.join()
+    ec_public_key, nothing = bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d027f")
+    root = der(house.coordinator.authority.root).replace(ec_public_key, nothing)
+
+    async def challenge(_: bytes, __: Peer) -> bytes:
+        return encode_challenge(Challenge(bytes(32), root))
+
+    house.close()
+    await house.open(between={CHALLENGE: challenge})
+    await house.run(granted, until=said(caplog, "it gave no usable identity"))
+    house.close()
+    await house.open()
+    await house.run(granted, until=lambda: bool(house.told))
+
+
+async def test_a_fault_of_ours_does_not_end_renewal(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    @dataclass
+    class Broken:
+        """A device that fails in a way that nobody thought of, once."""
+
+        device: Any
+        broken: bool = True
+
+        @property
+        def simulated(self) -> bool:
+            return True
+
+        def issue(self, report_data: bytes) -> Any:
+            if self.broken:
+                self.broken = False
+                raise RuntimeError("with a secret in its words")
+            return self.device.issue(report_data)
+
+    granted = await house.join()
+    house.renewal = replace(house.renewal, issuer=Broken(house.renewal.issuer))  # type: ignore[arg-type]
+    await house.run(granted, until=lambda: bool(house.told))
+    assert said(caplog, "the certificates are not renewed yet: unexpected: RuntimeError")()
+    assert "with a secret" not in caplog.text
+
+
 # When
+
+
+@pytest.mark.parametrize("back", [timedelta(0), timedelta(minutes=40), timedelta(days=3650)], ids=str)
+async def test_a_clock_that_is_set_back_does_not_put_it_off(house: House, back: timedelta) -> None:
+    """The coordinator's goes on; so the certificate of before has to be shown before that."""
+    granted = await house.join()
+    clock, slept = house.time, timedelta(0)
+
+    async def set_back() -> None:
+        clock.now -= back
+
+    async def sleep(seconds: float) -> None:
+        nonlocal slept
+        slept += timedelta(seconds=seconds)
+        await clock.sleep(seconds)
+
+    asked: list[timedelta] = []
+
+    async def challenge(_: bytes, __: Peer) -> bytes:
+        asked.append(slept)
+        raise RpcError(StatusCode.UNAVAILABLE, "noted")
+
+    house.close()
+    await house.open(between={CHALLENGE: challenge})
+    clock.at, clock.then = clock.now + timedelta(minutes=30), set_back
+    house.renewal = replace(house.renewal, world=replace(house.world, sleep=sleep))
+    await house.run(granted, until=lambda: bool(asked))
+    assert timedelta(minutes=39) < asked[0] <= timedelta(minutes=40)
 
 
 @given(st.integers(-3600, 3600), st.floats(0, 1, exclude_max=True))

@@ -175,6 +175,11 @@ def http_error(http: h2.connection.H2Connection, stream: int) -> None:
         (trailers_only(("grpc-status", "7")), "PERMISSION_DENIED", "no reason given"),
         (trailers_only(("grpc-status", "77"), ("grpc-message", "x")), "UNKNOWN", "x"),
         (
+            trailers_only(("grpc-status", "1" * 5000)),
+            "UNAVAILABLE",
+            f"the server speaks no gRPC: expected HTTP status 200, got 200 with gRPC status '{'1' * 1978} …",
+        ),
+        (
             trailers_only(("grpc-status", "9"), ("grpc-message", "a%1b[2Jb")),
             "FAILED_PRECONDITION",
             "a\N{REPLACEMENT CHARACTER}[2Jb",
