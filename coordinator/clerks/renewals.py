@@ -1,7 +1,8 @@
 """A marble that runs asks for new certificates.
 
-Its answer waits for no record, since no decision rests on one.  What people see of it (`marble list`, `status`) is kept
-in one record for all renewals of a while, so that the journal does not grow with every marble's every hour.
+Its answer waits for no record of its own, since no decision rests on one, but for those of before: what it rests on, as
+a new manifest, must not be forgotten by a crash.  What people see of it (`marble list`, `status`) is kept in one record
+for all renewals of a while, so that the journal does not grow with every marble's every hour.
 """
 
 import hashlib
@@ -55,6 +56,7 @@ class Renewals:
         except SealingFailed as cause:
             raise RequestInvalid(f"renewal: {cause}") from cause
         self._shown.add(shown)
+        await desk.durable(desk.enact(()))
         self._remember(renewed.entry, proof)
         return Sealed(sealed, renewable(marble))
 

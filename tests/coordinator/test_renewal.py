@@ -1,8 +1,10 @@
 """A marble that runs gets new certificates, and nothing else; everybody else gets a refusal that says why."""
 
+import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +32,8 @@ from coordinator.decisions.errors import (
 from coordinator.decisions.grant import Keys
 from coordinator.decisions.marble_name import find_bearer
 from coordinator.decisions.renew_marble import Renewal, renew_marble
+from coordinator.desk import NotServing
+from coordinator.journal.errors import StorageFailed
 from coordinator.journal.memory import MemoryStorage
 from coordinator.secrets.generate import make_key
 from coordinator.secrets.parameters import AuthorityTexts
@@ -449,6 +453,50 @@ async def test_a_manifest_that_changes_while_it_renews_is_not_mixed_with_the_old
     await coordinator.updates.update(alice.der, manifest(world, alice, new={"Package": "tdx"}), ())
     with pytest.raises(RequestInvalid, match="changed while it renewed"):
         give(state())
+
+
+class SlowDisk(MemoryStorage):
+    """Writes wait while the gate is closed, and fail where it is full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.full = threading.Event(), False
+        self.gate.set()
+
+    def append(self, records: Sequence[bytes], *, expected_head: int) -> None:
+        self.gate.wait(10)
+        if self.full:
+            raise StorageFailed("disk", "append", "full")
+        super().append(records, expected_head=expected_head)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["the update is durable", "the update is lost"])
+async def test_nobody_has_certificates_of_an_update_that_a_crash_forgets(
+    world: World, alice: Person, clock: Clock, full: bool
+) -> None:
+    disk = SlowDisk()
+    coordinator = world.coordinator(disk, clock=clock)
+    await coordinator.set_manifest(manifest(world, alice))
+    marble, before = await Joined.join(world, coordinator), coordinator.authority
+    disk.gate.clear()
+    update = asyncio.ensure_future(
+        coordinator.updates.update(alice.der, manifest(world, alice, new={"Package": "tdx"}), ())
+    )
+    while coordinator.authority is before:
+        await asyncio.sleep(0.01)
+    asking = Asking(marble)
+    renewal = asyncio.ensure_future(asking.ask())
+    await asyncio.wait((renewal,), timeout=0.5)  # it would be done by now, if it did not wait for the disk
+    disk.full = full
+    disk.gate.set()
+    if full:
+        with pytest.raises(NotServing):
+            await renewal
+    else:
+        marble.take(await renewal)
+        assert marble.given.marble_root == coordinator.authority.marble_root
+    await asyncio.gather(update, return_exceptions=True)
+    await coordinator.close()
 
 
 # What is kept
