@@ -20,6 +20,7 @@ Path: TypeAlias = tuple[x509.Certificate, ...]
 
 MAX_PATH: Final = 8
 MAX_SIGNATURE_CHECKS: Final = 64
+_MOST_NAME: Final = 200
 
 
 class ChainInvalid(ValueError):
@@ -124,7 +125,9 @@ def _issuer_objection(extensions: x509.Extensions, *, below: int) -> str | None:
 
 
 def _name(certificate: x509.Certificate) -> str:
-    return certificate.subject.rfc4514_string()
+    """Bounded: a stranger's goes into logs."""
+    name = certificate.subject.rfc4514_string()
+    return name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]} …"
 
 
 _UNDERSTOOD = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)

@@ -11,8 +11,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from coordinator.decisions.errors import NotRenewable, UnknownMarbleCertificate
 from coordinator.state.model import State
-from pki.certificates import CertificateFormatError, CsrData, load_der, names_of
-from pki.chains import ChainInvalid, verify_path
+from pki.certificates import CsrData, load_der, names_of
+from pki.chains import verify_path
+from pki.malformed import MALFORMED
 from pki.oids import MARBLE_TYPE
 
 
@@ -62,7 +63,7 @@ def find_bearer(state: State, leaf: bytes, intermediate: bytes, *, now: datetime
         verify_path(between, (), (state.authority.root,), now=now)
         name, certificate = _marble(leaf, (between,), now)
         return Bearer(name, names_of(certificate))
-    except (CertificateFormatError, ChainInvalid, _NotAMarbles) as cause:
+    except (*MALFORMED, _NotAMarbles) as cause:
         raise NotRenewable(f"expected a marble's certificate of this deployment that has not ended: {cause}") from cause
 
 
@@ -80,7 +81,7 @@ def _marble(leaf: bytes, anchors: Sequence[x509.Certificate], now: datetime) -> 
         (name,) = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         text = name.value if isinstance(name.value, str) else name.value.decode()
         uuid = str(uuids.UUID(text))
-    except (CertificateFormatError, ChainInvalid, x509.ExtensionNotFound, ValueError) as cause:
+    except (*MALFORMED, x509.ExtensionNotFound) as cause:
         raise _NotAMarbles(str(cause)) from cause
     if not marble_type or ExtendedKeyUsageOID.SERVER_AUTH not in usage:
         raise _NotAMarbles("it is not for a server")

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from attestation.evidence import recognise
 from attestation.issue import find_issuer
+from coordinator.authority import INTERMEDIATE_NAME
 from coordinator.decisions.challenge import LIFETIME
 from coordinator.decisions.errors import (
     EvidenceReused,
@@ -291,6 +292,19 @@ async def test_a_strangers_intermediate_is_refused_before_its_key_is_used(
     with pytest.raises(NotRenewable, match="'CN=stranger' leads to no trusted anchor"):
         await Asking(marble).ask(own, nonce=nonce, intermediate=above)
     await marble.renew()
+
+
+async def test_an_intermediate_with_a_name_that_cannot_be_read_is_refused(
+    world: World, coordinator: Coordinator
+) -> None:
+    """The certificate around it can be read, and is only then found odd."""
+    marble = await Joined.join(world, coordinator)
+    good = der(marble.given.intermediate)
+    text = good.rindex(INTERMEDIATE_NAME.encode())
+    for tag in (b"\x02", b"\xff"):
+        with pytest.raises(NotRenewable):
+            await Asking(marble).ask(intermediate=good[: text - 2] + tag + good[text - 1 :])
+    await Asking(marble).ask(intermediate=good)
 
 
 async def test_a_certificate_that_has_ended_renews_nothing(

@@ -5,7 +5,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from pki.certificates import ExtraExtension, KeyUsage, common_name
+from pki.certificates import CertificateTemplate, ExtraExtension, KeyUsage, build, common_name
 from pki.chains import MAX_PATH, ChainInvalid, verify_path
 from pki.keys import KeyAlgorithm, PrivateKey, generate
 
@@ -166,3 +166,20 @@ def test_a_signature_over_sha_1_is_refused(make: Make, root: Pair, noon: datetim
     )
     with pytest.raises(ChainInvalid, match="signed with sha224"):
         verify_path(weak, [], [root[0]], now=noon)
+
+
+def test_a_strangers_name_is_told_in_bounds(root: Pair, noon: datetime) -> None:
+    key = generate(KeyAlgorithm.EC_P256)
+    units = [x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, f"{n:064}") for n in range(500)]
+    name = x509.Name(units)
+    stranger = build(
+        CertificateTemplate(name),
+        public_key=key.public_key(),
+        issuer_name=name,
+        issuer_key=key,
+        not_before=noon,
+        serial=1,
+    )
+    with pytest.raises(ChainInvalid, match=r"certificate 'OU=0+\d+,OU=.* …' leads to no trusted anchor") as told:
+        verify_path(stranger, [], [root[0]], now=noon)
+    assert len(str(told.value)) < 500
