@@ -18,6 +18,7 @@ from marble.join_protocol import SIGNALS
 
 _STDIN: Final = 0
 _STDOUT: Final = 1
+_STDERR: Final = 2
 _NAME: Final = "marble-renewal"
 
 _log = logging.getLogger("marble")
@@ -73,7 +74,14 @@ def stay(program: Watched, work: Callable[[], Coroutine[Any, Any, None]]) -> Non
 
 
 def _let_go_of_streams() -> None:
-    """The program's input and output are its own; who reads that must see its end."""
+    """The program's input and output are its own; who reads that must see its end.
+
+    So is what else the program inherits: a socket to listen at, a pipe that says when it is ready, a lock.
+    """
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # the listing's own is gone by now
+            if descriptor > _STDERR and os.get_inheritable(descriptor):
+                os.close(descriptor)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, _STDIN)
     os.dup2(nothing, _STDOUT)

@@ -28,11 +28,19 @@ WAITS = "print('beside', os.getpid(), file=sys.stderr, flush=True); await asynci
 FAILS = "raise ValueError('odd')"
 
 
-async def launch(work: str, *command: str) -> Process:
+async def launch(work: str, *command: str, inherits: int = 2) -> Process:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     script = LAUNCHER.format(work=work)
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, *command, env=environ, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        sys.executable,
+        "-c",
+        script,
+        *command,
+        env=environ,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        pass_fds=(inherits,),
     )
 
 
@@ -66,6 +74,27 @@ async def test_it_ends_with_the_program_also_with_one_that_is_killed() -> None:
         process.send_signal(end)
         assert -end == await process.wait()
         assert await gone(number)
+
+
+async def test_what_else_the_program_inherits_is_its_own() -> None:
+    """A pipe that says when it is ready ends when the program closes it, not when the program ends."""
+    reads, writes = os.pipe()
+    ready = f"import os, sys; os.write({writes}, b'ready'); os.close({writes}); sys.stdin.read()"
+    process = await launch(WAITS, sys.executable, "-c", ready, inherits=writes)
+    os.close(writes)
+    number = await beside(process)
+    async with asyncio.timeout(30):
+        said = await asyncio.to_thread(_all_of, reads)
+    assert b"ready" == said
+    assert process.returncode is None
+    assert Path(f"/proc/{number}").exists()
+    process.terminate()
+    assert await gone(number)
+
+
+def _all_of(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as pipe:
+        return pipe.read()
 
 
 async def test_it_is_no_child_of_the_program_and_in_nobodys_session() -> None:
