@@ -1,7 +1,7 @@
 """Header blocks, before and after `hpack` unpacks them."""
 
 import pytest
-from hpack import Decoder, Encoder, HPACKDecodingError
+from hpack import Decoder, Encoder, HPACKDecodingError, HPACKError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,11 +25,11 @@ def test_and_no_more_often(sizes: list[bytes]) -> None:
 @given(st.binary(max_size=40))
 def test_whatever_else_a_block_holds_is_left_to_hpack(block: bytes) -> None:
     ours, theirs = (_outcome(decoder, block) for decoder in (HeaderDecoder(), Decoder()))
-    assert ours == theirs or "table sizes" in str(ours)
+    assert ours in (theirs, HPACKDecodingError)
 
 
 def _outcome(decoder: Decoder, block: bytes) -> object:
     try:
         return decoder.decode(block, raw=True)
-    except Exception as refusal:  # whatever it is
-        return f"{type(refusal).__name__}: {refusal}"
+    except HPACKError as refusal:
+        return type(refusal)
