@@ -87,14 +87,19 @@ def start(
 
 
 def _wait_until_it_answers(running: CoordinatorProcess) -> None:
-    host, port = running.client_address.rsplit(":", 1)
+    """At both doors: they open one after the other."""
+    closed = [running.client_address, running.mesh_address]
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and running.process.poll() is None:
+        host, port = closed[0].rsplit(":", 1)
         try:
-            with socket.create_connection((host, int(port)), timeout=1):
-                return
+            socket.create_connection((host, int(port)), timeout=1).close()
         except OSError:
             time.sleep(0.05)
+        else:
+            closed.pop(0)
+            if not closed:
+                return
     if running.process.poll() is None:
         running.kill()
         raise TimeoutError(f"coordinator does not answer after 30 s:\n{running.log}")
