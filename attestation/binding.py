@@ -23,6 +23,11 @@ class Bound:
     report_data: bytes
     what: str
 
+    @property
+    def digest(self) -> bytes:
+        """SHA-256: what tells Evidence for it from others, whatever is changed in bytes that nobody signed."""
+        return hashlib.sha256(self.report_data).digest()
+
 
 @dataclass(frozen=True, slots=True)
 class Unbound:

@@ -25,6 +25,7 @@ from marble.trust import (
     check_pinned,
     check_same_root,
     read_identity,
+    read_root,
     verify_root,
 )
 
@@ -68,9 +69,12 @@ class Exchange:
     pinned: bytes | None
     now: Callable[[], datetime]
 
-    async def challenge(self) -> Challenge:
-        """A nonce, and whose it is.  Raises RpcFailed, CoordinatorNotTrusted."""
-        return read(decode_challenge, await self.channel.call(CHALLENGE, b""))
+    async def challenge(self) -> tuple[Challenge, x509.Certificate]:
+        """A nonce, and the root certificate of who gives it, judged.  Raises RpcFailed, CoordinatorNotTrusted."""
+        challenge = read(decode_challenge, await self.channel.call(CHALLENGE, b""))
+        root = read_root(challenge.root)
+        self._verify(root)
+        return challenge, root
 
     def evidence(self, bound: Bound) -> bytes:
         """Empty without a device.  Raises NoEvidence."""
@@ -82,7 +86,7 @@ class Exchange:
             raise NoEvidence(f"no evidence can be made: {cause}") from cause
         return with_open_enclave_header(evidence.raw) if evidence.kind is Kind.SGX else evidence.raw
 
-    def verify(self, root: x509.Certificate) -> None:
+    def _verify(self, root: x509.Certificate) -> None:
         """Judge who asks, before anything is shown to it.  Raises CoordinatorNotTrusted."""
         if self.pinned is not None:
             check_pinned(root, self.pinned)
@@ -98,7 +102,7 @@ class Exchange:
         """
         given = read_identity(parameters.env, self.marble_type, self.uuid, now=self.now())
         if root is None:
-            self.verify(given.coordinator_root)
+            self._verify(given.coordinator_root)
         else:
             check_same_root(given, root)
         if self.expected is not None:

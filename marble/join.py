@@ -16,7 +16,7 @@ from marble.identity import Identity
 from marble.join_protocol import CHALLENGE, JOIN, Challenge, JoinRequest, encode_join
 from marble.protocol import METHOD, ActivationRequest, decode_response, encode_request
 from marble.sealing import SealingKey
-from marble.trust import read_root, root_spki
+from marble.trust import root_spki
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,12 @@ class Join:
     async def run(self) -> Granted:
         """What the coordinator gave.  Raises RpcFailed, NoEvidence, CoordinatorNotTrusted."""
         try:
-            challenge = await self.exchange.challenge()
+            challenge, root = await self.exchange.challenge()
         except rpc.RpcFailed as failure:
             if failure.status is not rpc.Status.UNIMPLEMENTED:
                 raise
             self._check_may_show()
             return await self._compatible()
-        root = read_root(challenge.root)
-        self.exchange.verify(root)
         return await self._native(challenge, root)
 
     def _check_may_show(self) -> None:

@@ -7,14 +7,16 @@ Source: design.md, 5; docs/decisions/0021; the layout is in join.proto.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from attestation.binding import Bound, of_join, of_renewal
 from marble import join_pb2 as wire
 from marble.protocol import MAX_MESSAGE_BYTES, ProtocolFormatError
 from marble.sealing import SEALING_KEY_BYTES
+
+M = TypeVar("M", bound=Message)
 
 CHALLENGE: Final = "/enclasp.Marble/Challenge"
 JOIN: Final = "/enclasp.Marble/Join"
@@ -102,10 +104,7 @@ def encode_challenge(challenge: Challenge) -> bytes:
 
 def decode_challenge(raw: bytes) -> Challenge:
     """Read the answer.  Raises ProtocolFormatError for what is none, or too long."""
-    try:
-        message = wire.ChallengeResp.FromString(_sized(raw, "challenge"))
-    except DecodeError as cause:
-        raise ProtocolFormatError(f"challenge: expected a protobuf message, got {len(raw)} bytes") from cause
+    message = _parsed(wire.ChallengeResp, raw, "challenge")
     _at_most("challenge: nonce", message.Nonce, _MOST_NONCE_BYTES)
     _at_most("challenge: root certificate", message.Root, _MOST_ROOT_BYTES)
     return Challenge(message.Nonce, message.Root)
@@ -129,10 +128,7 @@ def encode_join(request: JoinRequest) -> bytes:
 
 def decode_join(raw: bytes) -> JoinRequest:
     """Read a request.  Raises ProtocolFormatError for what is none, or has a field of another length than it may."""
-    try:
-        message = wire.JoinReq.FromString(_sized(raw, "join request"))
-    except DecodeError as cause:
-        raise ProtocolFormatError(f"join request: expected a protobuf message, got {len(raw)} bytes") from cause
+    message = _parsed(wire.JoinReq, raw, "join request")
     _at_most("join request: nonce", message.Nonce, _MOST_NONCE_BYTES)
     _check_sealing_key("join request", message.SealingKey)
     return JoinRequest(
@@ -153,10 +149,7 @@ def encode_renewal(request: RenewalRequest) -> bytes:
 
 def decode_renewal(raw: bytes) -> RenewalRequest:
     """Read a request.  Raises ProtocolFormatError for what is none, or has a field of another length than it may."""
-    try:
-        message = wire.RenewReq.FromString(_sized(raw, "renewal request"))
-    except DecodeError as cause:
-        raise ProtocolFormatError(f"renewal request: expected a protobuf message, got {len(raw)} bytes") from cause
+    message = _parsed(wire.RenewReq, raw, "renewal request")
     _at_most("renewal request: nonce", message.Nonce, _MOST_NONCE_BYTES)
     _at_most("renewal request: intermediate certificate", message.Intermediate, _MOST_INTERMEDIATE_BYTES)
     _check_sealing_key("renewal request", message.SealingKey)
@@ -173,16 +166,20 @@ def encode_sealed(sealed: Sealed) -> bytes:
 
 def decode_sealed(raw: bytes) -> Sealed:
     """Read the answer.  Raises ProtocolFormatError, also for a signal that is not of SIGNALS."""
-    try:
-        message = wire.JoinResp.FromString(_sized(raw, "join response"))
-    except DecodeError as cause:
-        raise ProtocolFormatError(f"join response: expected a protobuf message, got {len(raw)} bytes") from cause
+    message = _parsed(wire.JoinResp, raw, "join response")
     if not message.HasField("Renewable"):
         return Sealed(message.Sealed, None)
     again = message.Renewable
     if again.Signal and again.Signal not in SIGNALS:
         raise ProtocolFormatError(f"join response: signal: expected one of {', '.join(SIGNALS)}, got {again.Signal!a}")
     return Sealed(message.Sealed, Renewable(tuple(again.Files), again.Signal))
+
+
+def _parsed(kind: type[M], raw: bytes, what: str) -> M:
+    try:
+        return kind.FromString(_sized(raw, what))
+    except DecodeError as cause:
+        raise ProtocolFormatError(f"{what}: expected a protobuf message, got {len(raw)} bytes") from cause
 
 
 def _check_sealing_key(what: str, key: bytes) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from marble.exchange import Exchange, Granted
 from marble.join_protocol import RENEW, RenewalRequest, encode_renewal
 from marble.sealing import SealingKey
-from marble.trust import GivenIdentity, read_root, root_spki
+from marble.trust import GivenIdentity, root_spki
 from pki.certificates import der
 
 
@@ -19,9 +19,7 @@ class Renew:
     async def run(self) -> Granted:
         """New certificates.  Raises RpcFailed, NoEvidence, CoordinatorNotTrusted."""
         exchange, given = self.exchange, self.given
-        challenge = await exchange.challenge()
-        root = read_root(challenge.root)
-        exchange.verify(root)
+        challenge, root = await exchange.challenge()
         key = SealingKey.generate()
         asked = RenewalRequest(challenge.nonce, b"", key.public, der(given.intermediate))
         bound = asked.bound(der(given.leaf), root_spki(root))

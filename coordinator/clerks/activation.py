@@ -57,11 +57,11 @@ class Activation:
         deployment, marble = joins.find_marble(desk.state, shown.marble_type)
         wanted = certificate_secrets(deployment.manifest, marble)
         keys = Keys(generate_p384(), {secret.name: await desk.key_for(secret) for secret in wanted})
-        if admission.bound_digest in desk.used:
+        if admission.bound.digest in desk.used:
             raise EvidenceReused(f"marble '{marble.type}': evidence for this certificate was admitted before")
         decision = joins.activate_marble(desk.state, admission, keys, desk.texts, now=now, entropy=desk.env.entropy)
         written = desk.enact(decision.events, (admission.kept(now),))
-        desk.used.add(admission.bound_digest)
+        desk.used.add(admission.bound.digest)
         desk.say_when(
             written,
             lambda: desk.env.observer.activated(

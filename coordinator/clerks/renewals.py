@@ -5,8 +5,6 @@ a new manifest, must not be forgotten by a crash.  What people see of it (`marbl
 for all renewals of a while, so that the journal does not grow with every marble's every hour.
 """
 
-import hashlib
-
 from coordinator.clerks.proofs import Proof, Proofs
 from coordinator.decisions.activate_marble import find_marble
 from coordinator.decisions.errors import EvidenceReused, RequestInvalid
@@ -47,7 +45,7 @@ class Renewals:
         proof = self._proofs.verify(deployment, marble, request.evidence, bound, now)
         wanted = certificate_secrets(deployment.manifest, of_certificates(marble))
         keys = Keys(generate_p384(), {secret.name: await desk.key_for(secret) for secret in wanted})
-        if (shown := hashlib.sha256(bound.report_data).digest()) in self._shown:
+        if bound.digest in self._shown:
             raise EvidenceReused(f"marble '{marble.type}': evidence for this nonce was admitted before")
         renewal = Renewal(bearer, marble, deployment.packages[marble.package], proof.attested)
         renewed = renew_marble(desk.state, renewal, keys, desk.texts, now=now, entropy=desk.env.entropy)
@@ -55,7 +53,7 @@ class Renewals:
             sealed = Recipient(request.sealing_key).seal(encode_response(renewed.parameters), bound)
         except SealingFailed as cause:
             raise RequestInvalid(f"renewal: {cause}") from cause
-        self._shown.add(shown)
+        self._shown.add(bound.digest)
         await desk.durable(desk.enact(()))
         self._remember(renewed.entry, proof)
         return Sealed(sealed, renewable(marble))

@@ -4,7 +4,6 @@ The steps follow MarbleRun's order of refusals (contract 2.5): state, certificat
 activations, UUID, CSR, parameters.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,11 +56,6 @@ class Admission:
     waived: tuple[Check, ...]
     bound: Bound
     join: str
-
-    @property
-    def bound_digest(self) -> bytes:
-        """What tells this admission from others, whatever is changed in bytes of the Evidence that nobody signed."""
-        return hashlib.sha256(self.bound.report_data).digest()
 
     def kept(self, now: datetime) -> KeptEvidence:
         """What is kept of it for a later look."""
@@ -159,7 +153,7 @@ def activate_marble(
         platform=admission.attested.claims.kind.value,
         package=marble.package,
         until_ms=granted.until_ms,
-        bound=admission.bound_digest,
+        bound=admission.bound.digest,
     )
     return Decision((event,), granted.parameters)
 
