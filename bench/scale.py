@@ -39,6 +39,7 @@ from tests.kubernetes.accounts import ControlPlane
 from tests.kubernetes.cluster.cluster import Cluster
 from tests.kubernetes.cluster.machine import obstacle
 from tests.kubernetes.cluster.turn import turn
+from tests.kubernetes.replicas import environ as in_cluster
 
 _RESULTS: Final = Path(__file__).parent / "results"
 _CANNOT: Final = 77
@@ -186,7 +187,7 @@ def _compare_and_swap(account: Account, path: str, found: list[tuple[int, float]
 def _activations(folder: Path, new_account: Callable[[], Account]) -> Part:
     rows: list[Row] = []
     case = Case(10, 100, True)
-    for name, environ in (("embedded", {}), ("Kubernetes", _in_cluster(new_account()))):
+    for name, environ in (("embedded", {}), ("Kubernetes", in_cluster(new_account()))):
         with Coordinator(folder / name, environ=environ) as coordinator:
             for clients in (8, 32):
                 with load_on(coordinator, case, folder, clients, fresh=not rows or rows[-1][0] != name) as load:
@@ -202,7 +203,7 @@ def _activations(folder: Path, new_account: Callable[[], Account]) -> Part:
 
 def _replicas(folder: Path, new_account: Callable[[], Account]) -> Part:
     """The leader's own door, and a follower's, which passes connections on."""
-    environ, case, rows = _in_cluster(new_account()), Case(10, 100, True), []
+    environ, case, rows = in_cluster(new_account()), Case(10, 100, True), []
     with ExitStack() as stack:
         leader = stack.enter_context(Coordinator(folder / "replica-0", environ=environ))
         stack.enter_context(load_on(leader, case, folder, 8))
@@ -232,9 +233,9 @@ def _large_documents(folder: Path, new_account: Callable[[], Account]) -> Part:
     for marbles, secrets in ((1_000, 1_000), (1_000, 10_000)):
         account, place = new_account(), folder / f"large-{secrets}"
         document = manifest(marbles, secrets, unique_id="ab" * 32, limits=True)
-        with Coordinator(place, environ=_in_cluster(account)) as coordinator:
+        with Coordinator(place, environ=in_cluster(account)) as coordinator:
             set_ms = coordinator.set_manifest(document)
-        with Coordinator(place, environ=_in_cluster(account)) as again:
+        with Coordinator(place, environ=in_cluster(account)) as again:
             sizes = _sizes(account)
             start = (f"{again.start_ms / 1000:.1f}", f"{again.start_cpu_ms / 1000:.1f}", f"{again.usage().rss_mb:.0f}")
         rows.append((f"{marbles} / {secrets}", f"{len(document) / 1e6:.1f}", f"{set_ms / 1000:.1f}", *start, *sizes))
@@ -265,15 +266,6 @@ def _many_marbles(folder: Path, new_account: Callable[[], Account]) -> Part:
 
 
 # What they share
-
-
-def _in_cluster(account: Account) -> Mapping[str, str]:
-    return {
-        "EDG_STORE_BACKEND": "kubernetes",
-        "KUBERNETES_SERVICE_HOST": account.host,
-        "KUBERNETES_SERVICE_PORT": str(account.port),
-        "ENCLASP_SERVICE_ACCOUNT": str(account.folder),
-    }
 
 
 def _sizes(account: Account) -> tuple[str, str]:

@@ -47,6 +47,14 @@ def enclasp(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.Monk
     return call
 
 
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program that the manifests of these tests admit."""
+    path = tmp_path / "program.py"
+    path.write_text("print('the agreed program')\n")
+    return path
+
+
 @dataclass(frozen=True)
 class Door:
     """A coordinator's front door on a port, and the files that verify it."""

@@ -17,13 +17,6 @@ REFUSED, INVALID, USAGE = 4, 3, 2
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Path:
-    path = tmp_path / "program.py"
-    path.write_text("print('the agreed program')\n")
-    return path
-
-
-@pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Callable[[], CoordinatorProcess]]:
     started: list[CoordinatorProcess] = []
 

@@ -21,13 +21,6 @@ STOPPED = 6
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Path:
-    path = tmp_path / "program.py"
-    path.write_text("print('the agreed program')\n")
-    return path
-
-
-@pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[Begin, ApiServer]]:
     """Replicas of one state, and their API server."""
     with api_server(tmp_path / "account") as (account, server), replicas_of(account, tmp_path) as begin:

@@ -1,7 +1,7 @@
 """A join with a nonce: what it gives, and what a relay, a replay or a diverted marble gets: a refusal."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ from marble.protocol import Parameters, decode_response
 from marble.sealing import SEALING_KEY_BYTES, SealingKey
 from marble.trust import read_root, root_spki
 from tests.support import marble_client
-from tests.support.in_process import World
+from tests.support.in_process import Clock, World
 
 OTHER_UUID = "3f2c1b7e-1111-4222-8333-944455566600"
 
@@ -33,14 +33,6 @@ OTHER_UUID = "3f2c1b7e-1111-4222-8333-944455566600"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("world"))
-
-
-@dataclass
-class Clock:
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

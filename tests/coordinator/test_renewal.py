@@ -5,7 +5,7 @@ import json
 import random
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ from pki.certificates import CertificateTemplate, ExtraExtension, build, common_
 from pki.keys import PublicKey, generate_p384, generate_rsa
 from pki.oids import MARBLE_TYPE
 from tests.support import marble_client
-from tests.support.in_process import World
+from tests.support.in_process import Clock, World
 from tests.support.people import Person, person
 
 HOUR = timedelta(hours=1)
@@ -88,14 +88,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def alice(tmp_path_factory: pytest.TempPathFactory) -> Person:
     return person(tmp_path_factory.mktemp("people"), "alice")
-
-
-@dataclass
-class Clock:
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

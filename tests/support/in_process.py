@@ -36,6 +36,16 @@ def _now() -> datetime:
 
 
 @dataclass
+class Clock:
+    """One that a test sets."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
 class Marble:
     """One marble's certificate and request; each `quote` is new evidence of it."""
 
