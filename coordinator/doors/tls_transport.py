@@ -167,9 +167,18 @@ class TlsServerProtocol(asyncio.Protocol):
         if self._gate.enter(turn):
             self._turn = turn
             self._steer_reading()
+            if self._raw_paused:
+                self._loop.call_soon(self._pause_anew)
         else:
             _log.debug("connection refused: the door is full", extra={"peer": address})
             self.abort()
+
+    def _pause_anew(self) -> None:
+        """Python 3.11.2, which Debian 12 has, begins to read after `connection_made` whatever was said there; what came
+        while nobody has a turn for it would be lost."""
+        if self._raw_paused and not self._raw.is_closing():
+            self._raw.resume_reading()
+            self._raw.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         """Ciphertext, at most what one read of the event loop takes."""
